@@ -1,0 +1,89 @@
+use std::time::Instant;
+
+use bytes::Bytes;
+use farcall_core::{Metadata, Status};
+
+use crate::{CallId, ConnectionError};
+
+/// What a [`Connection`](crate::Connection) tells its owner, in the order it happened.
+#[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The peer's first SETTINGS arrived: the connection works (a channel calls this READY).
+    Ready,
+    /// Server: a call begins.
+    Request {
+        /// Its handle.
+        call: CallId,
+        /// What the client asked for.
+        head: Box<RequestHead>,
+    },
+    /// Client: response headers arrived. Left out for a trailers-only response.
+    Headers {
+        /// The call.
+        call: CallId,
+        /// Initial metadata, without the headers that gRPC itself uses.
+        metadata: Metadata,
+    },
+    /// A whole message arrived, decompressed.
+    ///
+    /// Its bytes count against the peer's flow-control window until
+    /// [`release`](crate::Connection::release) gives them back.
+    Message {
+        /// The call.
+        call: CallId,
+        /// The message without its five-byte prefix.
+        message: Bytes,
+    },
+    /// Server: the client has sent its last message.
+    HalfClosed {
+        /// The call.
+        call: CallId,
+    },
+    /// The call's send buffer has room again, after [`writable`](crate::Connection::writable) was false.
+    Writable {
+        /// The call.
+        call: CallId,
+    },
+    /// The call is over. Always the last event of a call, and exactly one.
+    Closed {
+        /// The call; its id is dead from now on.
+        call: CallId,
+        /// How it ended.
+        closed: Box<Closed>,
+    },
+    /// The peer takes no new calls (GOAWAY received, or stream ids ran out); calls in flight go on.
+    Draining,
+    /// The connection is over. Always the last event. Bytes that [`poll_transmit`](crate::Connection::poll_transmit)
+    /// still has (a GOAWAY) should be written before the transport is closed.
+    Disconnected(ConnectionError),
+}
+
+/// What a client asked for.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RequestHead {
+    /// `:path`, which is `/package.Service/Method` from any gRPC client but may be any text.
+    pub path: String,
+    /// `:authority`.
+    pub authority: String,
+    /// Custom metadata and `user-agent`, without the headers that gRPC itself uses.
+    pub metadata: Metadata,
+    /// When `grpc-timeout` runs out, on the clock of [`Connection::handle_received`](crate::Connection::handle_received).
+    pub deadline: Option<Instant>,
+}
+
+/// How a call ended.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Closed {
+    /// The status. On a server it is the one it answered with, or `CANCELLED`, `DEADLINE_EXCEEDED`, `UNAVAILABLE`...
+    /// when something else ended the call.
+    pub status: Status,
+    /// Client: trailing metadata; empty when this side ended the call.
+    pub trailers: Metadata,
+    /// Whether the status came from the peer's (client: the server's trailers) or, on a server, whether the answer
+    /// was handed to the transport whole. False when something local or the connection ended the call.
+    pub completed: bool,
+    /// Client: whether the server certainly did nothing for this call, so that it may be retried transparently
+    /// (never sent, REFUSED_STREAM, or above the last stream of a GOAWAY).
+    pub unprocessed: bool,
+}

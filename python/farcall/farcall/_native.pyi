@@ -1,0 +1,140 @@
+"""The native module of the farcall wheel: bytes in, bytes out, no decisions about Python types.
+
+Everything here is private. `grpc` is the public face and is written on top of this.
+Every method that waits releases the interpreter while it waits, wakes at least every 100 ms to run signal
+handlers when called on the main thread, and lets their exception (KeyboardInterrupt) out.
+
+Metadata goes in as any sequence of (key, value) pairs and comes out as a tuple of `Metadatum(key, value)`
+with str values, bytes for keys that end in "-bin".
+Codes are ints 0..16. Timeouts are seconds; None is "no limit".
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+Pairs = Sequence[tuple[str, str | bytes]]
+
+def configure(metadatum: type) -> None:
+    """Tells the module the (key, value) namedtuple class that received metadata is made of."""
+
+class Channel:
+    """A channel: target, connectivity, connection. Shared by all threads. Closed when collected."""
+
+    def __new__(cls, target: str, options: Sequence[tuple[str, Any]]) -> Channel: ...
+    def start_call(
+        self,
+        method: str,
+        metadata: Pairs | None,
+        timeout: float | None,
+        wait_for_ready: bool | None,
+    ) -> ClientCall:
+        """Starts a call; never waits. Raises ValueError when the channel is closed."""
+
+    def start_unary(
+        self,
+        method: str,
+        request: bytes,
+        metadata: Pairs | None,
+        timeout: float | None,
+        wait_for_ready: bool | None,
+    ) -> ClientCall:
+        """start_call + send + half_close in one crossing (and one write); never waits."""
+
+    def unary(
+        self,
+        method: str,
+        request: bytes,
+        metadata: Pairs | None,
+        timeout: float | None,
+        wait_for_ready: bool | None,
+    ) -> tuple[bytes | None, ClientCall]:
+        """start_unary, then waits for the end on the calling thread, which reads the socket itself.
+
+        Answers the last response message (None when there was none) and the finished call."""
+
+    def state(self, try_to_connect: bool) -> int:
+        """The connectivity state (grpc.ChannelConnectivity's number); never waits."""
+
+    def wait_for_state_change(self, last: int, timeout: float | None) -> int:
+        """Waits until the state is not `last` or the time is up; answers the state."""
+
+    def close(self, details: str) -> None:
+        """Ends every call with CANCELLED and `details`; idempotent."""
+
+class ClientCall:
+    """One call of a client. When collected before its end it is cancelled."""
+
+    def send(self, message: bytes) -> bool:
+        """Sends a message; waits while the send buffer is full. False: the call is over, nothing was sent."""
+
+    def half_close(self) -> None: ...
+    def receive(self) -> bytes | None:
+        """The next message; waits. None: there are no more (the call is over; see status)."""
+
+    def initial_metadata(self) -> Metadata:
+        """Waits for response headers or the end of the call."""
+
+    def wait(self, timeout: float | None) -> bool:
+        """Waits for the end of the call; whether it is over."""
+
+    def status(self) -> tuple[int, str, Metadata, bool] | None:
+        """(code, details, trailing metadata, whether it came from the server); None while the call goes on."""
+
+    def cancel(self, code: int, details: str) -> bool:
+        """Ends the call; False when it is over already."""
+
+    def add_done_callback(self, callback: Callable[[], object]) -> bool:
+        """Calls `callback()` once at the end, on whichever thread sees it; False (and no call) when over already."""
+
+    def time_remaining(self) -> float | None: ...
+    def peer(self) -> str | None: ...
+
+class Server:
+    """A server with its own reactor thread, started by `start`."""
+
+    def __new__(cls, options: Sequence[tuple[str, Any]]) -> Server: ...
+    def add_port(self, address: str) -> int:
+        """Binds now; the port (1 for unix sockets). OSError or ValueError says why not."""
+
+    def start(self, on_call: Callable[[ServerCall], object]) -> None:
+        """Serves: `on_call(call)` runs on the reactor thread for each new call and must not wait."""
+
+    def close_listeners(self) -> None:
+        """Accepts no more connections, sends GOAWAY on those there are; calls in flight go on."""
+
+    def cancel_all(self, code: int, details: str) -> None:
+        """Ends every call with this status and closes the connections."""
+
+    def wait_idle(self, timeout: float | None) -> bool:
+        """Waits until the listeners are closed and no call is in flight; whether that is so."""
+
+    def stop(self) -> None:
+        """Ends the reactor thread; idempotent."""
+
+class ServerCall:
+    """One call as the server sees it."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def authority(self) -> str: ...
+    def metadata(self) -> Metadata: ...
+    def peer(self) -> str: ...
+    def time_remaining(self) -> float | None: ...
+    def is_active(self) -> bool:
+        """False once the call is cancelled, past its deadline, disconnected or answered."""
+
+    def receive(self) -> bytes | None:
+        """The next request message; waits. None: the client half-closed, or the call is over (see is_active)."""
+
+    def send_initial_metadata(self, metadata: Pairs) -> bool: ...
+    def send(self, message: bytes) -> bool:
+        """Sends a message; waits while the send buffer is full. False: the call is over."""
+
+    def finish(self, code: int, details: str, trailing: Pairs, message: bytes | None = None) -> bool:
+        """Answers, with a last message before the status if given, in one write."""
+
+    def cancel(self, code: int, details: str) -> None: ...
+    def add_done_callback(self, callback: Callable[[], object]) -> bool:
+        """Calls `callback()` once when the call ends for whatever reason; False when over already."""

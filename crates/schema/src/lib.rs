@@ -1,1 +1,17 @@
-//! See Cargo.toml: filled in below.
+//! The brain of `.proto`: source text in, linked descriptors and diagnostics out.
+//!
+//! A file goes through these rooms: `lexer` (tokens) -> `parser` (a `FileDescriptorProto` with source
+//! information) -> `linker` (names resolved, options interpreted, checks made) -> [`CompileResult`].
+//! Messages and bytes are those of libprotoc 35.1.
+//!
+//! Not here: the file system, search paths and the command line (`farcall-protoc`), and the writing of code
+//! (`farcall-codegen`). The caller gives a [`SourceTree`].
+
+mod compiler;
+mod diagnostic;
+mod source_tree;
+pub mod wellknown;
+
+pub use compiler::{CompileResult, Compiler};
+pub use diagnostic::{Diagnostic, Severity};
+pub use source_tree::{SourceError, SourceTree};

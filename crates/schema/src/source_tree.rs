@@ -1,0 +1,34 @@
+//! Where files come from: the one thing this brain asks of its caller.
+
+use std::collections::HashMap;
+
+/// Why a file could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceError {
+    /// No such file in the tree; reported as protoc's `File not found.`
+    NotFound,
+    /// The text to report after `file: `.
+    Other(String),
+}
+
+/// Maps virtual paths (`google/protobuf/any.proto`, always with `/`) to the text of files.
+pub trait SourceTree {
+    /// Reads the whole file at `virtual_path`.
+    ///
+    /// # Errors
+    /// [`SourceError`] says whether the file is missing or what else stopped it from being read.
+    fn read(&self, virtual_path: &str) -> Result<Vec<u8>, SourceError>;
+}
+
+impl<T: SourceTree + ?Sized> SourceTree for &T {
+    fn read(&self, virtual_path: &str) -> Result<Vec<u8>, SourceError> {
+        (**self).read(virtual_path)
+    }
+}
+
+/// Files held in memory, by virtual path.
+impl SourceTree for HashMap<String, Vec<u8>> {
+    fn read(&self, virtual_path: &str) -> Result<Vec<u8>, SourceError> {
+        self.get(virtual_path).cloned().ok_or(SourceError::NotFound)
+    }
+}

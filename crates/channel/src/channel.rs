@@ -1,0 +1,305 @@
+use std::{
+    collections::VecDeque,
+    fmt,
+    time::{Duration, Instant},
+};
+
+use farcall_core::{Code, Status};
+
+use crate::{Address, Backoff, Connectivity, Endpoint, Target};
+
+/// What the owner of a channel chooses.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Delays between failed rounds of attempts.
+    pub backoff: Backoff,
+    /// How long one address may take until the peer's SETTINGS are here. Default 20 s.
+    pub connect_timeout: Duration,
+}
+
+impl Config {
+    /// gRPC's defaults, with a seed for the jitter.
+    pub fn new(seed: u64) -> Config {
+        Config { backoff: Backoff::new(seed), connect_timeout: Duration::from_secs(20) }
+    }
+}
+
+/// The handle of one attempt to connect, and of the connection that comes of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ConnectionId(pub u64);
+
+/// What the hands must do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Resolve the host, then tell [`Channel::handle_resolved`].
+    Resolve {
+        /// A name or an IP address.
+        host: String,
+        /// The port to put into the addresses.
+        port: u16,
+    },
+    /// Connect, start a `farcall-engine` connection, and tell [`Channel::handle_connected`] when the peer's SETTINGS
+    /// have arrived, or [`Channel::handle_connect_failed`].
+    Connect {
+        /// Names the attempt.
+        id: ConnectionId,
+        /// Where to.
+        address: Address,
+    },
+    /// Give up this attempt, or close this connection (calls on it end); tell nothing more of it.
+    Disconnect(ConnectionId),
+    /// The state has changed: tell whoever watches, and [`pick`](Channel::pick) again for every call that waits.
+    StateChanged(Connectivity),
+}
+
+/// Where a call goes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Pick {
+    /// Onto this connection.
+    Connection(ConnectionId),
+    /// Nowhere yet: pick again after the next [`Action::StateChanged`].
+    Wait,
+    /// It fails with this status.
+    Fail(Status),
+}
+
+/// Why an attempt to connect failed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConnectError {
+    /// `UNKNOWN` for what the network said, `FAILED_PRECONDITION` for a Unix socket that is not there.
+    pub code: Code,
+    /// For people: `Failed to connect to remote host: Connection refused`.
+    pub why: String,
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.why)
+    }
+}
+
+/// The brain of one channel. See the crate's documentation.
+#[derive(Debug)]
+pub struct Channel {
+    target: Target,
+    config: Config,
+    phase: Phase,
+    /// Why the last round failed; what calls are told in TRANSIENT_FAILURE.
+    failure: Option<Status>,
+    /// What watchers were last told.
+    reported: Connectivity,
+    next_id: u64,
+    actions: VecDeque<Action>,
+}
+
+/// Named for what the channel waits for.
+#[derive(Debug)]
+enum Phase {
+    /// A call, or `connect`.
+    Idle,
+    /// Addresses.
+    Resolving { retry_at: Instant },
+    /// A connection; `untried` are the addresses left in this round.
+    Connecting {
+        id: ConnectionId,
+        address: Address,
+        untried: VecDeque<Address>,
+        give_up_at: Instant,
+        retry_at: Instant,
+    },
+    /// The end of a back-off.
+    BackingOff { retry_at: Instant },
+    /// The loss of this connection.
+    Ready(ConnectionId),
+    /// Nothing any more.
+    Shutdown,
+}
+
+impl Channel {
+    /// A channel in IDLE.
+    pub fn new(target: Target, config: Config) -> Channel {
+        Channel {
+            target,
+            config,
+            phase: Phase::Idle,
+            failure: None,
+            reported: Connectivity::Idle,
+            next_id: 0,
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// The target it was made for.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The connectivity state.
+    pub fn state(&self) -> Connectivity {
+        match &self.phase {
+            Phase::Idle => Connectivity::Idle,
+            Phase::Ready(_) => Connectivity::Ready,
+            Phase::Shutdown => Connectivity::Shutdown,
+            // Once a round has failed the state stays until one succeeds, so that calls fail fast meanwhile.
+            _ if self.failure.is_some() => Connectivity::TransientFailure,
+            Phase::BackingOff { .. } => Connectivity::TransientFailure,
+            Phase::Resolving { .. } | Phase::Connecting { .. } => Connectivity::Connecting,
+        }
+    }
+
+    // Verbs.
+
+    /// Where a call goes now; leaves IDLE. `wait_for_ready` makes it wait out failures (`doc/wait-for-ready.md`).
+    pub fn pick(&mut self, wait_for_ready: bool, now: Instant) -> Pick {
+        if let Phase::Ready(id) = self.phase {
+            return Pick::Connection(id);
+        }
+        self.connect(now);
+        match (self.state(), &self.failure) {
+            (Connectivity::Shutdown, _) => Pick::Fail(Status::new(Code::Cancelled, "Channel closed!")),
+            (Connectivity::TransientFailure, Some(status)) if !wait_for_ready => Pick::Fail(status.clone()),
+            _ => Pick::Wait,
+        }
+    }
+
+    /// Leaves IDLE; does nothing in any other state.
+    pub fn connect(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Idle) {
+            self.start_round(now);
+            self.report();
+        }
+    }
+
+    /// Closes for good.
+    pub fn shutdown(&mut self) {
+        match std::mem::replace(&mut self.phase, Phase::Shutdown) {
+            Phase::Connecting { id, .. } | Phase::Ready(id) => self.actions.push_back(Action::Disconnect(id)),
+            _ => {}
+        }
+        self.report();
+    }
+
+    // From the network and the clock.
+
+    /// The answer to [`Action::Resolve`]; the error is for people, e.g. `Domain name not found`.
+    pub fn handle_resolved(&mut self, result: Result<Vec<Address>, String>, now: Instant) {
+        let Phase::Resolving { retry_at } = self.phase else { return };
+        match result {
+            Ok(addresses) if !addresses.is_empty() => self.try_next(addresses.into(), None, retry_at, now),
+            Ok(_) => self.fail_resolving("no address", retry_at),
+            Err(why) => self.fail_resolving(&why, retry_at),
+        }
+        self.report();
+    }
+
+    /// The peer's SETTINGS arrived on this connection.
+    pub fn handle_connected(&mut self, id: ConnectionId) {
+        if matches!(self.phase, Phase::Connecting { id: current, .. } if current == id) {
+            self.phase = Phase::Ready(id);
+            self.failure = None;
+            self.config.backoff.reset();
+            self.report();
+        }
+    }
+
+    /// This attempt failed.
+    pub fn handle_connect_failed(&mut self, id: ConnectionId, error: &ConnectError, now: Instant) {
+        if !matches!(self.phase, Phase::Connecting { id: current, .. } if current == id) {
+            return;
+        }
+        if let Phase::Connecting { address, untried, retry_at, .. } = std::mem::replace(&mut self.phase, Phase::Idle) {
+            let why = format!("{}: {address}: {}", error.code, error.why);
+            self.try_next(untried, Some(&why), retry_at, now);
+            self.report();
+        }
+    }
+
+    /// A connection that worked is lost, or takes no new calls (GOAWAY). The channel is IDLE until the next call.
+    pub fn handle_disconnected(&mut self, id: ConnectionId) {
+        if matches!(self.phase, Phase::Ready(current) if current == id) {
+            self.phase = Phase::Idle;
+            self.report();
+        }
+    }
+
+    /// The time of [`poll_timeout`](Channel::poll_timeout) has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match &self.phase {
+            Phase::BackingOff { retry_at } if *retry_at <= now => self.start_round(now),
+            Phase::Connecting { id, give_up_at, .. } if *give_up_at <= now => {
+                let id = *id;
+                self.actions.push_back(Action::Disconnect(id));
+                let why = "connection attempt timed out before receiving SETTINGS frame".to_owned();
+                self.handle_connect_failed(id, &ConnectError { code: Code::Unavailable, why }, now);
+            }
+            _ => return,
+        }
+        self.report();
+    }
+
+    // To the outside.
+
+    /// The next thing to do, `None` when nothing is left.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`handle_timeout`](Channel::handle_timeout) must be called, if nothing happens before.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::BackingOff { retry_at } => Some(*retry_at),
+            Phase::Connecting { give_up_at, .. } => Some(*give_up_at),
+            Phase::Idle | Phase::Resolving { .. } | Phase::Ready(_) | Phase::Shutdown => None,
+        }
+    }
+
+    /// Begins a round over all addresses. The next round is due a back-off after this one *began*.
+    fn start_round(&mut self, now: Instant) {
+        let retry_at = now + self.config.backoff.advance();
+        match &self.target.endpoint {
+            Endpoint::Dns { host, port } => {
+                self.actions.push_back(Action::Resolve { host: host.clone(), port: *port });
+                self.phase = Phase::Resolving { retry_at };
+            }
+            Endpoint::Addresses(addresses) => self.try_next(addresses.iter().cloned().collect(), None, retry_at, now),
+        }
+    }
+
+    /// Connects to the next address, or ends the round with `last_error`.
+    fn try_next(&mut self, mut untried: VecDeque<Address>, last_error: Option<&str>, retry_at: Instant, now: Instant) {
+        if let Some(address) = untried.pop_front() {
+            self.next_id += 1;
+            let id = ConnectionId(self.next_id);
+            self.actions.push_back(Action::Connect { id, address: address.clone() });
+            let give_up_at = now + self.config.connect_timeout;
+            self.phase = Phase::Connecting { id, address, untried, give_up_at, retry_at };
+        } else {
+            let last = last_error.unwrap_or("no address");
+            self.fail_round(format!("failed to connect to all addresses; last error: {last}"), retry_at);
+        }
+    }
+
+    fn fail_resolving(&mut self, why: &str, retry_at: Instant) {
+        let name = match &self.target.endpoint {
+            Endpoint::Dns { host, port } if !self.target.authority.contains(':') => format!("{host}:{port}"),
+            _ => self.target.authority.clone(),
+        };
+        let text =
+            format!("errors resolving {name}: [field:hostname lookup error:address lookup failed for {name}: {why}]");
+        self.fail_round(text, retry_at);
+    }
+
+    fn fail_round(&mut self, text: String, retry_at: Instant) {
+        self.failure = Some(Status::new(Code::Unavailable, text));
+        self.phase = Phase::BackingOff { retry_at };
+    }
+
+    /// Tells a change of state, once.
+    fn report(&mut self) {
+        let state = self.state();
+        if state != self.reported {
+            self.reported = state;
+            self.actions.push_back(Action::StateChanged(state));
+        }
+    }
+}

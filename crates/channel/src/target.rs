@@ -1,0 +1,194 @@
+use std::{fmt, net::SocketAddr};
+
+use crate::Address;
+
+/// What a user asks a channel for (grpc/grpc `doc/naming.md`).
+///
+/// `host:port`, `dns:host:port`, `dns:///host:port`, `ipv4:1.2.3.4:5,6.7.8.9:10`, `ipv6:[::1]:5`, `unix:path`,
+/// `unix:///absolute/path`, `unix-abstract:name`. The port may be left out: it is 443 then. A text with a scheme that
+/// is not known is a host name, as in every gRPC.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Target {
+    /// How addresses are found.
+    pub endpoint: Endpoint,
+    /// `:authority` unless the user sets one: the host and port as given, `localhost` for Unix sockets.
+    pub authority: String,
+}
+
+/// How the addresses of a target are found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Endpoint {
+    /// By resolving a host name.
+    Dns {
+        /// A name or an IP address, without brackets.
+        host: String,
+        /// The port; 443 when the target has none.
+        port: u16,
+    },
+    /// They stand in the target.
+    Addresses(Vec<Address>),
+}
+
+const DEFAULT_PORT: u16 = 443;
+
+impl Target {
+    /// Reads a target.
+    ///
+    /// # Errors
+    /// [`InvalidTarget`] says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Target, InvalidTarget> {
+        let invalid = |why: &str| InvalidTarget { target: text.to_owned(), why: why.to_owned() };
+        let (scheme, rest) = text.split_once(':').unwrap_or(("", text));
+        match scheme {
+            "unix" => {
+                let path = uri_path(rest);
+                if path.is_empty() {
+                    return Err(invalid("a unix target needs a path"));
+                }
+                Ok(Target::fixed(vec![Address::Unix(path.into())], "localhost"))
+            }
+            "unix-abstract" => {
+                let name = uri_path(rest);
+                if name.is_empty() {
+                    return Err(invalid("a unix-abstract target needs a name"));
+                }
+                Ok(Target::fixed(vec![Address::UnixAbstract(name.as_bytes().to_vec())], "localhost"))
+            }
+            "ipv4" | "ipv6" => {
+                let list = uri_path(rest).trim_start_matches('/');
+                let mut addresses = Vec::new();
+                for item in list.split(',') {
+                    let address = parse_ip(item)
+                        .filter(|address| address.is_ipv6() == (scheme == "ipv6"))
+                        .ok_or_else(|| invalid(&format!("{item:?} is not an {scheme} address with a port")))?;
+                    addresses.push(Address::Ip(address));
+                }
+                Ok(Target::fixed(addresses, list.split(',').next().unwrap_or_default()))
+            }
+            "dns" => Target::dns(uri_path(rest).trim_start_matches('/')).ok_or_else(|| invalid("no host and port")),
+            _ => Target::dns(text).ok_or_else(|| invalid("neither host:port nor a URI of a known scheme")),
+        }
+    }
+
+    fn fixed(addresses: Vec<Address>, authority: &str) -> Target {
+        Target { endpoint: Endpoint::Addresses(addresses), authority: authority.to_owned() }
+    }
+
+    fn dns(host_port: &str) -> Option<Target> {
+        let (host, port) = split_host_port(host_port)?;
+        let host = host.to_owned();
+        Some(Target { endpoint: Endpoint::Dns { host, port }, authority: host_port.to_owned() })
+    }
+}
+
+/// The path of what follows `scheme:`: an authority (`//server/`) is passed over.
+fn uri_path(rest: &str) -> &str {
+    match rest.strip_prefix("//") {
+        Some(hierarchical) => hierarchical.find('/').map_or("", |slash| &hierarchical[slash..]),
+        None => rest,
+    }
+}
+
+/// `host`, `host:port`, `[v6]`, `[v6]:port`, or a bare v6 address.
+fn split_host_port(text: &str) -> Option<(&str, u16)> {
+    if let Some(bracketed) = text.strip_prefix('[') {
+        let (host, after) = bracketed.split_once(']')?;
+        let port = match after.strip_prefix(':') {
+            Some(port) => port.parse().ok()?,
+            None if after.is_empty() => DEFAULT_PORT,
+            None => return None,
+        };
+        return Some((host, port)).filter(|(host, _)| !host.is_empty());
+    }
+    match text.rsplit_once(':') {
+        Some(("", _)) => None,
+        Some((host, _)) if host.contains(':') => Some((text, DEFAULT_PORT)),
+        // A port that is no number makes the whole text a name, which resolving will refuse, as in every gRPC.
+        Some((host, port)) => Some(port.parse().map_or((text, DEFAULT_PORT), |port| (host, port))),
+        None => Some((text, DEFAULT_PORT)),
+    }
+    .filter(|(host, _)| !host.is_empty())
+}
+
+fn parse_ip(text: &str) -> Option<SocketAddr> {
+    let (host, port) = split_host_port(text)?;
+    Some(SocketAddr::new(host.parse().ok()?, port))
+}
+
+/// A target that cannot be read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InvalidTarget {
+    /// The target as given.
+    pub target: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl fmt::Display for InvalidTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Failed to create channel to '{}':the target uri is not valid: {}", self.target, self.why)
+    }
+}
+
+impl std::error::Error for InvalidTarget {}
+
+#[cfg(test)]
+mod tests {
+    use super::{Address, Endpoint, Target};
+
+    fn dns(text: &str) -> (String, u16, String) {
+        let target = Target::parse(text).unwrap();
+        match target.endpoint {
+            Endpoint::Dns { host, port } => (host, port, target.authority),
+            Endpoint::Addresses(addresses) => panic!("{text} gave {addresses:?}"),
+        }
+    }
+
+    fn fixed(text: &str) -> (Vec<String>, String) {
+        let target = Target::parse(text).unwrap();
+        match target.endpoint {
+            Endpoint::Addresses(addresses) => (addresses.iter().map(Address::to_string).collect(), target.authority),
+            Endpoint::Dns { .. } => panic!("{text} gave a name"),
+        }
+    }
+
+    #[test]
+    fn names() {
+        for (text, host, port, authority) in [
+            ("localhost:50051", "localhost", 50051, "localhost:50051"),
+            ("example.com", "example.com", 443, "example.com"),
+            ("dns:example.com:1", "example.com", 1, "example.com:1"),
+            ("dns:///example.com:1", "example.com", 1, "example.com:1"),
+            ("dns://8.8.8.8/example.com:1", "example.com", 1, "example.com:1"),
+            ("[::1]:5", "::1", 5, "[::1]:5"),
+            ("::1", "::1", 443, "::1"),
+            ("127.0.0.1:5", "127.0.0.1", 5, "127.0.0.1:5"),
+            ("foo:bar", "foo:bar", 443, "foo:bar"),
+        ] {
+            assert_eq!(dns(text), (host.to_owned(), port, authority.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses() {
+        for (text, addresses, authority) in [
+            ("ipv4:1.2.3.4:5,6.7.8.9:10", &["ipv4:1.2.3.4:5", "ipv4:6.7.8.9:10"][..], "1.2.3.4:5"),
+            ("ipv6:[::1]:5", &["ipv6:%5B::1%5D:5"], "[::1]:5"),
+            ("unix:relative/path", &["unix:relative/path"], "localhost"),
+            ("unix:/absolute", &["unix:/absolute"], "localhost"),
+            ("unix:///absolute", &["unix:/absolute"], "localhost"),
+            ("unix-abstract:name", &["unix-abstract:name"], "localhost"),
+        ] {
+            let expected: Vec<String> = addresses.iter().map(|a| (*a).to_owned()).collect();
+            assert_eq!(fixed(text), (expected, authority.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_the_target_in_the_text() {
+        for text in ["", ":1", "[::1", "ipv4:999.1.1.1:1", "ipv4:[::1]:1", "unix:", "dns:"] {
+            let error = Target::parse(text).unwrap_err();
+            assert!(error.to_string().contains(&format!("'{text}'")), "{error}");
+        }
+    }
+}

@@ -6,7 +6,12 @@ handlers when called on the main thread, and lets their exception (KeyboardInter
 
 Metadata goes in as any sequence of (key, value) pairs and comes out as a tuple of `Metadatum(key, value)`
 with str values, bytes for keys that end in "-bin".
-Codes are ints 0..16. Timeouts are seconds; None is "no limit".
+Codes are ints 0..16. Timeouts are seconds; None and anything too large to count are "no limit"; negative, zero
+and NaN are "already over".
+
+The face checks types (str keys without bytes values, except bytes for "-bin"; bytes messages); what characters
+metadata may hold is decided here: a call with metadata that may not be sent ends with INTERNAL "Invalid metadata".
+Callbacks handed in never raise.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,10 +53,11 @@ class Channel:
         metadata: Pairs | None,
         timeout: float | None,
         wait_for_ready: bool | None,
-    ) -> tuple[bytes | None, ClientCall]:
+    ) -> bytes | ClientCall:
         """start_unary, then waits for the end on the calling thread, which reads the socket itself.
 
-        Answers the last response message (None when there was none) and the finished call."""
+        Answers the response message when the call ended OK with one (the hot path: no call object is made),
+        and the finished call otherwise. An exception out of the wait (KeyboardInterrupt) cancels the call."""
 
     def state(self, try_to_connect: bool) -> int:
         """The connectivity state (grpc.ChannelConnectivity's number); never waits."""
@@ -110,7 +116,9 @@ class Server:
         """Waits until the listeners are closed and no call is in flight; whether that is so."""
 
     def stop(self) -> None:
-        """Ends the reactor thread; idempotent."""
+        """Writes out what is already answered, then ends the reactor thread; idempotent.
+
+        Never joins the thread it is called on (a garbage collection on the reactor thread may end up here)."""
 
 class ServerCall:
     """One call as the server sees it."""
@@ -126,7 +134,9 @@ class ServerCall:
         """False once the call is cancelled, past its deadline, disconnected or answered."""
 
     def receive(self) -> bytes | None:
-        """The next request message; waits. None: the client half-closed, or the call is over (see is_active)."""
+        """The next request message; waits. None: the client half-closed, or the call is over (see is_active).
+
+        Once the call is cancelled, past its deadline or disconnected the answer is None even if messages are queued."""
 
     def send_initial_metadata(self, metadata: Pairs) -> bool: ...
     def send(self, message: bytes) -> bool:

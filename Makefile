@@ -1,0 +1,109 @@
+# What a person types. Everything is set up on first use and only what has changed is done again.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+PYTHON_BIN := $(CURDIR)/$(VENV)/bin/python
+PEERS_BIN := $(CURDIR)/.venvs/peers/bin/python
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+CARGO_DENY := .tools/bin/cargo-deny
+CARGO_DENY_VERSION := 0.20.2
+
+# The two native modules hold no tests of their own (tests/python drives them) and are built by maturin, for
+# the Python of $(VENV). Cargo is told of the same Python, or it would build PyO3 again at every turn.
+NATIVE := --exclude farcall-python --exclude farcall-python-tools
+export PYO3_PYTHON := $(PYTHON_BIN)
+
+WORKSPACE_SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find crates proto -type f 2>/dev/null)
+wheel_sources = $(WORKSPACE_SOURCES) $(shell find python/$(1) -type f ! -name '*.pyc' ! -name '*.so' 2>/dev/null)
+
+.PHONY: help
+help: ## Lists what can be made.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+.PHONY: demo
+demo: setup ## Starts the Greeter server and calls it from Python and from Rust.
+	@cargo build --quiet -p farcall-examples --bins
+	@$(PYTHON_BIN) scripts/demo.py --rust-bin $(TARGET)/debug
+
+.PHONY: test
+test: setup peers ## Runs the whole test suite: Rust, Python, examples, interoperation.
+	cargo test --workspace $(NATIVE)
+	cargo build --workspace $(NATIVE) --bins
+	FARCALL_PEERS_PYTHON=$(PEERS_BIN) FARCALL_RUST_BIN=$(TARGET)/debug $(PYTHON_BIN) -m pytest
+
+.PHONY: lint
+lint: setup $(CARGO_DENY) ## Formatting, clippy, rustdoc, licences, ruff, mypy: warnings are errors.
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
+	$(CARGO_DENY) --log-level warn check licenses bans sources
+	$(PYTHON_BIN) -m ruff check .
+	$(PYTHON_BIN) -m ruff format --check .
+	$(PYTHON_BIN) -m mypy
+
+.PHONY: advisories
+advisories: $(CARGO_DENY) ## Checks dependencies against the advisory database (fetched from the network).
+	$(CARGO_DENY) check advisories
+
+.PHONY: format
+format: setup ## Formats the Rust and the Python.
+	cargo fmt --all
+	$(PYTHON_BIN) -m ruff check --fix-only --exit-zero .
+	$(PYTHON_BIN) -m ruff format .
+
+.PHONY: wheels
+wheels: $(VENV)/dev.stamp ## Builds the release wheels for this Python into dist/.
+	rm -rf dist && mkdir -p dist
+	cd python/farcall && $(PYTHON_BIN) -m maturin build --release --strip -i $(PYTHON_BIN) -o $(CURDIR)/dist
+	cd python/farcall-tools && $(PYTHON_BIN) -m maturin build --release --strip -i $(PYTHON_BIN) -o $(CURDIR)/dist
+	@ls -l dist
+
+.PHONY: bench
+bench: wheels $(VENV)/dev.stamp peers ## Measures Farcall beside grpcio and tonic; takes minutes.
+	@$(PYTHON_BIN) bench/run.py --peers-python $(PEERS_BIN)
+
+.PHONY: clean
+clean: ## Removes everything that was built or installed here.
+	rm -rf $(VENV) .venvs .tools build dist target
+
+# Set-up, in the order of need.
+
+.PHONY: setup
+setup: $(VENV)/farcall.stamp $(VENV)/farcall-tools.stamp ## Makes .venv with the tools and our two wheels (unoptimised).
+
+.PHONY: peers
+peers: .venvs/peers/peers.stamp ## Makes .venvs/peers, where grpcio and grpclib live.
+
+.PHONY: prerequisites
+prerequisites:
+	@scripts/check-prerequisites.sh >/dev/null
+
+$(VENV)/dev.stamp: requirements/dev.txt | prerequisites
+	"$$(scripts/check-prerequisites.sh)" -m venv --clear $(VENV)
+	$(PYTHON_BIN) -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.venvs/peers/peers.stamp: requirements/peers.txt | prerequisites
+	"$$(scripts/check-prerequisites.sh)" -m venv --clear .venvs/peers
+	$(PEERS_BIN) -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# Built as a user's wheel is and installed as a user would, so that a file the wheel forgot is a failed test.
+define install_wheel
+	@rm -rf build/wheels/$(1) && mkdir -p build/wheels/$(1)
+	cd python/$(1) && $(PYTHON_BIN) -m maturin build --quiet -i $(PYTHON_BIN) -o $(CURDIR)/build/wheels/$(1)
+	$(PYTHON_BIN) -m pip install --quiet --disable-pip-version-check --no-index --no-deps --force-reinstall build/wheels/$(1)/*.whl
+	@touch $@
+endef
+
+$(VENV)/farcall.stamp: $(VENV)/dev.stamp $(call wheel_sources,farcall)
+	$(call install_wheel,farcall)
+
+$(VENV)/farcall-tools.stamp: $(VENV)/dev.stamp $(call wheel_sources,farcall-tools)
+	$(call install_wheel,farcall-tools)
+
+$(CARGO_DENY): | prerequisites
+	cargo install --quiet --locked --debug --root .tools cargo-deny@$(CARGO_DENY_VERSION)

@@ -22,6 +22,8 @@ mod config;
 mod connection;
 mod error;
 mod event;
+mod grpc;
+mod hpack;
 mod limits;
 
 pub use config::Config;

@@ -1,0 +1,166 @@
+use super::{DEFAULT_TABLE_SIZE, FIELD_OVERHEAD, hash, huffman, static_table, table::Table};
+
+/// What the peer should do with a field (RFC 7541 6.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Indexing {
+    /// Keep it: it will come again.
+    Incremental,
+    /// Do not keep it: it is different each time.
+    Without,
+    /// Neither keep it nor let any hop compress it: it is secret.
+    Never,
+}
+
+/// The sending half of header compression for one connection.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    table: Table,
+    index: Index,
+    size_update: Option<SizeUpdate>,
+}
+
+/// A change of the table's size that the peer has not been told yet: the smallest size it had on the way, then the
+/// last (RFC 7541 4.2).
+#[derive(Clone, Copy, Debug)]
+struct SizeUpdate {
+    smallest: usize,
+    last: usize,
+}
+
+impl Encoder {
+    /// An encoder with the default table of 4096 bytes, empty.
+    pub(crate) fn new() -> Encoder {
+        Encoder { table: Table::new(DEFAULT_TABLE_SIZE as usize), index: Index::new(), size_update: None }
+    }
+
+    /// The peer's SETTINGS_HEADER_TABLE_SIZE. Of more than the default 4096 bytes no use is made: the table is this
+    /// side's memory too. The peer is told at the start of the next block, so call it only between blocks.
+    pub(crate) fn set_max_table_size(&mut self, size: u32) {
+        let size = size.min(DEFAULT_TABLE_SIZE) as usize;
+        if size == self.table.max_size() {
+            return;
+        }
+        let smallest = self.size_update.map_or(size, |update| update.smallest.min(size));
+        self.size_update = Some(SizeUpdate { smallest, last: size });
+        self.table.set_max_size(size);
+    }
+
+    /// Appends one field of a block to `out`.
+    pub(crate) fn encode(&mut self, name: &[u8], value: &[u8], indexing: Indexing, out: &mut Vec<u8>) {
+        if let Some(SizeUpdate { smallest, last }) = self.size_update.take() {
+            if smallest < last {
+                encode_integer(smallest, 5, 0x20, out);
+            }
+            encode_integer(last, 5, 0x20, out);
+        }
+        let name_hash = hash(0, name);
+        let static_name = static_table::find_name(name, name_hash);
+        let field_hash = hash(name_hash, value);
+        if indexing != Indexing::Never {
+            let whole = static_name.and_then(|first| static_table::find_value(first, value));
+            if let Some(index) = whole.or_else(|| self.find(field_hash, |field| field == (name, value))) {
+                return encode_integer(index, 7, 0x80, out);
+            }
+        }
+        // A field that would push most others out is not worth its place.
+        let large = (name.len() + value.len() + FIELD_OVERHEAD) * 4 > self.table.max_size() * 3;
+        let insert = indexing == Indexing::Incremental && !large;
+        let (bits, pattern) = match indexing {
+            Indexing::Incremental if insert => (6, 0x40),
+            Indexing::Incremental | Indexing::Without => (4, 0x00),
+            Indexing::Never => (4, 0x10),
+        };
+        let index = static_name.or_else(|| self.find(name_hash, |field| field.0 == name));
+        encode_integer(index.unwrap_or(0), bits, pattern, out);
+        if index.is_none() {
+            encode_string(name, out);
+        }
+        encode_string(value, out);
+        if insert && self.table.insert(name, value) {
+            let name_hash = static_name.is_none().then_some(name_hash);
+            self.index.insert(field_hash, name_hash);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// HPACK index of a field of the dynamic table.
+    fn find(&self, hash: u64, wanted: impl Fn((&[u8], &[u8])) -> bool) -> Option<usize> {
+        let mut ages = self.index.ages(hash);
+        let age = ages.find(|&age| self.table.field(age).is_some_and(&wanted))?;
+        Some(static_table::FIELDS.len() + 1 + age)
+    }
+}
+
+/// Where in the dynamic table a field or a name may be: several places each hash can be kept at, and the one whose
+/// field is oldest is given up for a new one. Fields that left the table need no removal; they are too old.
+#[derive(Debug)]
+struct Index {
+    /// Fields inserted so far (wrapping); a slot keeps what this was when its field came.
+    inserted: u32,
+    slots: Box<[u32; SLOTS]>,
+}
+
+/// Four times what fields of a usual length need in a table of 4096 bytes, with the names.
+const SLOTS: usize = 512;
+const PLACES: usize = 4;
+
+impl Index {
+    fn new() -> Index {
+        Index { inserted: 0, slots: Box::new([0; SLOTS]) }
+    }
+
+    /// Notes the field that the table has just got as its newest, under the hash of the whole and perhaps of its name.
+    fn insert(&mut self, field_hash: u64, name_hash: Option<u64>) {
+        for hash in [Some(field_hash), name_hash].into_iter().flatten() {
+            let oldest = places(hash).max_by_key(|&slot| self.age(slot));
+            if let Some(slot) = oldest {
+                self.slots[slot] = self.inserted;
+            }
+        }
+        self.inserted = self.inserted.wrapping_add(1);
+    }
+
+    /// Ages of the fields that may be the wanted one.
+    fn ages(&self, hash: u64) -> impl Iterator<Item = usize> {
+        places(hash).map(|slot| self.age(slot))
+    }
+
+    fn age(&self, slot: usize) -> usize {
+        self.inserted.wrapping_sub(self.slots[slot]).wrapping_sub(1) as usize
+    }
+}
+
+fn places(hash: u64) -> impl Iterator<Item = usize> {
+    (0..PLACES).map(move |place| (hash as usize + place) % SLOTS)
+}
+
+fn encode_string(text: &[u8], out: &mut Vec<u8>) {
+    let coded_len = huffman::encoded_len(text);
+    if coded_len < text.len() {
+        encode_integer(coded_len, 7, 0x80, out);
+        huffman::encode(text, out);
+    } else {
+        encode_integer(text.len(), 7, 0x00, out);
+        out.extend_from_slice(text);
+    }
+}
+
+/// An integer whose first `bits` bits share a byte with `pattern` (RFC 7541 5.1).
+pub(super) fn encode_integer(value: usize, bits: u32, pattern: u8, out: &mut Vec<u8>) {
+    let largest = (1 << bits) - 1;
+    if value < largest {
+        out.push(pattern | value as u8);
+        return;
+    }
+    out.push(pattern | largest as u8);
+    let mut rest = value - largest;
+    while rest >= 0x80 {
+        out.push(0x80 | (rest & 0x7f) as u8);
+        rest >>= 7;
+    }
+    out.push(rest as u8);
+}

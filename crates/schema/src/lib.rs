@@ -7,9 +7,16 @@
 //! Not here: the file system, search paths and the command line (`farcall-protoc`), and the writing of code
 //! (`farcall-codegen`). The caller gives a [`SourceTree`].
 
+mod comments;
 mod compiler;
 mod diagnostic;
+mod lexer;
+mod limits;
+mod parser;
 mod source_tree;
+mod tag;
+mod text;
+mod token;
 pub mod wellknown;
 
 pub use compiler::{CompileResult, Compiler};

@@ -1,0 +1,179 @@
+//! The files of one run, with every name looked up once.
+
+use std::collections::HashMap;
+
+use buffa_descriptor::generated::descriptor::{
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, field_descriptor_proto,
+};
+
+/// A type that a field or method can name.
+#[derive(Clone)]
+pub(crate) struct TypeEntry<'a> {
+    /// The file it is declared in.
+    pub(crate) file: &'a FileDescriptorProto,
+    /// Its name and those of the messages around it, outermost first.
+    pub(crate) path: Vec<&'a str>,
+    pub(crate) kind: TypeKind<'a>,
+}
+
+/// A field or extension and the file that declares it.
+#[derive(Clone, Copy)]
+pub(crate) struct Declared<'a> {
+    pub(crate) field: &'a FieldDescriptorProto,
+    pub(crate) file: &'a FileDescriptorProto,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum TypeKind<'a> {
+    Message(&'a DescriptorProto),
+    Enum,
+}
+
+/// Linked files and an index over them.
+///
+/// The files must be complete: every import present, every `type_name` fully qualified (`.pkg.Msg`), as
+/// `farcall-schema` and protoc's descriptor sets have them. Names that lead nowhere are treated as if the
+/// declaration were absent; nothing panics.
+pub struct Schema<'a> {
+    files: Vec<&'a FileDescriptorProto>,
+    file_by_name: HashMap<&'a str, &'a FileDescriptorProto>,
+    types: HashMap<String, TypeEntry<'a>>,
+    /// By extendee (`.pkg.Msg`) and number.
+    extensions: HashMap<(&'a str, i32), Declared<'a>>,
+}
+
+impl<'a> Schema<'a> {
+    /// Indexes `files`.
+    pub fn new(files: impl IntoIterator<Item = &'a FileDescriptorProto>) -> Self {
+        let mut schema =
+            Self { files: Vec::new(), file_by_name: HashMap::new(), types: HashMap::new(), extensions: HashMap::new() };
+        for file in files {
+            schema.files.push(file);
+            schema.file_by_name.insert(file_name(file), file);
+            let scope = match package(file) {
+                "" => String::new(),
+                package => format!(".{package}"),
+            };
+            schema.add_enums(file, &file.enum_type, &scope, &[]);
+            schema.add_messages(file, &file.message_type, &scope, &[]);
+            schema.add_extensions(file, &file.extension);
+        }
+        schema
+    }
+
+    /// All files, in the order given.
+    pub fn files(&self) -> &[&'a FileDescriptorProto] {
+        &self.files
+    }
+
+    /// The file named `name`, as imports write it.
+    pub fn file(&self, name: &str) -> Option<&'a FileDescriptorProto> {
+        self.file_by_name.get(name).copied()
+    }
+
+    /// The message or enum with this full name (`.pkg.Outer.Inner`).
+    pub(crate) fn type_entry(&self, full_name: &str) -> Option<&TypeEntry<'a>> {
+        self.types.get(full_name)
+    }
+
+    pub(crate) fn message(&self, full_name: &str) -> Option<&'a DescriptorProto> {
+        match self.types.get(full_name)?.kind {
+            TypeKind::Message(message) => Some(message),
+            TypeKind::Enum => None,
+        }
+    }
+
+    /// The field or extension of `message` (`.pkg.Msg`) with this number.
+    pub(crate) fn field(&self, message: &str, number: i32) -> Option<Declared<'a>> {
+        let entry = self.types.get(message)?;
+        let TypeKind::Message(descriptor) = entry.kind else { return None };
+        let own = descriptor.field.iter().find(|field| field.number == Some(number));
+        own.map(|field| Declared { field, file: entry.file })
+            .or_else(|| self.extensions.get(&(message, number)).copied())
+    }
+
+    /// The key and value fields, if `field` is a map.
+    pub(crate) fn map_entry(
+        &self,
+        field: &FieldDescriptorProto,
+    ) -> Option<(&'a FieldDescriptorProto, &'a FieldDescriptorProto)> {
+        if !is_repeated(field) || field.r#type != Some(field_descriptor_proto::Type::TYPE_MESSAGE) {
+            return None;
+        }
+        let entry = self.message(field.type_name.as_deref()?)?;
+        if !entry.options.as_option().is_some_and(|options| options.map_entry == Some(true)) {
+            return None;
+        }
+        Some((entry.field.first()?, entry.field.get(1)?))
+    }
+
+    fn add_messages(
+        &mut self,
+        file: &'a FileDescriptorProto,
+        messages: &'a [DescriptorProto],
+        scope: &str,
+        outer: &[&'a str],
+    ) {
+        for message in messages {
+            let (full_name, path) = extend(scope, outer, message.name.as_deref());
+            self.add_enums(file, &message.enum_type, &full_name, &path);
+            self.add_messages(file, &message.nested_type, &full_name, &path);
+            self.add_extensions(file, &message.extension);
+            self.types.insert(full_name, TypeEntry { file, path, kind: TypeKind::Message(message) });
+        }
+    }
+
+    fn add_enums(
+        &mut self,
+        file: &'a FileDescriptorProto,
+        enums: &'a [EnumDescriptorProto],
+        scope: &str,
+        outer: &[&'a str],
+    ) {
+        for declared in enums {
+            let (full_name, path) = extend(scope, outer, declared.name.as_deref());
+            self.types.insert(full_name, TypeEntry { file, path, kind: TypeKind::Enum });
+        }
+    }
+
+    fn add_extensions(&mut self, file: &'a FileDescriptorProto, extensions: &'a [FieldDescriptorProto]) {
+        for field in extensions {
+            if let (Some(extendee), Some(number)) = (field.extendee.as_deref(), field.number) {
+                self.extensions.insert((extendee, number), Declared { field, file });
+            }
+        }
+    }
+}
+
+fn extend<'a>(scope: &str, outer: &[&'a str], name: Option<&'a str>) -> (String, Vec<&'a str>) {
+    let name = name.unwrap_or_default();
+    let mut path = outer.to_vec();
+    path.push(name);
+    (format!("{scope}.{name}"), path)
+}
+
+pub(crate) fn file_name(file: &FileDescriptorProto) -> &str {
+    file.name.as_deref().unwrap_or_default()
+}
+
+pub(crate) fn package(file: &FileDescriptorProto) -> &str {
+    file.package.as_deref().unwrap_or_default()
+}
+
+/// The imports of `file` that it passes on to its importers.
+pub(crate) fn public_dependencies(file: &FileDescriptorProto) -> impl Iterator<Item = &str> {
+    file.public_dependency
+        .iter()
+        .filter_map(|&index| file.dependency.get(usize::try_from(index).ok()?))
+        .map(String::as_str)
+}
+
+pub(crate) fn is_repeated(field: &FieldDescriptorProto) -> bool {
+    field.label == Some(field_descriptor_proto::Label::LABEL_REPEATED)
+}
+
+/// True for `py_generic_services`, if there is anything for it to act on.
+pub(crate) fn has_generic_services(file: &FileDescriptorProto) -> bool {
+    !file.service.is_empty()
+        && file.options.as_option().is_some_and(|options| options.py_generic_services == Some(true))
+}

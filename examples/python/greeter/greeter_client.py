@@ -1,6 +1,6 @@
 """The Greeter client.
 
-    python greeter_client.py [ADDRESS]      (default: localhost:50051)
+python greeter_client.py [ADDRESS]      (default: localhost:50051)
 """
 
 import logging

@@ -1,6 +1,6 @@
 """The Greeter server.
 
-    python greeter_server.py [ADDRESS]      (default: localhost:50051; port 0 picks a free one)
+python greeter_server.py [ADDRESS]      (default: localhost:50051; port 0 picks a free one)
 """
 
 import logging

@@ -1,6 +1,6 @@
 """Metadata both ways, an error status, a deadline and a cancellation, each in a few lines.
 
-    python tour_client.py [ADDRESS]      (default: localhost:50053)
+python tour_client.py [ADDRESS]      (default: localhost:50053)
 """
 
 import logging

@@ -1,6 +1,6 @@
 """The route guide's client: calls one method of each of the four kinds.
 
-    python route_guide_client.py [ADDRESS]      (default: localhost:50052)
+python route_guide_client.py [ADDRESS]      (default: localhost:50052)
 """
 
 import logging

@@ -1,6 +1,6 @@
 """The route guide's server: one method of each of the four kinds.
 
-    python route_guide_server.py [ADDRESS]      (default: localhost:50052; port 0 picks a free one)
+python route_guide_server.py [ADDRESS]      (default: localhost:50052; port 0 picks a free one)
 """
 
 import logging
@@ -25,10 +25,7 @@ def distance_between(start, end):
         math.radians(value / UNITS_PER_DEGREE)
         for value in (start.latitude, start.longitude, end.latitude, end.longitude)
     )
-    a = (
-        math.sin((lat2 - lat1) / 2) ** 2
-        + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
-    )
+    a = math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
     return 2 * EARTH_RADIUS_METRES * math.asin(math.sqrt(a))
 
 

@@ -1,0 +1,100 @@
+"""The Python examples, run as a reader would run them, print what the guide says they print.
+
+They are written against grpcio's blocking API; `FARCALL_EXAMPLES_PYTHON` runs them with another interpreter,
+for instance one that has grpcio, to show that the same programs do the same there.
+"""
+
+import os
+import pathlib
+import re
+import sys
+
+import programs
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples" / "python"
+PYTHON = os.environ.get("FARCALL_EXAMPLES_PYTHON", sys.executable)
+
+GREETER = """\
+Greeter client received: Hello, you!
+Greeter client received: Hello again, you!
+"""
+
+# In RouteChat, saying and hearing go on side by side: each has an order of its own.
+ROUTE_GUIDE = """\
+-------------- GetFeature --------------
+Vesterport lighthouse at 571210000, 81930000
+nothing known at 0, 0
+-------------- ListFeatures --------------
+Heather hill at 571455000, 82407500
+Mill pond bridge at 571460000, 83020000
+Church of the two towers at 571498700, 83310400
+Market square at 571502300, 83342200
+Ropewalk museum at 571533000, 83602000
+Railway station at 571580500, 83790500
+-------------- RecordRoute --------------
+passed 12 points, 10 of them known
+walked 19360 metres in N seconds
+-------------- RouteChat --------------
+say first at 0, 0
+say second at 0, 1
+say third at 1, 0
+say fourth at 0, 0
+say fifth at 0, 0
+hear first at 0, 0
+hear first at 0, 0
+hear fourth at 0, 0
+"""
+
+TOUR = """\
+-------------- metadata --------------
+Hello, you!
+before the answer: seen-by = tour_server
+after the answer: answered-to = 'tour_client'
+after the answer: digest-bin = b'\\xff\\x02\\x01\\x00'
+-------------- error status --------------
+NOT_FOUND: there is nobody of that name
+reason: no name
+-------------- deadline --------------
+DEADLINE_EXCEEDED: Deadline Exceeded
+-------------- cancellation --------------
+cancelled: True
+CANCELLED: Locally cancelled by application!
+"""
+
+
+@pytest.fixture(scope="session")
+def generated(tmp_path_factory):
+    """The contracts of the examples, compiled as their README says."""
+    folder = tmp_path_factory.mktemp("generated")
+    outputs = [f"--{kind}_out={folder}" for kind in ("python", "pyi", "grpc_python")]
+    contracts = ROOT / "examples" / "proto"
+    names = sorted(path.name for path in contracts.glob("*.proto"))
+    programs.run([PYTHON, "-m", "grpc_tools.protoc", f"-I{contracts}", *outputs, *names])
+    return folder
+
+
+def saying_before_hearing(printed):
+    """Moves what was said before what was heard, keeping the order of each."""
+    lines = re.sub(r"in \d+ seconds", "in N seconds", printed).splitlines(keepends=True)
+    said = [line for line in lines if line.startswith("say ")]
+    heard = [line for line in lines if line.startswith("hear ")]
+    return "".join([line for line in lines if line not in said and line not in heard] + said + heard)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "expected"),
+    [
+        ("greeter", "greeter", GREETER),
+        ("route_guide", "route_guide", ROUTE_GUIDE),
+        ("metadata_deadline_cancel", "tour", TOUR),
+    ],
+)
+def test_example(folder, name, expected, generated):
+    env = {"PYTHONPATH": str(generated)}
+    with programs.Server([PYTHON, str(EXAMPLES / folder / f"{name}_server.py"), "localhost:0"], env=env) as server:
+        client = [PYTHON, str(EXAMPLES / folder / f"{name}_client.py"), f"localhost:{server.port}"]
+        printed = programs.run(client, env=env)
+        assert server.is_running(), server.output()
+    assert (saying_before_hearing(printed) if name == "route_guide" else printed) == expected

@@ -1,1 +1,33 @@
-//! See Cargo.toml: filled in below.
+//! Hands on tokio: the only place of the Rust face with sockets, DNS, timers and tasks.
+//!
+//! What lives here:
+//! * [`Channel`], which pumps the channel's brain (`farcall-channel`): it resolves, connects, picks, waits;
+//! * the connection's task, which pumps the connection's brain (`farcall-engine`): it reads, steps, writes;
+//! * [`Listener`] and [`serve`], which accept connections and hand their calls to a handler;
+//! * [`Sender`], [`Receiver`] and [`Responder`], the two directions of a call.
+//!
+//! What does not: anything that decides (the brains), and anything with message types, codecs or service names (the
+//! face, `farcall`). Messages are bytes here.
+//!
+//! How a call moves: the application posts typed commands into the connection's mailbox; the connection's task applies
+//! them to the engine in batches and writes what comes of them in one `writev`; what arrives is put into the call's
+//! slot, and the task that waits there is woken once. No lock is held while anything waits, and no task is spawned for
+//! a client's call.
+
+mod call;
+mod channel;
+mod connect;
+mod connection;
+mod incoming;
+mod listener;
+mod mailbox;
+mod server;
+mod slot;
+mod stream;
+mod timer;
+
+pub use call::{Answered, Receiver, Sender};
+pub use channel::{Channel, ChannelConfig, NewCall};
+pub use incoming::{Incoming, Responder};
+pub use listener::Listener;
+pub use server::{ServerConfig, serve};

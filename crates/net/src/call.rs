@@ -1,0 +1,227 @@
+//! The two directions of a call, as the application holds them.
+
+use std::{
+    collections::VecDeque,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use farcall_core::{Code, Metadata, Status};
+use farcall_engine::Closed;
+
+use crate::{
+    mailbox::{Command, Mailbox, Open},
+    slot::{Slot, cost},
+};
+
+/// Taken bytes of one call that are told in one go, while more messages are at hand.
+const RELEASE_STEP: usize = 16 << 10;
+
+/// The client's direction of a call. Dropped, it ends the direction: the server has all messages.
+#[derive(Debug)]
+pub struct Sender {
+    mailbox: Arc<Mailbox>,
+    slot: Arc<Slot>,
+}
+
+impl Sender {
+    pub(crate) fn new(mailbox: Arc<Mailbox>, slot: Arc<Slot>) -> Sender {
+        Sender { mailbox, slot }
+    }
+
+    /// Ready when [`send`](Sender::send) keeps within bounds, or when the call is over.
+    pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.slot.poll_room(context)
+    }
+
+    /// Ready when the call is over and sending is of no more use.
+    pub fn poll_closed(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.slot.poll_closed(context)
+    }
+
+    /// Sends a message. Says `false` when the call is over; how it ended the [`Receiver`] knows.
+    pub fn send(&self, message: Bytes) -> bool {
+        send(&self.mailbox, &self.slot, message)
+    }
+
+    /// Ends the call at once.
+    pub fn cancel(self, status: Status) {
+        let _ = self.mailbox.post(Command::Cancel(Arc::clone(&self.slot), status));
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        if self.slot.is_closed() {
+            return;
+        }
+        let slot = Arc::clone(&self.slot);
+        let command = if std::thread::panicking() {
+            // Half of a stream must not pass for the whole.
+            Command::Cancel(slot, Status::new(Code::Cancelled, "the stream of requests panicked"))
+        } else {
+            Command::HalfClose(slot)
+        };
+        let _ = self.mailbox.post(command);
+    }
+}
+
+pub(crate) fn send(mailbox: &Mailbox, slot: &Arc<Slot>, message: Bytes) -> bool {
+    if slot.is_closed() {
+        return false;
+    }
+    slot.queue(cost(message.len()));
+    mailbox.post(Command::Message(Arc::clone(slot), message)).is_ok()
+}
+
+/// The direction towards the application: headers, messages, and how the call ended.
+///
+/// A client's receiver, dropped before the call is over, cancels it.
+#[derive(Debug)]
+pub struct Receiver {
+    mailbox: Arc<Mailbox>,
+    slot: Arc<Slot>,
+    /// Messages picked up together, to be taken one by one.
+    local: VecDeque<Bytes>,
+    /// Bytes taken and not yet told to the connection.
+    taken: usize,
+    client: bool,
+}
+
+impl Receiver {
+    pub(crate) fn new(mailbox: Arc<Mailbox>, slot: Arc<Slot>, client: bool) -> Receiver {
+        Receiver { mailbox, slot, local: VecDeque::new(), taken: 0, client }
+    }
+
+    /// Client: initial metadata, once; `None` when the call ended without.
+    pub fn poll_headers(&mut self, context: &mut Context<'_>) -> Poll<Option<Metadata>> {
+        let mut inbox = self.slot.lock();
+        if inbox.headers.is_some() || inbox.closed.is_some() {
+            return Poll::Ready(inbox.headers.take());
+        }
+        inbox.wait(false, context);
+        Poll::Pending
+    }
+
+    /// The next message; `None` when there are no more, and then [`poll_closed`](Receiver::poll_closed) tells a client
+    /// why. Taking a message lets the peer send more.
+    pub fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if self.local.is_empty() {
+            let mut inbox = self.slot.lock();
+            if inbox.messages.is_empty() {
+                if inbox.closed.is_some() || inbox.half_closed {
+                    return Poll::Ready(None);
+                }
+                inbox.wait(false, context);
+                drop(inbox);
+                self.tell_taken();
+                return Poll::Pending;
+            }
+            std::mem::swap(&mut inbox.messages, &mut self.local);
+        }
+        let message = self.local.pop_front();
+        self.taken += message.as_ref().map_or(0, Bytes::len);
+        if self.taken >= RELEASE_STEP {
+            self.tell_taken();
+        }
+        Poll::Ready(message)
+    }
+
+    /// How the call ended, once; later and for a server that has not been told, an empty `CANCELLED`.
+    pub fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<Box<Closed>> {
+        let mut inbox = self.slot.lock();
+        if let Some(closed) = inbox.closed.as_mut() {
+            let told = Closed {
+                status: Status::from(Code::Cancelled),
+                trailers: Metadata::new(),
+                completed: false,
+                unprocessed: false,
+            };
+            return Poll::Ready(Box::new(std::mem::replace(closed, told)));
+        }
+        inbox.wait(true, context);
+        Poll::Pending
+    }
+
+    /// Whether the call is over, whatever is left to be taken.
+    pub fn is_closed(&self) -> bool {
+        self.slot.is_closed()
+    }
+
+    /// Ends the call at once.
+    pub fn cancel(&self, status: Status) {
+        if !self.slot.is_closed() {
+            let _ = self.mailbox.post(Command::Cancel(Arc::clone(&self.slot), status));
+        }
+    }
+
+    fn tell_taken(&mut self) {
+        // The windows of a call that is over are settled already.
+        if self.taken > 0 && !self.slot.is_closed() {
+            self.mailbox.release(&self.slot, self.taken);
+        }
+        self.taken = 0;
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        if self.slot.is_closed() {
+            return;
+        }
+        if self.client {
+            return self.cancel(Status::new(Code::Cancelled, "Locally cancelled by application!"));
+        }
+        let mut inbox = self.slot.lock();
+        inbox.discard = true;
+        let unread: usize = self.local.iter().chain(&inbox.messages).map(Bytes::len).sum();
+        inbox.messages.clear();
+        drop(inbox);
+        self.taken += unread;
+        self.tell_taken();
+    }
+}
+
+/// The answer to a unary call, whole.
+#[derive(Debug)]
+pub struct Answered {
+    /// Initial metadata; empty when the call ended without.
+    pub headers: Metadata,
+    /// The messages that came; a server that keeps to the contract sent one, or none with a status that is not OK.
+    pub messages: VecDeque<Bytes>,
+    /// How the call ended.
+    pub closed: Box<Closed>,
+    /// The request, when the server certainly did nothing for it.
+    pub(crate) unprocessed: Option<Box<Open>>,
+}
+
+/// A unary call under way. Dropped, it cancels the call.
+#[derive(Debug)]
+pub(crate) struct Unary {
+    receiver: Receiver,
+}
+
+impl Unary {
+    pub(crate) fn new(mailbox: Arc<Mailbox>, slot: Arc<Slot>) -> Unary {
+        Unary { receiver: Receiver::new(mailbox, slot, true) }
+    }
+}
+
+impl Future for Unary {
+    type Output = Answered;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Answered> {
+        // One wake and one lock for the whole answer.
+        let closed = ready!(self.receiver.poll_closed(context));
+        let mut inbox = self.receiver.slot.lock();
+        Poll::Ready(Answered {
+            headers: inbox.headers.take().unwrap_or_default(),
+            messages: std::mem::take(&mut inbox.messages),
+            closed,
+            unprocessed: inbox.unprocessed.take(),
+        })
+    }
+}

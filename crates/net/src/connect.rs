@@ -1,0 +1,89 @@
+//! Resolving and dialling, with the error texts that every gRPC uses.
+
+use std::{io, net::IpAddr};
+
+use farcall_channel::{Address, ConnectError};
+use farcall_core::Code;
+use tokio::net::{TcpStream, lookup_host};
+
+use crate::stream::Stream;
+
+/// The addresses of a host, in the order of `getaddrinfo`.
+pub(crate) async fn resolve(host: &str, port: u16) -> Result<Vec<Address>, String> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![Address::Ip((ip, port).into())]);
+    }
+    match lookup_host((host, port)).await {
+        Ok(found) => Ok(found.map(Address::Ip).collect()),
+        Err(_) => Err("Domain name not found".to_owned()),
+    }
+}
+
+/// A connected socket, or why not.
+pub(crate) async fn connect(address: &Address) -> Result<Stream, ConnectError> {
+    match address {
+        Address::Ip(ip) => {
+            let socket = TcpStream::connect(ip).await.map_err(|error| {
+                let why = format!("Failed to connect to remote host: {}", reason(&error));
+                ConnectError { code: Code::Unknown, why }
+            })?;
+            // Delayed small writes are only slower, not wrong.
+            let _ = socket.set_nodelay(true);
+            Ok(Stream::Tcp(socket))
+        }
+        Address::Unix(_) | Address::UnixAbstract(_) => connect_unix(address).await.map_err(|error| {
+            let why = format!("connect failed: addr: {address} error: {}", reason(&error));
+            ConnectError { code: Code::FailedPrecondition, why }
+        }),
+    }
+}
+
+#[cfg(unix)]
+async fn connect_unix(address: &Address) -> io::Result<Stream> {
+    tokio::net::UnixStream::connect(unix_path(address)?).await.map(Stream::Unix)
+}
+
+#[cfg(not(unix))]
+async fn connect_unix(_address: &Address) -> io::Result<Stream> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "Unix domain sockets are not supported here"))
+}
+
+/// The path of a Unix address; an abstract name is written with a leading NUL, as the system calls take it.
+#[cfg(unix)]
+pub(crate) fn unix_path(address: &Address) -> io::Result<std::path::PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+
+    match address {
+        Address::Unix(path) => Ok(path.clone()),
+        Address::UnixAbstract(name) if cfg!(any(target_os = "linux", target_os = "android")) => {
+            let mut bytes = vec![0];
+            bytes.extend_from_slice(name);
+            Ok(std::ffi::OsString::from_vec(bytes).into())
+        }
+        _ => Err(io::Error::new(io::ErrorKind::Unsupported, "not a Unix address that this system has")),
+    }
+}
+
+/// What the system says of an error, without Rust's `(os error N)`.
+pub(crate) fn reason(error: &io::Error) -> String {
+    let mut text = error.to_string();
+    if error.raw_os_error().is_some()
+        && let Some(at) = text.rfind(" (os error ")
+    {
+        text.truncate(at);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reason;
+
+    #[test]
+    fn a_reason_is_the_systems_own_text() {
+        let error = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        assert_eq!(reason(&error), "connection refused");
+        #[cfg(target_os = "linux")]
+        assert_eq!(reason(&std::io::Error::from_raw_os_error(111)), "Connection refused");
+    }
+}

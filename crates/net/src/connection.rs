@@ -1,0 +1,392 @@
+//! The task of one connection: it alone touches the engine and the socket.
+
+use std::{
+    future::Future,
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use bytes::{Buf, Bytes};
+use farcall_core::{Code, Metadata, Status};
+use farcall_engine::{CallId, Closed, Connection, ConnectionError, ErrorCode, Event, Outgoing, Request, RequestHead};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::{
+    connect::reason,
+    mailbox::{Answer, Command, Mailbox, Open},
+    slot::{Slot, cost},
+    timer::Timer,
+};
+
+/// How many pieces one `writev` takes.
+const WRITE_PIECES: usize = 64;
+
+/// How long a connection that is over may take to get its last words (a GOAWAY) out.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Who a connection reports to: a channel, or a server.
+pub(crate) trait Owner: Send + Unpin + 'static {
+    /// The peer's SETTINGS are here.
+    fn ready(&mut self);
+    /// Server: a call begins.
+    fn request(&mut self, head: Box<RequestHead>, slot: Arc<Slot>);
+    /// The connection takes no new calls.
+    fn draining(&mut self);
+    /// The connection is over. Told exactly once.
+    fn disconnected(&mut self, why: &ConnectionError);
+}
+
+/// The connection's task: reads, steps the engine, writes, until the connection is over.
+#[derive(Debug)]
+pub(crate) struct Driver<S, O: Owner> {
+    io: S,
+    engine: Connection,
+    mailbox: Arc<Mailbox>,
+    owner: O,
+    /// The calls, by [`CallId::index`].
+    calls: Vec<Option<Call>>,
+    /// Kept between turns for their memory.
+    batch: Vec<Command>,
+    wake: Vec<Waker>,
+    timer: Timer,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+struct Call {
+    slot: Arc<Slot>,
+    /// Cost of the messages over the engine's send buffer, given back when it has room.
+    held: usize,
+    /// A unary request, kept until the server has certainly seen it.
+    open: Option<Box<Open>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    Alive,
+    /// The engine is done; its last bytes may still be written, until then.
+    Over {
+        give_up_at: Instant,
+    },
+    /// The socket is of no use any more.
+    Broken,
+}
+
+impl<S, O> Driver<S, O>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    O: Owner,
+{
+    pub(crate) fn new(io: S, engine: Connection, mailbox: Arc<Mailbox>, owner: O) -> Self {
+        Driver {
+            io,
+            engine,
+            mailbox,
+            owner,
+            calls: Vec::new(),
+            batch: Vec::new(),
+            wake: Vec::new(),
+            timer: Timer::default(),
+            phase: Phase::Alive,
+        }
+    }
+
+    /// One turn; says whether another may find something to do.
+    fn turn(&mut self, context: &mut Context<'_>) -> bool {
+        let now = Instant::now();
+        let mut busy = self.take_commands(context, now);
+        busy |= self.read(context, now);
+        if self.engine.poll_timeout().is_some_and(|at| at <= now) {
+            self.engine.handle_timeout(now);
+            busy = true;
+        }
+        self.drain_events(now);
+        // Who was given something may run on another thread while this one writes.
+        self.wake_all();
+        if self.write(context, now) {
+            // What was written may have ended calls and made room.
+            self.drain_events(now);
+            self.wake_all();
+            busy = true;
+        }
+        busy
+    }
+
+    fn take_commands(&mut self, context: &mut Context<'_>, now: Instant) -> bool {
+        let mut batch = std::mem::take(&mut self.batch);
+        self.mailbox.take(&mut batch, context);
+        let any = !batch.is_empty();
+        for command in batch.drain(..) {
+            self.apply(command, now);
+        }
+        self.batch = batch;
+        any
+    }
+
+    /// A verb that the engine refuses belongs to a call that is over, whose slot knows already.
+    fn apply(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Open(open, slot) => self.open(open, slot, now),
+            Command::Message(slot, message) => self.message(&slot, message),
+            Command::Headers(slot, metadata) => {
+                let _ = slot.id.get().map(|id| self.engine.send_headers(*id, &metadata));
+            }
+            Command::HalfClose(slot) => {
+                let _ = slot.id.get().map(|id| self.engine.half_close(*id));
+            }
+            Command::Respond(slot, answer) => {
+                if let Some(id) = slot.id.get() {
+                    self.respond(*id, *answer);
+                }
+            }
+            Command::Cancel(slot, status) => {
+                if let Some(id) = slot.id.get() {
+                    self.engine.cancel(*id, status);
+                }
+            }
+            Command::Release(slot, len) => {
+                if let Some(id) = slot.id.get() {
+                    self.engine.release(*id, len);
+                }
+            }
+            Command::Shutdown => self.engine.shutdown(now),
+            Command::Close(status) => self.engine.close(ErrorCode::NO_ERROR, "", &status, now),
+        }
+    }
+
+    fn open(&mut self, open: Box<Open>, slot: Arc<Slot>, now: Instant) {
+        let request =
+            Request { path: &open.path, authority: &open.authority, metadata: &open.metadata, deadline: open.deadline };
+        let id = match self.engine.open(request, now) {
+            Ok(id) => id,
+            Err(error) => {
+                let status = Status::new(Code::Unavailable, error.to_string());
+                return refuse(&slot, open, status, &mut self.wake);
+            }
+        };
+        let _ = slot.id.set(id);
+        let unary = open.unary.clone();
+        if self.calls.len() <= id.index() {
+            self.calls.resize_with(id.index() + 1, || None);
+        }
+        self.calls[id.index()] = Some(Call { slot, held: 0, open: unary.is_some().then_some(open) });
+        if let Some(message) = unary {
+            let _ = self.engine.send_message(id, Outgoing::Shared(message));
+            let _ = self.engine.half_close(id);
+        }
+    }
+
+    fn message(&mut self, slot: &Arc<Slot>, message: Bytes) {
+        let cost = cost(message.len());
+        let known = slot.id.get().and_then(|id| {
+            let call = self.calls.get_mut(id.index())?.as_mut()?;
+            Arc::ptr_eq(&call.slot, slot).then_some((*id, call))
+        });
+        let Some((id, call)) = known else { return };
+        let _ = self.engine.send_message(id, Outgoing::Shared(message));
+        if self.engine.writable(id) {
+            slot.sent(cost, &mut self.wake);
+        } else {
+            call.held += cost;
+        }
+    }
+
+    fn respond(&mut self, id: CallId, answer: Answer) {
+        if let Some(headers) = answer.headers {
+            let _ = self.engine.send_headers(id, &headers);
+        }
+        if let Some(message) = answer.message {
+            let _ = self.engine.send_message(id, Outgoing::Shared(message));
+        }
+        let _ = self.engine.respond(id, &answer.status, &answer.trailers);
+    }
+
+    fn read(&mut self, context: &mut Context<'_>, now: Instant) -> bool {
+        if self.phase != Phase::Alive {
+            return false;
+        }
+        let mut buffer = ReadBuf::new(self.engine.receive_buffer());
+        match Pin::new(&mut self.io).poll_read(context, &mut buffer) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(())) => {
+                let len = buffer.filled().len();
+                self.engine.handle_received(len, now);
+            }
+            Poll::Ready(Err(error)) => self.engine.handle_transport_closed(&reason(&error), now),
+        }
+        true
+    }
+
+    /// Says whether anything was written, or the writing failed.
+    fn write(&mut self, context: &mut Context<'_>, now: Instant) -> bool {
+        let mut any = false;
+        while self.phase != Phase::Broken
+            && let Some(transmit) = self.engine.poll_transmit(now)
+        {
+            let mut pieces = [IoSlice::new(&[]); WRITE_PIECES];
+            let count = transmit.chunks_vectored(&mut pieces);
+            match Pin::new(&mut self.io).poll_write_vectored(context, &pieces[..count]) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(len)) if len > 0 => transmit.advance(len),
+                Poll::Ready(result) => {
+                    let error = result.err().unwrap_or_else(|| io::ErrorKind::WriteZero.into());
+                    self.engine.handle_transport_closed(&reason(&error), now);
+                    self.drain_events(now);
+                    self.phase = Phase::Broken;
+                }
+            }
+            any = true;
+        }
+        any
+    }
+
+    fn drain_events(&mut self, now: Instant) {
+        while let Some(event) = self.engine.poll_event() {
+            self.handle(event, now);
+        }
+    }
+
+    fn handle(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Ready => self.owner.ready(),
+            Event::Request { call, head } => {
+                let slot = Arc::new(Slot::of(call));
+                if self.calls.len() <= call.index() {
+                    self.calls.resize_with(call.index() + 1, || None);
+                }
+                self.calls[call.index()] = Some(Call { slot: Arc::clone(&slot), held: 0, open: None });
+                self.owner.request(head, slot);
+            }
+            Event::Headers { call, metadata } => {
+                if let Some(entry) = entry(&mut self.calls, call) {
+                    entry.slot.headers(metadata, &mut self.wake);
+                }
+            }
+            Event::Message { call, message } => {
+                let len = message.len();
+                let kept =
+                    entry(&mut self.calls, call).is_some_and(|entry| entry.slot.message(message, &mut self.wake));
+                if !kept {
+                    self.engine.release(call, len);
+                }
+            }
+            Event::HalfClosed { call } => {
+                if let Some(entry) = entry(&mut self.calls, call) {
+                    entry.slot.half_closed(&mut self.wake);
+                }
+            }
+            Event::Writable { call } => {
+                if let Some(entry) = entry(&mut self.calls, call) {
+                    let held = std::mem::take(&mut entry.held);
+                    entry.slot.sent(held, &mut self.wake);
+                }
+            }
+            Event::Closed { call, closed } => {
+                if let Some(entry) = self.calls.get_mut(call.index()).and_then(Option::take) {
+                    let open = if closed.unprocessed { entry.open } else { None };
+                    entry.slot.close(closed, open, &mut self.wake);
+                }
+            }
+            Event::Draining => {
+                self.mailbox.drain();
+                self.owner.draining();
+            }
+            Event::Disconnected(why) => {
+                self.phase = Phase::Over { give_up_at: now + LINGER };
+                self.end(&why);
+            }
+            // A newer engine may tell more than this one asks for.
+            _ => {}
+        }
+    }
+
+    fn wake_all(&mut self) {
+        for waker in self.wake.drain(..) {
+            waker.wake();
+        }
+    }
+
+    /// Writes the last words of a connection that is over, and closes the socket.
+    fn finish(&mut self, give_up_at: Instant, context: &mut Context<'_>) -> Poll<()> {
+        let now = Instant::now();
+        self.write(context, now);
+        let unsent = self.phase != Phase::Broken && self.engine.poll_transmit(now).is_some();
+        if unsent && now < give_up_at && self.timer.poll(give_up_at, context).is_pending() {
+            return Poll::Pending;
+        }
+        // Whether the peer still hears of it makes no difference any more.
+        let _ = Pin::new(&mut self.io).poll_shutdown(context);
+        Poll::Ready(())
+    }
+}
+
+impl<S, O: Owner> Driver<S, O> {
+    /// Refuses what still waits in the mailbox, ends what the engine has not ended, and tells the owner.
+    fn end(&mut self, why: &ConnectionError) {
+        let status = Status::new(Code::Unavailable, why.to_string());
+        for command in self.mailbox.close() {
+            if let Command::Open(open, slot) = command {
+                refuse(&slot, open, status.clone(), &mut self.wake);
+            }
+        }
+        for call in self.calls.drain(..).flatten() {
+            call.slot.close(Box::new(over(status.clone(), false)), None, &mut self.wake);
+        }
+        self.owner.disconnected(why);
+        for waker in self.wake.drain(..) {
+            waker.wake();
+        }
+    }
+}
+
+impl<S, O> Future for Driver<S, O>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    O: Owner,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        loop {
+            match this.phase {
+                Phase::Alive => {}
+                Phase::Over { give_up_at } => return this.finish(give_up_at, context),
+                Phase::Broken => return Poll::Ready(()),
+            }
+            if this.turn(context) || this.phase != Phase::Alive {
+                continue;
+            }
+            match this.engine.poll_timeout() {
+                Some(at) if this.timer.poll(at, context).is_ready() => {}
+                _ => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// A task that is dropped half-way (its run time shuts down, a server is stopped at once) still tells everyone.
+impl<S, O: Owner> Drop for Driver<S, O> {
+    fn drop(&mut self) {
+        if self.phase == Phase::Alive {
+            self.end(&ConnectionError::ClosedLocally);
+        }
+    }
+}
+
+fn entry(calls: &mut [Option<Call>], id: CallId) -> Option<&mut Call> {
+    calls.get_mut(id.index())?.as_mut()
+}
+
+/// A call that never was.
+fn refuse(slot: &Slot, open: Box<Open>, status: Status, wake: &mut Vec<Waker>) {
+    let open = open.unary.is_some().then_some(open);
+    slot.close(Box::new(over(status, true)), open, wake);
+}
+
+fn over(status: Status, unprocessed: bool) -> Closed {
+    Closed { status, trailers: Metadata::new(), completed: false, unprocessed }
+}

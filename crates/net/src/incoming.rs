@@ -1,0 +1,133 @@
+//! A server's side of a call.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use farcall_channel::Address;
+use farcall_core::{Code, Metadata, Status};
+use farcall_engine::RequestHead;
+
+use crate::{
+    call::{Receiver, send},
+    mailbox::{Answer, Command, Mailbox},
+    slot::Slot,
+};
+
+/// A call that has come in.
+#[derive(Debug)]
+pub struct Incoming {
+    /// What the client asks for.
+    pub head: Box<RequestHead>,
+    /// Who asks.
+    pub peer: Arc<Address>,
+    /// The client's messages.
+    pub receiver: Receiver,
+    /// The way back.
+    pub responder: Responder,
+}
+
+impl Incoming {
+    pub(crate) fn new(head: Box<RequestHead>, peer: Arc<Address>, mailbox: &Arc<Mailbox>, slot: Arc<Slot>) -> Incoming {
+        Incoming {
+            head,
+            peer,
+            receiver: Receiver::new(Arc::clone(mailbox), Arc::clone(&slot), false),
+            responder: Responder { mailbox: Arc::clone(mailbox), slot, answered: false },
+        }
+    }
+}
+
+/// The server's direction of a call.
+///
+/// Dropped without an answer, as by a handler that panics, it answers `UNKNOWN`.
+pub struct Responder {
+    mailbox: Arc<Mailbox>,
+    slot: Arc<Slot>,
+    answered: bool,
+}
+
+impl Responder {
+    /// Sends initial metadata now.
+    pub fn headers(&self, metadata: Metadata) {
+        let _ = self.mailbox.post(Command::Headers(Arc::clone(&self.slot), metadata));
+    }
+
+    /// Ready when [`send`](Responder::send) keeps within bounds, or when the call is over.
+    pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.slot.poll_room(context)
+    }
+
+    /// Sends a message. Says `false` when the call is over.
+    pub fn send(&self, message: Bytes) -> bool {
+        send(&self.mailbox, &self.slot, message)
+    }
+
+    /// Ends the call with a status, after the one message of a unary answer, if any. `headers` that were sent already
+    /// are not sent again.
+    pub fn respond(mut self, headers: Option<Metadata>, message: Option<Bytes>, status: Status, trailers: Metadata) {
+        self.answer(Answer { headers, message, status, trailers });
+    }
+
+    /// Runs a handler for as long as its call lives: the future is dropped when the call is cancelled, past its
+    /// deadline, or lost.
+    pub fn scope<F: Future<Output = ()>>(&self, handler: F) -> impl Future<Output = ()> + use<F> {
+        Scope { slot: Arc::clone(&self.slot), watching: false, handler }
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        self.answered = true;
+        let _ = self.mailbox.post(Command::Respond(Arc::clone(&self.slot), Box::new(answer)));
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        if self.answered || self.slot.is_closed() {
+            return;
+        }
+        let why = if std::thread::panicking() { "the handler panicked" } else { "the handler gave no answer" };
+        let status = Status::new(Code::Unknown, why);
+        self.answer(Answer { headers: None, message: None, status, trailers: Metadata::new() });
+    }
+}
+
+impl fmt::Debug for Responder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Responder").field("answered", &self.answered).finish_non_exhaustive()
+    }
+}
+
+pin_project_lite::pin_project! {
+    struct Scope<F> {
+        slot: Arc<Slot>,
+        watching: bool,
+        #[pin]
+        handler: F,
+    }
+}
+
+impl<F: Future<Output = ()>> Future for Scope<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if this.slot.is_closed() {
+            return Poll::Ready(());
+        }
+        if this.handler.poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        // A spawned task keeps its waker, so one registration serves all its life.
+        if !*this.watching {
+            *this.watching = true;
+            return this.slot.poll_closed(context);
+        }
+        Poll::Pending
+    }
+}

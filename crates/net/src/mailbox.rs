@@ -1,0 +1,151 @@
+//! The way from the application to a connection's task: typed commands, taken in batches.
+
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Waker},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use farcall_core::{Metadata, Status};
+use farcall_engine::Limits;
+
+use crate::slot::Slot;
+
+/// What a client asks for. It is kept until the call has left, so that it can go again elsewhere.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) path: Cow<'static, str>,
+    pub(crate) authority: Arc<str>,
+    pub(crate) metadata: Metadata,
+    pub(crate) deadline: Option<Instant>,
+    /// The one message of a unary request, which is then over.
+    pub(crate) unary: Option<Bytes>,
+}
+
+/// What a server answers, in one go.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) headers: Option<Metadata>,
+    pub(crate) message: Option<Bytes>,
+    pub(crate) status: Status,
+    pub(crate) trailers: Metadata,
+}
+
+/// What the application wants of the connection.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Client: begin a call.
+    Open(Box<Open>, Arc<Slot>),
+    /// Server: send initial metadata now.
+    Headers(Arc<Slot>, Metadata),
+    /// Send a message.
+    Message(Arc<Slot>, Bytes),
+    /// Client: no more messages.
+    HalfClose(Arc<Slot>),
+    /// Server: the answer, or its end.
+    Respond(Arc<Slot>, Box<Answer>),
+    /// End the call at once.
+    Cancel(Arc<Slot>, Status),
+    /// Messages of this many bytes were taken.
+    Release(Arc<Slot>, usize),
+    /// Take no new calls, finish those in flight, disconnect.
+    Shutdown,
+    /// End every call with this status and disconnect.
+    Close(Status),
+}
+
+/// A connection's mailbox.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    queue: Mutex<Queue>,
+    /// Bytes taken by applications that may wait in the queue before the connection is woken to give them back.
+    release_threshold: usize,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    commands: Vec<Command>,
+    /// Sum of the [`Command::Release`]s in `commands`.
+    released: usize,
+    waker: Option<Waker>,
+    /// Takes no new calls.
+    draining: bool,
+    /// Takes nothing any more.
+    closed: bool,
+}
+
+impl Mailbox {
+    pub(crate) fn new(limits: &Limits) -> Mailbox {
+        // Well below either window, so that a peer never waits for bytes that only wait to be told.
+        let smallest = limits.initial_stream_window.min(limits.connection_window) as usize;
+        Mailbox { queue: Mutex::default(), release_threshold: (smallest / 4).min(64 << 10) }
+    }
+
+    /// Posts a command and wakes the connection. A command that comes too late is given back.
+    pub(crate) fn post(&self, command: Command) -> Result<(), Command> {
+        let waker = {
+            let mut queue = self.lock();
+            if queue.closed || (queue.draining && matches!(command, Command::Open(..))) {
+                return Err(command);
+            }
+            queue.commands.push(command);
+            queue.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Gives bytes back to the peer's windows, without waking the connection for a few.
+    pub(crate) fn release(&self, slot: &Arc<Slot>, len: usize) {
+        let waker = {
+            let mut queue = self.lock();
+            if queue.closed {
+                return;
+            }
+            queue.commands.push(Command::Release(Arc::clone(slot), len));
+            // Empty messages cost no window, but their commands must not pile up either.
+            queue.released += len.max(64);
+            if queue.released >= self.release_threshold { queue.waker.take() } else { None }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    // The connection's side.
+
+    /// Swaps the waiting commands into `batch`, which is empty; without any, the context is woken for the next.
+    pub(crate) fn take(&self, batch: &mut Vec<Command>, context: &Context<'_>) {
+        let mut queue = self.lock();
+        std::mem::swap(&mut queue.commands, batch);
+        queue.released = 0;
+        if batch.is_empty() {
+            match &mut queue.waker {
+                Some(waker) => waker.clone_from(context.waker()),
+                None => queue.waker = Some(context.waker().clone()),
+            }
+        }
+    }
+
+    /// From now on calls are refused.
+    pub(crate) fn drain(&self) {
+        self.lock().draining = true;
+    }
+
+    /// From now on everything is refused; what still waits is returned.
+    pub(crate) fn close(&self) -> Vec<Command> {
+        let mut queue = self.lock();
+        queue.closed = true;
+        queue.waker = None;
+        std::mem::take(&mut queue.commands)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // Nothing under the lock can panic half-way, so a poisoned queue is still whole.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,123 @@
+//! Accepts connections and hands their calls to a handler.
+
+use std::{
+    collections::HashMap,
+    future::{Future, poll_fn},
+    io,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use farcall_channel::Address;
+use farcall_engine::{self as engine, ConnectionError, RequestHead};
+use tokio::task::{Id, JoinSet};
+
+use crate::{
+    Incoming, Listener,
+    connection::{Driver, Owner},
+    mailbox::{Command, Mailbox},
+    slot::Slot,
+    stream::Stream,
+};
+
+/// How long accepting rests after the system refused it, for instance for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the owner of a server chooses.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The engine of each connection: limits.
+    pub engine: engine::Config,
+}
+
+/// Serves until `stop` is ready; then accepts no more, tells every client to go elsewhere (GOAWAY), waits for the
+/// calls in flight, and returns.
+///
+/// Dropping the future stops at once: every connection is closed and every handler dropped.
+pub async fn serve<H>(listeners: Vec<Listener>, config: ServerConfig, handler: H, stop: impl Future<Output = ()>)
+where
+    H: Fn(Incoming) + Clone + Send + Unpin + 'static,
+{
+    let mut stop = pin!(stop);
+    let mut connections = Connections { tasks: JoinSet::new(), mailboxes: HashMap::new() };
+    loop {
+        let accepted = poll_fn(|context| {
+            if stop.as_mut().poll(context).is_ready() {
+                return Poll::Ready(None);
+            }
+            while let Poll::Ready(Some(ended)) = connections.tasks.poll_join_next_with_id(context) {
+                connections.ended(ended);
+            }
+            for listener in &listeners {
+                if let Poll::Ready(accepted) = listener.poll_accept(context) {
+                    return Poll::Ready(Some(accepted));
+                }
+            }
+            Poll::Pending
+        });
+        match accepted.await {
+            None => break,
+            Some(Ok((stream, peer))) => connections.start(stream, peer, &config, handler.clone()),
+            Some(Err(error)) if is_of_one_connection(&error) => {}
+            Some(Err(_)) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+    drop(listeners);
+    for mailbox in connections.mailboxes.values() {
+        let _ = mailbox.post(Command::Shutdown);
+    }
+    while connections.tasks.join_next().await.is_some() {}
+}
+
+struct Connections {
+    tasks: JoinSet<()>,
+    mailboxes: HashMap<Id, Arc<Mailbox>>,
+}
+
+impl Connections {
+    fn start<H>(&mut self, stream: Stream, peer: Address, config: &ServerConfig, handler: H)
+    where
+        H: Fn(Incoming) + Send + Unpin + 'static,
+    {
+        let mailbox = Arc::new(Mailbox::new(&config.engine.limits));
+        let engine = engine::Connection::new(config.engine.clone(), Instant::now());
+        let owner = Accepted { mailbox: Arc::clone(&mailbox), peer: Arc::new(peer), handler };
+        let task = self.tasks.spawn(Driver::new(stream, engine, Arc::clone(&mailbox), owner));
+        self.mailboxes.insert(task.id(), mailbox);
+    }
+
+    fn ended(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => id,
+            Err(error) => error.id(),
+        };
+        self.mailboxes.remove(&id);
+    }
+}
+
+/// Errors of the connection that was to be accepted, not of accepting.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionRefused | ConnectionAborted | ConnectionReset)
+}
+
+/// What a server's connection does with its calls.
+struct Accepted<H> {
+    mailbox: Arc<Mailbox>,
+    peer: Arc<Address>,
+    handler: H,
+}
+
+impl<H: Fn(Incoming) + Send + Unpin + 'static> Owner for Accepted<H> {
+    fn ready(&mut self) {}
+
+    fn request(&mut self, head: Box<RequestHead>, slot: Arc<Slot>) {
+        (self.handler)(Incoming::new(head, Arc::clone(&self.peer), &self.mailbox, slot));
+    }
+
+    fn draining(&mut self) {}
+
+    fn disconnected(&mut self, _why: &ConnectionError) {}
+}

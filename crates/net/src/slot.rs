@@ -1,0 +1,185 @@
+//! Where a connection's task leaves what arrived for one call, and where the application picks it up.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+use farcall_core::Metadata;
+use farcall_engine::{CallId, Closed};
+
+use crate::mailbox::Open;
+
+/// Bytes of one call that may be under way between [`Sender`](crate::Sender) and the engine before sending waits.
+const SEND_LIMIT: usize = 64 << 10;
+
+/// What a queued message costs besides its bytes, so that empty messages are bounded too.
+const MESSAGE_COST: usize = 64;
+
+/// One call, shared by the connection's task and the application.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    /// The engine's handle, once the call is open there.
+    pub(crate) id: OnceLock<CallId>,
+    /// Cost of the messages that the application has sent and the engine has no room for yet.
+    queued: AtomicUsize,
+    /// Set with [`Inbox::closed`], to be asked without the lock.
+    closed: AtomicBool,
+    inbox: Mutex<Inbox>,
+}
+
+/// What arrived and was not picked up, and who waits for more.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    pub(crate) headers: Option<Metadata>,
+    pub(crate) messages: VecDeque<Bytes>,
+    /// Server: the client has sent its last message.
+    pub(crate) half_closed: bool,
+    pub(crate) closed: Option<Box<Closed>>,
+    /// The request of a call that the server certainly did nothing for, given back so that it can go again.
+    pub(crate) unprocessed: Option<Box<Open>>,
+    /// The application wants no more messages: they go back to the peer's window at once.
+    pub(crate) discard: bool,
+    receiver: Option<Waiter>,
+    sender: Option<Waker>,
+    guard: Option<Waker>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    waker: Waker,
+    /// Wake only when the call is over: a unary call has no use for its parts.
+    only_closed: bool,
+}
+
+/// What a message of `len` bytes adds to a call's queue.
+pub(crate) fn cost(len: usize) -> usize {
+    len + MESSAGE_COST
+}
+
+impl Slot {
+    /// A slot of a call that the engine knows already.
+    pub(crate) fn of(id: CallId) -> Slot {
+        let slot = Slot::default();
+        let _ = slot.id.set(id);
+        slot
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inbox> {
+        // Nothing under the lock can panic half-way, so a poisoned inbox is still whole.
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    // The connection's side. Wakers are collected, and woken when the batch is done: one wake per turn.
+
+    pub(crate) fn headers(&self, metadata: Metadata, wake: &mut Vec<Waker>) {
+        let mut inbox = self.lock();
+        inbox.headers = Some(metadata);
+        inbox.wake_receiver(wake);
+    }
+
+    /// Says whether the message was kept; otherwise nobody wants it.
+    pub(crate) fn message(&self, message: Bytes, wake: &mut Vec<Waker>) -> bool {
+        let mut inbox = self.lock();
+        if inbox.discard {
+            return false;
+        }
+        inbox.messages.push_back(message);
+        inbox.wake_receiver(wake);
+        true
+    }
+
+    pub(crate) fn half_closed(&self, wake: &mut Vec<Waker>) {
+        let mut inbox = self.lock();
+        inbox.half_closed = true;
+        inbox.wake_receiver(wake);
+    }
+
+    pub(crate) fn close(&self, closed: Box<Closed>, unprocessed: Option<Box<Open>>, wake: &mut Vec<Waker>) {
+        let mut inbox = self.lock();
+        if inbox.closed.is_some() {
+            return;
+        }
+        inbox.closed = Some(closed);
+        inbox.unprocessed = unprocessed;
+        self.closed.store(true, Ordering::Release);
+        wake.extend(inbox.receiver.take().map(|waiter| waiter.waker));
+        wake.extend(inbox.sender.take());
+        wake.extend(inbox.guard.take());
+    }
+
+    /// The engine has room for what cost this much.
+    pub(crate) fn sent(&self, cost: usize, wake: &mut Vec<Waker>) {
+        let before = self.queued.fetch_sub(cost, Ordering::AcqRel);
+        if before >= SEND_LIMIT && before - cost < SEND_LIMIT {
+            wake.extend(self.lock().sender.take());
+        }
+    }
+
+    // The application's side.
+
+    pub(crate) fn queue(&self, cost: usize) {
+        self.queued.fetch_add(cost, Ordering::AcqRel);
+    }
+
+    /// Ready when another message may be sent, or when the call is over and none will be.
+    pub(crate) fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.queued.load(Ordering::Acquire) < SEND_LIMIT || self.is_closed() {
+            return Poll::Ready(());
+        }
+        let mut inbox = self.lock();
+        remember(&mut inbox.sender, context);
+        // The room may have come between the look and the lock.
+        if self.queued.load(Ordering::Acquire) < SEND_LIMIT || inbox.closed.is_some() {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    /// Ready when the call is over, without taking anything.
+    pub(crate) fn poll_closed(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.is_closed() {
+            return Poll::Ready(());
+        }
+        let mut inbox = self.lock();
+        if inbox.closed.is_some() {
+            return Poll::Ready(());
+        }
+        remember(&mut inbox.guard, context);
+        Poll::Pending
+    }
+}
+
+impl Inbox {
+    /// The caller waits for the next thing to arrive, or with `only_closed` for the end.
+    pub(crate) fn wait(&mut self, only_closed: bool, context: &mut Context<'_>) {
+        match &mut self.receiver {
+            Some(waiter) => {
+                waiter.waker.clone_from(context.waker());
+                waiter.only_closed = only_closed;
+            }
+            None => self.receiver = Some(Waiter { waker: context.waker().clone(), only_closed }),
+        }
+    }
+
+    fn wake_receiver(&mut self, wake: &mut Vec<Waker>) {
+        wake.extend(self.receiver.take_if(|waiter| !waiter.only_closed).map(|waiter| waiter.waker));
+    }
+}
+
+/// Keeps the waker of this context; `clone_from` costs nothing when it is the same one.
+fn remember(place: &mut Option<Waker>, context: &mut Context<'_>) {
+    match place {
+        Some(waker) => waker.clone_from(context.waker()),
+        None => *place = Some(context.waker().clone()),
+    }
+}

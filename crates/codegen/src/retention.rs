@@ -78,7 +78,8 @@ struct Stripper<'a> {
     canonical: Option<&'a Schema<'a>>,
 }
 
-/// Strips the options of one declaration: its features, then its custom options.
+/// Strips the options of one declaration: its features, then its custom options. Options of which nothing is left go
+/// as a whole.
 macro_rules! strip_options {
     ($self:ident, $owner:expr, $name:literal) => {
         if let Some(options) = $owner.options.as_option_mut() {
@@ -87,6 +88,9 @@ macro_rules! strip_options {
             }
             if let Some(schema) = $self.canonical {
                 wire::canonicalize(schema, concat!(".google.protobuf.", $name), &mut options.__buffa_unknown_fields.0);
+            }
+            if *options == Default::default() {
+                $owner.options.take();
             }
         }
     };
@@ -124,14 +128,11 @@ impl Stripper<'_> {
             self.message(nested);
         }
         for range in &mut message.extension_range {
-            strip_options!(self, range, "ExtensionRangeOptions");
             if let Some(options) = range.options.as_option_mut() {
                 options.declaration.clear();
                 options.verification = None;
             }
-            if range.options.as_option() == Some(&Default::default()) {
-                range.options.take();
-            }
+            strip_options!(self, range, "ExtensionRangeOptions");
         }
     }
 

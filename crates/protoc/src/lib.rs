@@ -1,1 +1,36 @@
-//! See Cargo.toml: filled in below.
+//! The face of the compiler: a command that takes protoc's arguments and answers in protoc's words.
+//!
+//! `arguments` reads argv, `source_tree` finds files under `-I`, `output` gathers what generators wrote and puts it
+//! on disk, `descriptor_set` reads and writes descriptor sets. Nothing is written unless everything succeeded.
+//!
+//! Not here: what `.proto` means (`farcall-schema`) and what code looks like (`farcall-codegen`).
+
+mod arguments;
+mod descriptor_set;
+mod help;
+mod output;
+mod run;
+mod source_tree;
+
+use std::io::Write;
+
+/// The libprotoc whose output and words this command reproduces.
+pub const LIBPROTOC_VERSION: &str = "35.1";
+
+pub use run::{Generated, Outcome, generate};
+
+/// Whether `google/protobuf/*.proto` are found without `-I`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bundled {
+    /// After every `-I`, the files built into this crate are searched.
+    Fallback,
+    /// Only what `-I` reaches is found, as in `grpc_tools.protoc.main`.
+    Absent,
+}
+
+/// Runs the compiler. `arguments[0]` is the program's name, as in `std::env::args`.
+///
+/// Returns the exit code: 0 if everything was written, 1 after an error, which is then on `stderr`.
+pub fn run(arguments: &[String], bundled: Bundled, stdout: &mut dyn Write, stderr: &mut dyn Write) -> u8 {
+    run::run(arguments, bundled, stdout, stderr)
+}

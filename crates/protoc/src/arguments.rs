@@ -1,0 +1,293 @@
+//! argv, read as protoc reads it.
+
+use std::collections::HashSet;
+use std::io::Write;
+
+/// A search root: files under `disk` are known as `virtual_path/...`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mapping {
+    pub(crate) virtual_path: String,
+    pub(crate) disk: String,
+}
+
+/// `--x_out=parameter:directory`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OutputDirective {
+    /// With the dashes: `--python_out`.
+    pub(crate) flag: String,
+    pub(crate) parameter: String,
+    pub(crate) directory: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ErrorFormat {
+    #[default]
+    Gcc,
+    Msvs,
+}
+
+/// What the user asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Arguments {
+    pub(crate) roots: Vec<Mapping>,
+    pub(crate) inputs: Vec<String>,
+    pub(crate) outputs: Vec<OutputDirective>,
+    pub(crate) descriptor_set_in: Vec<String>,
+    pub(crate) descriptor_set_out: Option<String>,
+    pub(crate) include_imports: bool,
+    pub(crate) include_source_info: bool,
+    pub(crate) retain_options: bool,
+    pub(crate) fatal_warnings: bool,
+    pub(crate) error_format: ErrorFormat,
+}
+
+/// What argv leads to.
+pub(crate) enum Action {
+    Compile(Arguments),
+    Help,
+    Version,
+    /// The message is on standard error.
+    Fail,
+}
+
+/// The generators that are built in.
+const GENERATORS: [&str; 4] = ["--python_out", "--pyi_out", "--grpc_python_out", "--rust_out"];
+
+/// Flags that never take the next argument as their value.
+const WITHOUT_VALUE: [&str; 15] = [
+    "-h",
+    "--help",
+    "--disallow_services",
+    "--include_imports",
+    "--include_source_info",
+    "--retain_options",
+    "--version",
+    "--decode_raw",
+    "--print_free_field_numbers",
+    "--experimental_allow_proto3_optional",
+    "--experimental_editions",
+    "--deterministic_output",
+    "--fatal_warnings",
+    "--enable_codegen_trace",
+    "--unsafe_allow_out_dir_escape",
+];
+
+/// protoc flags that this version does not have yet.
+const NOT_YET: [&str; 14] = [
+    "--encode",
+    "--decode",
+    "--decode_raw",
+    "--deterministic_output",
+    "--dependency_out",
+    "--print_free_field_numbers",
+    "--direct_dependencies",
+    "--direct_dependencies_violation_msg",
+    "--option_dependencies",
+    "--plugin",
+    "--enable_codegen_trace",
+    "--unsafe_allow_out_dir_escape",
+    "--disallow_services",
+    "--notices",
+];
+
+/// Reads `arguments` (without the program's name, which is `program`).
+pub(crate) fn parse(program: &str, arguments: &[String], stderr: &mut dyn Write) -> Action {
+    let mut parser = Parser { program, stderr, arguments: Arguments::default(), seen: HashSet::new() };
+    match parser.parse(arguments) {
+        Ok(None) => Action::Compile(parser.arguments),
+        Ok(Some(action)) => action,
+        Err(message) => {
+            let _ = writeln!(parser.stderr, "{message}");
+            Action::Fail
+        }
+    }
+}
+
+struct Parser<'a> {
+    program: &'a str,
+    stderr: &'a mut dyn Write,
+    arguments: Arguments,
+    /// Flags met that may be given only once.
+    seen: HashSet<String>,
+}
+
+type Parsed<T> = Result<T, String>;
+
+impl Parser<'_> {
+    fn parse(&mut self, arguments: &[String]) -> Parsed<Option<Action>> {
+        let arguments = expand_argument_files(arguments)?;
+        if arguments.is_empty() {
+            return Ok(Some(Action::Help));
+        }
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            let (flag, value) = split(argument);
+            let value = match value {
+                Some(value) => value,
+                None => match rest.next() {
+                    Some(next) if !next.starts_with('-') => next,
+                    _ => return Err(missing_value(flag)),
+                },
+            };
+            if let Some(action) = self.interpret(flag, value)? {
+                return Ok(Some(action));
+            }
+        }
+        self.check()?;
+        Ok(None)
+    }
+
+    fn interpret(&mut self, flag: &str, value: &str) -> Parsed<Option<Action>> {
+        match flag {
+            "" if value.is_empty() => return Err(self.empty_argument()),
+            "" => self.arguments.inputs.push(value.to_owned()),
+            "-h" | "--help" => return Ok(Some(Action::Help)),
+            "--version" => return Ok(Some(Action::Version)),
+            "-I" | "--proto_path" => self.search_path(value)?,
+            "-o" | "--descriptor_set_out" => {
+                self.once("--descriptor_set_out", flag)?;
+                self.arguments.descriptor_set_out = Some(non_empty(flag, value)?.to_owned());
+            }
+            "--descriptor_set_in" => {
+                self.once(flag, flag)?;
+                let names = non_empty(flag, value)?.split(':').filter(|name| !name.is_empty());
+                self.arguments.descriptor_set_in = names.map(str::to_owned).collect();
+            }
+            "--include_imports" => self.arguments.include_imports = self.once(flag, flag)?,
+            "--include_source_info" => self.arguments.include_source_info = self.once(flag, flag)?,
+            "--retain_options" => self.arguments.retain_options = self.once(flag, flag)?,
+            "--fatal_warnings" => self.arguments.fatal_warnings = self.once(flag, flag)?,
+            "--experimental_allow_proto3_optional" | "--experimental_editions" => {}
+            "--error_format" => {
+                self.arguments.error_format = match value {
+                    "gcc" => ErrorFormat::Gcc,
+                    "msvs" => ErrorFormat::Msvs,
+                    unknown => return Err(format!("Unknown error format: {unknown}")),
+                }
+            }
+            known if NOT_YET.contains(&known) => return Err(format!("{known}: not supported yet")),
+            generator if GENERATORS.contains(&generator) => self.output(generator, value),
+            plugin if plugin.starts_with("--") && plugin.ends_with("_out") => self.output(plugin, value),
+            unknown => return Err(format!("Unknown flag: {unknown}")),
+        }
+        Ok(None)
+    }
+
+    /// Notes that a flag was given; an error if it already was. `name` is shared by a flag's spellings.
+    fn once(&mut self, name: &str, spelling: &str) -> Parsed<bool> {
+        if self.seen.insert(name.to_owned()) { Ok(true) } else { Err(format!("{spelling} may only be passed once.")) }
+    }
+
+    fn empty_argument(&self) -> String {
+        format!(
+            "You seem to have passed an empty string as one of the arguments to {}.  This is actually sort of hard \
+             to do.  Congrats.  Unfortunately it is not valid input so the program is going to die now.",
+            self.program
+        )
+    }
+
+    fn search_path(&mut self, value: &str) -> Parsed<()> {
+        for part in value.split(':').filter(|part| !part.is_empty()) {
+            let (virtual_path, disk) = part.split_once('=').unwrap_or(("", part));
+            if disk.is_empty() {
+                return Err(EMPTY_PROTO_PATH.into());
+            }
+            // A directory may have a `=` in its name.
+            let (virtual_path, disk) = match (exists(disk), exists(part)) {
+                (true, _) => (virtual_path, disk),
+                (false, true) => ("", part),
+                (false, false) => {
+                    let _ = writeln!(self.stderr, "{disk}: warning: directory does not exist.");
+                    (virtual_path, disk)
+                }
+            };
+            self.arguments.roots.push(Mapping { virtual_path: virtual_path.to_owned(), disk: disk.to_owned() });
+        }
+        if value.is_empty() { Err(EMPTY_PROTO_PATH.into()) } else { Ok(()) }
+    }
+
+    fn output(&mut self, flag: &str, value: &str) {
+        let (parameter, directory) = value.split_once(':').unwrap_or(("", value));
+        self.arguments.outputs.push(OutputDirective {
+            flag: flag.to_owned(),
+            parameter: parameter.to_owned(),
+            directory: directory.to_owned(),
+        });
+    }
+
+    /// What only the whole of argv shows.
+    fn check(&mut self) -> Parsed<()> {
+        let Arguments { roots, inputs, outputs, descriptor_set_in, descriptor_set_out, .. } = &mut self.arguments;
+        if roots.is_empty() && descriptor_set_in.is_empty() {
+            roots.push(Mapping { virtual_path: String::new(), disk: ".".into() });
+        }
+        if inputs.is_empty() {
+            return Err("Missing input file.".into());
+        }
+        if outputs.is_empty() && descriptor_set_out.is_none() {
+            return Err("Missing output directives.".into());
+        }
+        if let Some(plugin) = outputs.iter().find(|output| !GENERATORS.contains(&output.flag.as_str())) {
+            return Err(format!("{}: plugins are not supported yet", plugin.flag));
+        }
+        let set_only = [
+            (self.arguments.include_imports, "--include_imports"),
+            (self.arguments.include_source_info, "--include_source_info"),
+            (self.arguments.retain_options, "--retain_options"),
+        ];
+        if self.arguments.descriptor_set_out.is_none() {
+            for (_, flag) in set_only.iter().filter(|(given, _)| *given) {
+                let _ = writeln!(self.stderr, "{flag} only makes sense when combined with --descriptor_set_out.");
+            }
+        }
+        Ok(())
+    }
+}
+
+const EMPTY_PROTO_PATH: &str = "--proto_path passed empty directory name.  (Use \".\" for current directory.)";
+
+fn exists(path: &str) -> bool {
+    std::path::Path::new(path).exists()
+}
+
+/// Splits an argument into flag (empty for an input file) and value; no value means that it is the next argument.
+fn split(argument: &str) -> (&str, Option<&str>) {
+    if !argument.starts_with('-') || argument == "-" {
+        return ("", Some(argument));
+    }
+    if argument.starts_with("--") {
+        return match argument.split_once('=') {
+            Some((flag, value)) => (flag, Some(value)),
+            None => (argument, WITHOUT_VALUE.contains(&argument).then_some("")),
+        };
+    }
+    let end = argument.char_indices().nth(2).map_or(argument.len(), |(index, _)| index);
+    let (flag, value) = argument.split_at(end);
+    (flag, (!value.is_empty() || WITHOUT_VALUE.contains(&flag)).then_some(value))
+}
+
+fn missing_value(flag: &str) -> String {
+    let hint = if flag == "--decode" { "\nTo decode an unknown message, use --decode_raw." } else { "" };
+    format!("Missing value for flag: {flag}{hint}")
+}
+
+fn non_empty<'a>(flag: &str, value: &'a str) -> Parsed<&'a str> {
+    if value.is_empty() { Err(format!("{flag} requires a non-empty value.")) } else { Ok(value) }
+}
+
+/// Puts the lines of `FILE` in the place of `@FILE`; one line is one argument, without quoting.
+fn expand_argument_files(arguments: &[String]) -> Parsed<Vec<String>> {
+    let mut expanded = Vec::new();
+    for argument in arguments {
+        match argument.strip_prefix('@') {
+            None => expanded.push(argument.clone()),
+            Some(name) => {
+                let failed = || format!("Failed to open argument file: {name}");
+                let bytes = crate::source_tree::read_bounded(name.as_ref()).map_err(|_| failed())?;
+                let text = String::from_utf8(bytes).map_err(|_| format!("{name}: argument file is not UTF-8"))?;
+                expanded.extend(text.lines().map(str::to_owned));
+            }
+        }
+    }
+    Ok(expanded)
+}

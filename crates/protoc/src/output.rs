@@ -1,0 +1,114 @@
+//! What generators wrote, held in memory until everything has succeeded.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use farcall_codegen::OutputFile;
+
+use crate::source_tree::error_text;
+
+/// The files that go into one output directory.
+#[derive(Default)]
+pub(crate) struct OutputDirectory {
+    files: BTreeMap<String, String>,
+}
+
+impl OutputDirectory {
+    /// Takes one generator's files. On errors says what is wrong with each and takes the rest.
+    pub(crate) fn add(&mut self, outputs: Vec<OutputFile>) -> Vec<String> {
+        outputs.into_iter().filter_map(|output| self.add_one(output).err()).collect()
+    }
+
+    fn add_one(&mut self, output: OutputFile) -> Result<(), String> {
+        let OutputFile { name, insertion_point, content } = output;
+        match insertion_point {
+            None if self.files.contains_key(&name) => Err(format!("{name}: Tried to write the same file twice.")),
+            None => {
+                self.files.insert(name, content);
+                Ok(())
+            }
+            Some(point) => match self.files.get_mut(&name) {
+                None => Err(format!("{name}: Tried to insert into file that doesn't exist.")),
+                Some(file) => insert(file, &point, &content)
+                    .ok_or_else(|| format!("{name}: insertion point \"{point}\" not found.")),
+            },
+        }
+    }
+
+    /// Writes all files under `directory`, which must exist.
+    ///
+    /// # Errors
+    /// A line that names the path and what the operating system said.
+    pub(crate) fn write(&self, directory: &str) -> Result<(), String> {
+        let directory = with_trailing_slash(directory);
+        if !directory.is_empty() {
+            fs::metadata(&directory).map_err(|error| format!("{directory}: {}", error_text(&error)))?;
+        }
+        for (name, content) in &self.files {
+            let path = format!("{directory}{name}");
+            write_file(Path::new(&path), content).map_err(|error| format!("{path}: {}", error_text(&error)))?;
+        }
+        Ok(())
+    }
+}
+
+/// The key of an output directory: directives that name the same one share it.
+pub(crate) fn with_trailing_slash(directory: &str) -> String {
+    if directory.is_empty() || directory.ends_with('/') { directory.to_owned() } else { format!("{directory}/") }
+}
+
+fn write_file(path: &Path, content: &str) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::write(path, content)
+}
+
+/// Puts `content` before the line of the insertion point, indented like it.
+fn insert(file: &mut String, point: &str, content: &str) -> Option<()> {
+    let marker = file.find(&format!("@@protoc_insertion_point({point})"))?;
+    let line = file[..marker].rfind('\n').map_or(0, |feed| feed + 1);
+    let indent: String = file[line..].chars().take_while(|c| matches!(c, ' ' | '\t')).collect();
+    let mut block = String::with_capacity(content.len() + 1);
+    for text in content.split_inclusive('\n') {
+        block.push_str(&indent);
+        block.push_str(text);
+    }
+    if !block.is_empty() && !block.ends_with('\n') {
+        block.push('\n');
+    }
+    file.insert_str(line, &block);
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directory(content: &str) -> OutputDirectory {
+        let mut directory = OutputDirectory::default();
+        assert!(directory.add(vec![OutputFile::new("a.py", content)]).is_empty());
+        directory
+    }
+
+    fn insertion(point: &str, content: &str) -> Vec<OutputFile> {
+        vec![OutputFile { name: "a.py".into(), insertion_point: Some(point.into()), content: content.into() }]
+    }
+
+    #[test]
+    fn insertions_go_above_their_point_and_take_its_indent() {
+        let mut directory = directory("x\n  # @@protoc_insertion_point(here)\ny\n");
+        assert!(directory.add(insertion("here", "one\ntwo")).is_empty());
+        assert!(directory.add(insertion("here", "three\n")).is_empty());
+        assert_eq!(directory.files["a.py"], "x\n  one\n  two\n  three\n  # @@protoc_insertion_point(here)\ny\n");
+    }
+
+    #[test]
+    fn a_missing_point_and_a_second_file_are_errors() {
+        let mut directory = directory("x\n");
+        assert_eq!(directory.add(insertion("here", "1")), ["a.py: insertion point \"here\" not found."]);
+        assert_eq!(directory.add(vec![OutputFile::new("a.py", "")]), ["a.py: Tried to write the same file twice."]);
+    }
+}

@@ -62,12 +62,16 @@ wheels: $(VENV)/dev.stamp ## Builds the release wheels for this Python into dist
 	@ls -l dist
 
 .PHONY: bench
-bench: wheels $(VENV)/dev.stamp peers ## Measures Farcall beside grpcio and tonic; takes minutes.
-	@$(PYTHON_BIN) bench/run.py --peers-python $(PEERS_BIN)
+bench: wheels peers ## Measures Farcall beside grpcio and tonic, in turns; takes minutes.
+	cd bench/rust && cargo build --release --quiet
+	@test -d .venvs/bench || $(PYTHON_BIN) -m venv .venvs/bench
+	@.venvs/bench/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-index --no-deps dist/*.whl
+	@$(PYTHON_BIN) bench/run.py --ours-python .venvs/bench/bin/python --peers-python $(PEERS_BIN) \
+		--rust-bin $(or $(CARGO_TARGET_DIR),bench/rust/target)/release
 
 .PHONY: clean
 clean: ## Removes everything that was built or installed here.
-	rm -rf $(VENV) .venvs .tools build dist target
+	rm -rf $(VENV) .venvs .tools build dist target bench/rust/target
 
 # Set-up, in the order of need.
 

@@ -1,0 +1,57 @@
+"""Calls the echo server for a while from some threads over one channel and writes what that took, as JSON.
+
+python echo_client.py ADDRESS THREADS SECONDS
+"""
+
+import json
+import sys
+import threading
+import time
+
+import grpc
+
+MESSAGE = b"32 bytes of something to echo..."
+WARM_UP_CALLS = 200
+
+
+def call_until(echo, stop, latencies):
+    clock = time.perf_counter
+    now = clock()
+    while now < stop:
+        before = now
+        if echo(MESSAGE) != MESSAGE:
+            raise AssertionError("the echo is not what was sent")
+        now = clock()
+        latencies.append(now - before)
+
+
+def measure(channel, threads, seconds):
+    echo = channel.unary_unary("/bench/Echo")
+    usage = channel.unary_unary("/bench/Usage")
+    for _ in range(WARM_UP_CALLS):
+        echo(MESSAGE)
+    latencies = [[] for _ in range(threads)]
+    server_before, client_before, started = float(usage(b"")), time.process_time(), time.perf_counter()
+    stop = started + seconds
+    workers = [threading.Thread(target=call_until, args=(echo, stop, own)) for own in latencies]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    took = time.perf_counter() - started
+    client_cpu = time.process_time() - client_before
+    server_cpu = float(usage(b"")) - server_before
+    everything = sorted(latency for own in latencies for latency in own)
+    calls = len(everything)
+    return {
+        "rate": calls / took,
+        "p50_us": everything[calls // 2] * 1e6,
+        "p99_us": everything[calls * 99 // 100] * 1e6,
+        "client_cpu_us": client_cpu / calls * 1e6,
+        "server_cpu_us": server_cpu / calls * 1e6,
+    }
+
+
+if __name__ == "__main__":
+    with grpc.insecure_channel(sys.argv[1]) as opened:
+        print(json.dumps(measure(opened, int(sys.argv[2]), float(sys.argv[3]))))

@@ -1,0 +1,444 @@
+"""The client: a channel over the native one, and the four kinds of callables.
+
+What a call is once it has been started is in `grpc._rendezvous`, whose names programs import from here.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+from grpc import _client_api, _common, _grpcio_metadata
+from grpc._connectivity import Subscriptions
+from grpc._credentials import INSECURE
+from grpc._engine import native
+from grpc._rendezvous import (
+    BAD_ITERATOR,
+    BAD_REQUEST,
+    BAD_RESPONSE,
+    INTERNAL,
+    UNAUTHENTICATED,
+    UNKNOWN,
+    EndedCall,
+    _InactiveRpcError,
+    _MultiThreadedRendezvous,
+    _Rendezvous,
+    _RPCState,
+    failed_state,
+    state_of,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from farcall._native import ClientCall
+
+    from grpc._client_api import Call
+    from grpc._credentials import CallCredentials
+    from grpc._typing import DeserializingFunction, MetadataToSend, SerializingFunction
+    from grpc._vocabulary import ChannelConnectivity, Compression
+
+__all__ = [
+    "Channel",
+    "_InactiveRpcError",
+    "_MultiThreadedRendezvous",
+    "_RPCState",
+    "_Rendezvous",
+]
+
+_LOGGER = logging.getLogger(__name__)
+
+_USER_AGENT = f"grpc-python/{_grpcio_metadata.__version__}"
+
+_CLOSED = "Cannot invoke RPC: Channel closed!"
+_CLOSED_BLOCKING = "Cannot invoke RPC on closed channel!"
+_INSECURE_CALL_CREDENTIALS = (
+    "Established channel does not have a sufficient security level to transfer call credential."
+)
+
+
+def _send_requests(requests: Iterator[Any], call: ClientCall, serializer: SerializingFunction | None) -> None:
+    """Sends what an iterator yields until it ends or the call does."""
+    send = call.send
+    while True:
+        try:
+            request = next(requests)
+        except StopIteration:
+            break
+        # Also what is no Exception: nobody else would ever end the call.
+        except BaseException:
+            if call.cancel(UNKNOWN, BAD_ITERATOR):
+                _LOGGER.exception(BAD_ITERATOR)
+            return
+        data = _common.serialize(request, serializer)
+        if type(data) is not bytes:
+            if data is not None and not isinstance(data, bytes):
+                _LOGGER.error("Requests must be bytes, not %s", type(data))
+            if not isinstance(data, bytes):
+                call.cancel(INTERNAL, BAD_REQUEST)
+                return
+            data = bytes(data)
+        if not send(data):
+            return
+    call.half_close()
+
+
+class _MultiCallable:
+    """One method of one channel; what the four kinds have in common."""
+
+    def __init__(
+        self,
+        channel: native.Channel,
+        method: str,
+        request_serializer: SerializingFunction | None,
+        response_deserializer: DeserializingFunction | None,
+    ) -> None:
+        self._channel = channel
+        self._method = method
+        self._request_serializer = request_serializer
+        self._response_deserializer = response_deserializer
+
+    def _serialized(self, request: Any) -> bytes:
+        data = _common.serialize(request, self._request_serializer)
+        if type(data) is bytes:
+            return data
+        if data is None:
+            raise _InactiveRpcError(failed_state(INTERNAL, BAD_REQUEST))
+        return _common.as_bytes(data)
+
+    def _refusal(self, error: ValueError, text: str) -> ValueError:
+        """The ValueError to raise for one that the native channel raised."""
+        closed = self._channel.state(False) == _client_shutdown
+        return ValueError(text) if closed else error
+
+    def _start_unary(
+        self,
+        request: Any,
+        timeout: float | None,
+        metadata: MetadataToSend | None,
+        credentials: CallCredentials | None,
+        wait_for_ready: bool | None,
+        compression: Compression | None,
+        closed: str,
+    ) -> ClientCall | EndedCall:
+        data = self._serialized(request)
+        pairs = None if metadata is None else _common.metadata_pairs(metadata)
+        _common.refuse_compression(compression)
+        if credentials is not None:
+            return EndedCall(UNAUTHENTICATED, _INSECURE_CALL_CREDENTIALS)
+        try:
+            return self._channel.start_unary(self._method, data, pairs, timeout, wait_for_ready)
+        except ValueError as error:
+            raise self._refusal(error, closed) from None
+
+    def _start_stream(
+        self,
+        request_iterator: Iterator[Any],
+        timeout: float | None,
+        metadata: MetadataToSend | None,
+        credentials: CallCredentials | None,
+        wait_for_ready: bool | None,
+        compression: Compression | None,
+        closed: str,
+    ) -> ClientCall | EndedCall:
+        pairs = None if metadata is None else _common.metadata_pairs(metadata)
+        _common.refuse_compression(compression)
+        if credentials is not None:
+            return EndedCall(UNAUTHENTICATED, _INSECURE_CALL_CREDENTIALS)
+        try:
+            call = self._channel.start_call(self._method, pairs, timeout, wait_for_ready)
+        except ValueError as error:
+            raise self._refusal(error, closed) from None
+        threading.Thread(
+            target=contextvars.copy_context().run,
+            args=(_send_requests, request_iterator, call, self._request_serializer),
+            name="grpc-requests",
+            daemon=True,
+        ).start()
+        return call
+
+    def _wait(self, call: ClientCall | EndedCall) -> tuple[Any, Call]:
+        """Waits for the end of a call of one response; the response and the call, or its error."""
+        rendezvous = _MultiThreadedRendezvous(call, self._response_deserializer, False)
+        try:
+            call.wait(None)
+        except BaseException:
+            # A signal handler raised. Tracebacks keep the call alive, so dropping it would not end it.
+            rendezvous.cancel()
+            raise
+        state = rendezvous._settled()
+        if state.code is not _OK:
+            raise _InactiveRpcError(state)
+        return rendezvous._response, rendezvous
+
+
+_OK = _common.STATUS_CODES[0]
+_client_shutdown = 4
+
+
+class _UnaryUnaryMultiCallable(_MultiCallable, _client_api.UnaryUnaryMultiCallable):
+    def __init__(
+        self,
+        channel: native.Channel,
+        method: str,
+        request_serializer: SerializingFunction | None,
+        response_deserializer: DeserializingFunction | None,
+    ) -> None:
+        super().__init__(channel, method, request_serializer, response_deserializer)
+        self._unary = channel.unary
+
+    def __call__(
+        self,
+        request: Any,
+        timeout: float | None = None,
+        metadata: MetadataToSend | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> Any:
+        # The path most calls take: as little as possible happens here.
+        if credentials is not None or compression:
+            return self.with_call(request, timeout, metadata, credentials, wait_for_ready, compression)[0]
+        data = self._serialized(request)
+        pairs = None if metadata is None else _common.metadata_pairs(metadata)
+        try:
+            response = self._unary(self._method, data, pairs, timeout, wait_for_ready)
+        except ValueError as error:
+            raise self._refusal(error, _CLOSED_BLOCKING) from None
+        if type(response) is bytes:
+            deserializer = self._response_deserializer
+            if deserializer is None:
+                return response
+            message = _common.deserialize(response, deserializer)
+            if message is None:
+                raise _InactiveRpcError(failed_state(INTERNAL, BAD_RESPONSE))
+            return message
+        state = state_of(response)  # type: ignore[arg-type]
+        if state.code is _OK:
+            return None
+        raise _InactiveRpcError(state)
+
+    def with_call(
+        self,
+        request: Any,
+        timeout: float | None = None,
+        metadata: MetadataToSend | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> tuple[Any, Call]:
+        return self._wait(
+            self._start_unary(request, timeout, metadata, credentials, wait_for_ready, compression, _CLOSED_BLOCKING)
+        )
+
+    def future(
+        self,
+        request: Any,
+        timeout: float | None = None,
+        metadata: MetadataToSend | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> _MultiThreadedRendezvous:
+        call = self._start_unary(request, timeout, metadata, credentials, wait_for_ready, compression, _CLOSED)
+        return _MultiThreadedRendezvous(call, self._response_deserializer, False)
+
+
+class _UnaryStreamMultiCallable(_MultiCallable, _client_api.UnaryStreamMultiCallable):
+    def __call__(
+        self,
+        request: Any,
+        timeout: float | None = None,
+        metadata: MetadataToSend | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> _MultiThreadedRendezvous:
+        call = self._start_unary(request, timeout, metadata, credentials, wait_for_ready, compression, _CLOSED)
+        return _MultiThreadedRendezvous(call, self._response_deserializer, True)
+
+
+class _StreamUnaryMultiCallable(_MultiCallable, _client_api.StreamUnaryMultiCallable):
+    def __call__(
+        self,
+        request_iterator: Iterator[Any],
+        timeout: float | None = None,
+        metadata: MetadataToSend | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> Any:
+        return self.with_call(request_iterator, timeout, metadata, credentials, wait_for_ready, compression)[0]
+
+    def with_call(
+        self,
+        request_iterator: Iterator[Any],
+        timeout: float | None = None,
+        metadata: MetadataToSend | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> tuple[Any, Call]:
+        return self._wait(
+            self._start_stream(
+                request_iterator,
+                timeout,
+                metadata,
+                credentials,
+                wait_for_ready,
+                compression,
+                _CLOSED_BLOCKING,
+            )
+        )
+
+    def future(
+        self,
+        request_iterator: Iterator[Any],
+        timeout: float | None = None,
+        metadata: MetadataToSend | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> _MultiThreadedRendezvous:
+        call = self._start_stream(
+            request_iterator, timeout, metadata, credentials, wait_for_ready, compression, _CLOSED
+        )
+        return _MultiThreadedRendezvous(call, self._response_deserializer, False)
+
+
+class _StreamStreamMultiCallable(_MultiCallable, _client_api.StreamStreamMultiCallable):
+    def __call__(
+        self,
+        request_iterator: Iterator[Any],
+        timeout: float | None = None,
+        metadata: MetadataToSend | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> _MultiThreadedRendezvous:
+        call = self._start_stream(
+            request_iterator, timeout, metadata, credentials, wait_for_ready, compression, _CLOSED
+        )
+        return _MultiThreadedRendezvous(call, self._response_deserializer, True)
+
+
+class Channel(_client_api.Channel):
+    """A channel over a native one. It closes when neither it nor one of its callables is referred to any more."""
+
+    def __init__(
+        self,
+        target: str,
+        options: Sequence[tuple[str, Any]],
+        credentials: Any | None,
+        compression: Compression | None,
+    ) -> None:
+        """Makes the channel; nothing is connected yet.
+
+        Args:
+          target: where to, for example "localhost:50051", "dns:///name:443", "unix:/path".
+          options: (key, value) pairs.
+          credentials: the `_credentials` of a ChannelCredentials, or None for plain text.
+          compression: the default for all calls.
+        """
+        self._subscriptions = Subscriptions()
+        if credentials is not None and credentials is not INSECURE:
+            raise NotImplementedError("secure channels (TLS) are not available in this release of farcall")
+        _common.refuse_compression(compression)
+        name = _common.decode(_common.encode(target))
+        self._channel = native.Channel(name, _without_python_options(_common.options(options)))
+
+    def _callable(
+        self,
+        kind: Callable[..., Any],
+        method: str,
+        request_serializer: SerializingFunction | None,
+        response_deserializer: DeserializingFunction | None,
+    ) -> Any:
+        path = _common.decode(_common.encode(method))
+        return kind(self._channel, path, request_serializer, response_deserializer)
+
+    def subscribe(self, callback: Callable[[ChannelConnectivity], None], try_to_connect: bool | None = None) -> None:
+        self._subscriptions.add(self._channel, callback, bool(try_to_connect))
+
+    def unsubscribe(self, callback: Callable[[ChannelConnectivity], None]) -> None:
+        self._subscriptions.remove(callback)
+
+    def unary_unary(
+        self,
+        method: str,
+        request_serializer: SerializingFunction | None = None,
+        response_deserializer: DeserializingFunction | None = None,
+        _registered_method: bool | None = False,
+    ) -> _client_api.UnaryUnaryMultiCallable:
+        multi_callable: _client_api.UnaryUnaryMultiCallable = self._callable(
+            _UnaryUnaryMultiCallable, method, request_serializer, response_deserializer
+        )
+        return multi_callable
+
+    def unary_stream(
+        self,
+        method: str,
+        request_serializer: SerializingFunction | None = None,
+        response_deserializer: DeserializingFunction | None = None,
+        _registered_method: bool | None = False,
+    ) -> _client_api.UnaryStreamMultiCallable:
+        multi_callable: _client_api.UnaryStreamMultiCallable = self._callable(
+            _UnaryStreamMultiCallable, method, request_serializer, response_deserializer
+        )
+        return multi_callable
+
+    def stream_unary(
+        self,
+        method: str,
+        request_serializer: SerializingFunction | None = None,
+        response_deserializer: DeserializingFunction | None = None,
+        _registered_method: bool | None = False,
+    ) -> _client_api.StreamUnaryMultiCallable:
+        multi_callable: _client_api.StreamUnaryMultiCallable = self._callable(
+            _StreamUnaryMultiCallable, method, request_serializer, response_deserializer
+        )
+        return multi_callable
+
+    def stream_stream(
+        self,
+        method: str,
+        request_serializer: SerializingFunction | None = None,
+        response_deserializer: DeserializingFunction | None = None,
+        _registered_method: bool | None = False,
+    ) -> _client_api.StreamStreamMultiCallable:
+        multi_callable: _client_api.StreamStreamMultiCallable = self._callable(
+            _StreamStreamMultiCallable, method, request_serializer, response_deserializer
+        )
+        return multi_callable
+
+    def close(self) -> None:
+        self._subscriptions.clear()
+        self._channel.close("Channel closed!")
+
+    def __enter__(self) -> Channel:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> Literal[False]:
+        self.close()
+        return False
+
+    def __del__(self) -> None:
+        # The subscribers' threads hold the native channel.
+        self._subscriptions.clear()
+
+
+def _without_python_options(options: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """The options but those that only the Python side knows.
+
+    "SingleThreadedUnaryStream" asks for response streams without a thread behind them, which they all are here.
+    """
+    return [option for option in options if option[0] != "SingleThreadedUnaryStream"]

@@ -1,0 +1,101 @@
+"""The few names of grpcio's native module that programs import. The engine is `farcall._native`."""
+
+from __future__ import annotations
+
+from grpc._common import _Metadatum
+
+__all__ = [
+    "EOF",
+    "ChannelArgKey",
+    "CompressionAlgorithm",
+    "CompressionLevel",
+    "ConnectivityState",
+    "StatusCode",
+    "UsageError",
+    "_Metadatum",
+]
+
+# Fork support may be switched by tests after import; farcall needs no switch.
+_GRPC_ENABLE_FORK_SUPPORT = False
+
+
+class UsageError(Exception):
+    """An object was used in a way its state does not allow."""
+
+
+class _EOF:
+    def __bool__(self) -> bool:
+        return False
+
+    def __len__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return "<grpc.aio.EOF>"
+
+
+EOF = _EOF()
+
+
+class StatusCode:
+    """Status codes by number."""
+
+    ok = 0
+    cancelled = 1
+    unknown = 2
+    invalid_argument = 3
+    deadline_exceeded = 4
+    not_found = 5
+    already_exists = 6
+    permission_denied = 7
+    resource_exhausted = 8
+    failed_precondition = 9
+    aborted = 10
+    out_of_range = 11
+    unimplemented = 12
+    internal = 13
+    unavailable = 14
+    data_loss = 15
+    unauthenticated = 16
+
+
+class ConnectivityState:
+    """Connectivity states by number."""
+
+    idle = 0
+    connecting = 1
+    ready = 2
+    transient_failure = 3
+    shutdown = 4
+
+
+class CompressionAlgorithm:
+    """Compression algorithms by number."""
+
+    none = 0
+    deflate = 1
+    gzip = 2
+
+
+class CompressionLevel:
+    """Compression levels by number."""
+
+    none = 0
+    low = 1
+    medium = 2
+    high = 3
+
+
+class ChannelArgKey:
+    """Names of some channel options."""
+
+    enable_census = b"grpc.census"
+    max_concurrent_streams = b"grpc.max_concurrent_streams"
+    max_receive_message_length = b"grpc.max_receive_message_length"
+    max_send_message_length = b"grpc.max_send_message_length"
+    http2_initial_sequence_number = b"grpc.http2.initial_sequence_number"
+    default_authority = b"grpc.default_authority"
+    primary_user_agent_string = b"grpc.primary_user_agent"
+    secondary_user_agent_string = b"grpc.secondary_user_agent"
+    ssl_session_cache = b"grpc.ssl_session_cache"
+    ssl_target_name_override = b"grpc.ssl_target_name_override"

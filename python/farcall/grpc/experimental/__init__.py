@@ -1,0 +1,101 @@
+"""Parts of the API that may change, and calls without a channel of one's own."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import grpc
+from grpc._simple_stubs import (
+    insecure_channel_credentials,
+    stream_stream,
+    stream_unary,
+    unary_stream,
+    unary_unary,
+)
+
+_EXPERIMENTAL_APIS_USED: set[str] = set()
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class ChannelOptions:
+    """Channel options that only the Python API knows."""
+
+    #: Have response streams without a thread behind them.
+    SingleThreadedUnaryStream = "SingleThreadedUnaryStream"
+
+
+class UsageError(Exception):
+    """An object was used in a way its state does not allow."""
+
+
+class ExperimentalApiWarning(Warning):
+    """An API was used that may change."""
+
+
+def _warn_experimental(api_name: str, stack_offset: int) -> None:
+    if api_name not in _EXPERIMENTAL_APIS_USED:
+        _EXPERIMENTAL_APIS_USED.add(api_name)
+        warnings.warn(
+            f"'{api_name}' is an experimental API. It is subject to change or "
+            "removal between minor releases. Proceed with caution.",
+            ExperimentalApiWarning,
+            stacklevel=2 + stack_offset,
+        )
+
+
+def experimental_api(f: _F) -> _F:
+    """Has the first use of a function warn that it may change."""
+
+    @functools.wraps(f)
+    def _wrapper(*args: Any, **kwargs: Any) -> Any:
+        _warn_experimental(f.__name__, 1)
+        return f(*args, **kwargs)
+
+    return _wrapper  # type: ignore[return-value]
+
+
+def wrap_server_method_handler(wrapper: Callable[[Callable[..., Any]], Callable[..., Any]], handler: Any) -> Any:
+    """The handler with its behavior replaced by `wrapper(behavior)`; None for None.
+
+    Args:
+      wrapper: takes the behavior and answers one with the same arguments.
+      handler: an RpcMethodHandler made by the functions of this package.
+    """
+    if not handler:
+        return None
+    kind = (
+        ("stream" if handler.request_streaming else "unary")
+        + "_"
+        + ("stream" if handler.response_streaming else "unary")
+    )
+    return handler._replace(**{kind: wrapper(getattr(handler, kind))})
+
+
+def ssl_channel_credentials_with_custom_signer(
+    *,
+    private_key_sign_fn: Any,
+    root_certificates: bytes | None = None,
+    certificate_chain: bytes,
+) -> grpc.ChannelCredentials:
+    """Channel credentials for TLS whose private key is used by `private_key_sign_fn` only."""
+    raise NotImplementedError(
+        "ssl_channel_credentials_with_custom_signer (TLS) is not available in this release of farcall"
+    )
+
+
+__all__ = (
+    "ChannelOptions",
+    "ExperimentalApiWarning",
+    "UsageError",
+    "insecure_channel_credentials",
+    "ssl_channel_credentials_with_custom_signer",
+    "stream_stream",
+    "stream_unary",
+    "unary_stream",
+    "unary_unary",
+    "wrap_server_method_handler",
+)

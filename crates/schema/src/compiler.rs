@@ -1,15 +1,26 @@
 //! From the paths a user named to linked descriptors and everything there is to say about them.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use buffa_descriptor::generated::descriptor::FileDescriptorProto;
 
-use crate::diagnostic::Diagnostic;
-use crate::source_tree::SourceTree;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::lexer::Finding;
+use crate::linker;
+use crate::parser::{Parsed, parse};
+use crate::pool::{FileId, Pool};
+use crate::site::Site;
+use crate::source_tree::{SourceError, SourceTree};
 
 /// Compiles files of one source tree. Files stay loaded between calls, so a second call pays only for what is new.
 pub struct Compiler<S> {
     tree: S,
+    pool: Pool,
+    /// Files that did not compile; they are not tried again.
+    bad: HashSet<String>,
+    /// Already linked files to fall back on.
+    supplied: HashMap<String, FileDescriptorProto>,
 }
 
 /// What came of a [`Compiler::compile`].
@@ -24,21 +35,40 @@ pub struct CompileResult {
     pub ok: bool,
 }
 
+/// A file that waits for its imports to be loaded.
+struct Pending {
+    proto: FileDescriptorProto,
+    imports: std::vec::IntoIter<String>,
+}
+
 impl<S: SourceTree> Compiler<S> {
     /// A compiler that reads from `tree` and from nowhere else.
     pub fn new(tree: S) -> Self {
-        Compiler { tree }
+        Compiler { tree, pool: Pool::default(), bad: HashSet::new(), supplied: HashMap::new() }
     }
 
     /// Supplies an already linked file (as from `--descriptor_set_in`); it is used where `tree` has no such file.
     pub fn add_descriptor(&mut self, file: FileDescriptorProto) {
-        let _ = file;
+        self.supplied.insert(file.name.clone().unwrap_or_default(), file);
     }
 
-    /// Compiles the files at these virtual paths, in this order, with all their imports.
+    /// Compiles the files at these virtual paths, in this order, with all their imports. Stops at the first that
+    /// does not compile, as protoc does.
     pub fn compile(&mut self, paths: &[&str]) -> CompileResult {
-        let _ = (&self.tree, paths);
-        CompileResult::default()
+        let inputs: HashSet<&str> = paths.iter().copied().collect();
+        let mut result = CompileResult { ok: true, ..Default::default() };
+        let mut roots = Vec::new();
+        for path in paths {
+            match self.load(path, &inputs, &mut result.diagnostics) {
+                Some(id) => roots.push(id),
+                None => {
+                    result.ok = false;
+                    break;
+                }
+            }
+        }
+        result.files = self.in_order(&roots);
+        result
     }
 
     /// A copy of `file` (one this compiler returned) without the options that are retained in source only:
@@ -46,4 +76,122 @@ impl<S: SourceTree> Compiler<S> {
     pub fn strip_source_retention(&self, file: &FileDescriptorProto) -> FileDescriptorProto {
         file.clone()
     }
+
+    /// Loads a file and what it imports, depth first. A chain of imports may be as long as it likes: what waits is
+    /// kept in a list, not on the stack.
+    fn load(&mut self, path: &str, inputs: &HashSet<&str>, diagnostics: &mut Vec<Diagnostic>) -> Option<FileId> {
+        if let Some(id) = self.pool.file_by_path(path) {
+            return Some(id);
+        }
+        let mut stack: Vec<Pending> = Vec::new();
+        self.begin(path, &mut stack, diagnostics);
+        while let Some(pending) = stack.last_mut() {
+            if let Some(import) = pending.imports.next() {
+                if self.pool.file_by_path(&import).is_none() {
+                    self.begin(&import, &mut stack, diagnostics);
+                }
+                continue;
+            }
+            let Some(Pending { proto, .. }) = stack.pop() else { break };
+            let name = proto.name.clone().unwrap_or_default();
+            let (linked, findings) = linker::link(&mut self.pool, proto, inputs.contains(name.as_str()));
+            report(&name, findings, diagnostics);
+            if linked.is_none() {
+                self.bad.insert(name);
+            }
+        }
+        self.pool.file_by_path(path)
+    }
+
+    /// Reads and parses a file and puts it on the stack, unless it is known to be bad or turns out so.
+    fn begin(&mut self, path: &str, stack: &mut Vec<Pending>, diagnostics: &mut Vec<Diagnostic>) {
+        if self.bad.contains(path) {
+            return;
+        }
+        let Some(proto) = self.parse(path, diagnostics) else {
+            self.bad.insert(path.to_owned());
+            return;
+        };
+        let is_here = |pending: &Pending| pending.proto.name.as_deref() == Some(path);
+        if let Some(first) = stack.iter().position(is_here) {
+            report_cycle(&proto, &stack[first..], diagnostics);
+            self.bad.insert(path.to_owned());
+            return;
+        }
+        let imports: Vec<String> = proto.dependency.iter().chain(&proto.option_dependency).cloned().collect();
+        stack.push(Pending { proto, imports: imports.into_iter() });
+    }
+
+    fn parse(&self, path: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<FileDescriptorProto> {
+        let source = match self.tree.read(path) {
+            Ok(source) => source,
+            Err(error) => {
+                if let Some(file) = self.supplied.get(path) {
+                    return Some(file.clone());
+                }
+                let message = match error {
+                    SourceError::NotFound => "File not found.".to_owned(),
+                    SourceError::Other(text) => text,
+                };
+                let finding = Finding { line: None, column: 0, severity: Severity::Error, message };
+                report(path, vec![finding], diagnostics);
+                return None;
+            }
+        };
+        let parsed = parse(path, &source);
+        let failed = parsed.has_errors();
+        let Parsed { file, findings } = parsed;
+        report(path, findings, diagnostics);
+        (!failed).then_some(file)
+    }
+
+    /// The files and all they import, imports first.
+    fn in_order(&self, roots: &[FileId]) -> Vec<Arc<FileDescriptorProto>> {
+        let mut seen: HashSet<FileId> = HashSet::new();
+        let mut files = Vec::new();
+        for &root in roots {
+            if !seen.insert(root) {
+                continue;
+            }
+            let mut stack = vec![(root, 0)];
+            while let Some((id, next)) = stack.last_mut() {
+                let file = self.pool.file(*id);
+                let dependency = file.all_dependencies().nth(*next);
+                *next += 1;
+                match dependency {
+                    Some(dependency) => {
+                        if seen.insert(dependency) {
+                            stack.push((dependency, 0));
+                        }
+                    }
+                    None => {
+                        files.push(Arc::clone(&file.proto));
+                        stack.pop();
+                    }
+                }
+            }
+        }
+        files
+    }
+}
+
+/// `cycle` starts with the first coming of the file that `proto` is the second coming of.
+fn report_cycle(proto: &FileDescriptorProto, cycle: &[Pending], diagnostics: &mut Vec<Diagnostic>) {
+    let name = proto.name.as_deref().unwrap_or_default();
+    let names: Vec<&str> = cycle.iter().map(|pending| pending.proto.name.as_deref().unwrap_or_default()).collect();
+    let message = format!("File recursively imports itself: {} -> {name}", names.join(" -> "));
+    let culprit = names.get(1).copied().unwrap_or(name);
+    let site = Site::Import(culprit.to_owned()).find(proto);
+    let (line, column) = site.map_or((None, 0), |(line, column)| (Some(line), column));
+    report(name, vec![Finding { line, column, severity: Severity::Error, message }], diagnostics);
+}
+
+fn report(file: &str, findings: Vec<Finding>, diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.extend(findings.into_iter().map(|Finding { line, column, severity, message }| Diagnostic {
+        file: file.to_owned(),
+        line,
+        column,
+        severity,
+        message,
+    }));
 }

@@ -10,9 +10,13 @@
 mod comments;
 mod compiler;
 mod diagnostic;
+mod json_name;
 mod lexer;
 mod limits;
+mod linker;
 mod parser;
+mod pool;
+mod site;
 mod source_tree;
 mod tag;
 mod text;

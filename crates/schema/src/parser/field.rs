@@ -4,6 +4,7 @@ use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Typ
 use buffa_descriptor::generated::descriptor::{DescriptorProto, FieldDescriptorProto, MessageOptions};
 
 use super::{Parse, Parser, Place, Syntax};
+use crate::limits::GROUP_NESTING;
 use crate::tag;
 use crate::text::{double_text, escape_bytes};
 use crate::token::{Token, TokenKind, parse_float, parse_integer};
@@ -202,7 +203,14 @@ impl Parser<'_> {
         if !self.at("{") {
             return self.fail("Missing group body.");
         }
-        self.message_block(group, group_place)
+        self.group_depth += 1;
+        let result = if self.group_depth > GROUP_NESTING {
+            self.fail("Reached maximum recursion limit for nested messages.")
+        } else {
+            self.message_block(group, group_place)
+        };
+        self.group_depth -= 1;
+        result
     }
 
     fn field_options(&mut self, field: &mut FieldDescriptorProto, place: Place) -> Parse {

@@ -8,14 +8,11 @@ use buffa_descriptor::generated::descriptor::{
 };
 
 use super::{Failed, Parse, Parser, Place, Syntax};
-use crate::limits::MESSAGE_NESTING;
+use crate::limits::{FIELD_NUMBER_MAX, MESSAGE_NESTING};
 use crate::tag;
 
 /// Stands for `max` in a range until the message's options are known.
 pub(super) const MAX_SENTINEL: i32 = -1;
-
-/// One past the highest field number.
-pub(super) const FIELD_NUMBER_END: i32 = 1 << 29;
 
 impl Parser<'_> {
     pub(super) fn message_definition(
@@ -249,7 +246,7 @@ fn replace_max_sentinels(message: &mut DescriptorProto) {
     };
     let is_message_set =
         message.options.as_option().is_some_and(|options| options.uninterpreted_option.iter().any(says_message_set));
-    let max = if is_message_set { i32::MAX } else { FIELD_NUMBER_END };
+    let max = if is_message_set { i32::MAX } else { FIELD_NUMBER_MAX + 1 };
     let extension_ends = message.extension_range.iter_mut().map(|range| &mut range.end);
     let reserved_ends = message.reserved_range.iter_mut().map(|range| &mut range.end);
     for end in extension_ends.chain(reserved_ends).filter(|end| **end == Some(MAX_SENTINEL)) {

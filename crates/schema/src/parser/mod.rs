@@ -69,6 +69,8 @@ struct Parser<'a> {
     edition: Edition,
     /// How many messages the current statement lies in.
     depth: u32,
+    /// How many groups.
+    group_depth: u32,
 }
 
 /// Tokens.
@@ -82,6 +84,7 @@ impl<'a> Parser<'a> {
             syntax: Syntax::Proto2,
             edition: Edition::EDITION_UNKNOWN,
             depth: 0,
+            group_depth: 0,
         }
     }
 

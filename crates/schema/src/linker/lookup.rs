@@ -1,0 +1,129 @@
+//! From a name as written to the symbol it means, by protobuf's scoping rules.
+
+use crate::pool::{FileId, Kind, Symbol};
+use crate::site::Site;
+
+use super::Linker;
+
+/// Why a look-up found nothing.
+#[derive(Default)]
+pub(crate) struct Miss {
+    /// A file that has the name but is not imported.
+    undeclared: Option<(FileId, String)>,
+    /// What the name means in the innermost scope that has its first part.
+    pub(crate) resolved: Option<String>,
+}
+
+/// What a look-up is after.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    Anything,
+    /// Messages and enums; other things of that name are passed over.
+    Types,
+}
+
+impl Linker<'_> {
+    /// Finds a full name in any file, imported or not.
+    pub(crate) fn find_anywhere(&mut self, name: &str) -> Option<Symbol> {
+        let symbol = self.pool.symbol(name)?;
+        if symbol.kind != Kind::Package {
+            self.unused.remove(&symbol.file);
+        }
+        Some(symbol)
+    }
+
+    /// Finds a full name in this file and in what it may use.
+    pub(crate) fn find_symbol(&mut self, name: &str) -> Option<Symbol> {
+        let symbol = self.find_anywhere_tracked(name)?;
+        let is_option = matches!(symbol.kind, Kind::Field(..) | Kind::Extension(_));
+        if symbol.file == self.id
+            || self.visible.contains(&symbol.file)
+            || (is_option && self.visible_options.contains(&symbol.file))
+        {
+            return Some(symbol);
+        }
+        if symbol.kind == Kind::Package {
+            let mut files = [self.id].into_iter().chain(self.visible.iter().copied()).chain(self.visible_options.iter().copied());
+            if files.any(|file| self.is_in_package(file, name)) {
+                return Some(symbol);
+            }
+        }
+        self.miss.undeclared = Some((symbol.file, name.to_owned()));
+        None
+    }
+
+    fn find_anywhere_tracked(&mut self, name: &str) -> Option<Symbol> {
+        let symbol = self.pool.symbol(name)?;
+        let is_usable = self.visible.contains(&symbol.file) || self.visible_options.contains(&symbol.file);
+        if is_usable && symbol.kind != Kind::Package {
+            self.unused.remove(&symbol.file);
+        }
+        Some(symbol)
+    }
+
+    fn is_in_package(&self, file: FileId, name: &str) -> bool {
+        let rest = self.pool.file(file).package().strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+
+    /// Finds what `name` means in the scope that holds `relative_to`: the innermost scope that has the name's first
+    /// part decides.
+    pub(crate) fn look_up(&mut self, name: &str, relative_to: &str, want: Want) -> Option<Symbol> {
+        self.miss = Miss::default();
+        if let Some(absolute) = name.strip_prefix('.') {
+            return self.find_symbol(absolute);
+        }
+        let first_part = name.split('.').next().unwrap_or(name);
+        let mut scope = relative_to.to_owned();
+        loop {
+            let Some(dot) = scope.rfind('.') else {
+                return self.find_symbol(name);
+            };
+            scope.truncate(dot);
+            scope.push('.');
+            scope.push_str(first_part);
+            if let Some(symbol) = self.find_symbol(&scope) {
+                if first_part.len() < name.len() {
+                    if symbol.is_scope() {
+                        scope.push_str(&name[first_part.len()..]);
+                        let found = self.find_symbol(&scope);
+                        if found.is_none() {
+                            self.miss.resolved = Some(scope);
+                        }
+                        return found;
+                    }
+                } else if want == Want::Anything || symbol.is_type() {
+                    return Some(symbol);
+                }
+            }
+            scope.truncate(dot);
+        }
+    }
+
+    /// Reports that the last look-up found nothing.
+    pub(crate) fn not_defined(&mut self, site: Site, name: &str) {
+        let Miss { undeclared, resolved } = std::mem::take(&mut self.miss);
+        if undeclared.is_none() && resolved.is_none() {
+            self.error(site.clone(), format!("\"{name}\" is not defined."));
+        }
+        if let Some((file, full_name)) = undeclared {
+            let message = format!(
+                "\"{full_name}\" seems to be defined in \"{}\", which is not imported by \"{}\".  To use it here, please \
+                 add the necessary import.",
+                self.pool.file(file).name(),
+                self.pool.file(self.id).name()
+            );
+            self.error(site.clone(), message);
+        }
+        if let Some(resolved) = resolved {
+            self.error(
+                site,
+                format!(
+                    "\"{name}\" is resolved to \"{resolved}\", which is not defined. The innermost scope is searched \
+                     first in name resolution. Consider using a leading '.'(i.e., \".{name}\") to start from the \
+                     outermost scope."
+                ),
+            );
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! The second pass: what types, extendees and methods' messages refer to.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Type};
+use buffa_descriptor::generated::descriptor::{
+    DescriptorProto, FieldDescriptorProto, FileDescriptorProto, MethodDescriptorProto,
+};
+
+use crate::json_name::json_name;
+use crate::limits::FIELD_NUMBER_MAX;
+use crate::pool::{ExtensionId, Kind, MessageId};
+use crate::site::Site;
+use crate::tag;
+use crate::text::{double_text, float_text};
+use crate::token::is_identifier;
+
+use super::Linker;
+use super::declare::join;
+use super::lookup::Want;
+
+/// What the names in one field or method turned out to mean.
+#[derive(Default)]
+pub(super) struct Resolution {
+    r#type: Option<Type>,
+    type_name: Option<String>,
+    /// Of an extension its extendee; of a method its output type.
+    other_name: Option<String>,
+}
+
+/// Fields of this file by message and number.
+type Numbers = HashMap<(MessageId, i32), String>;
+
+impl Linker<'_> {
+    /// In the order in which [`Linker::apply`] walks.
+    pub(super) fn resolve(&mut self) -> Vec<Resolution> {
+        let proto = Arc::clone(&self.proto);
+        let package = proto.package.as_deref().unwrap_or_default();
+        let mut resolutions = Vec::new();
+        let mut numbers = Numbers::new();
+        for (index, message) in proto.message_type.iter().enumerate() {
+            let full_name = join(package, message.name.as_deref().unwrap_or_default());
+            let path = [tag::file::MESSAGE, index as i32];
+            self.resolve_message(message, &full_name, &path, 1, &mut numbers, &mut resolutions);
+        }
+        for (index, extension) in proto.extension.iter().enumerate() {
+            let path = [tag::file::EXTENSION, index as i32];
+            self.resolve_extension(extension, package, &path, &mut numbers, &mut resolutions);
+        }
+        for (index, service) in proto.service.iter().enumerate() {
+            let full_name = join(package, service.name.as_deref().unwrap_or_default());
+            for (method_index, method) in service.method.iter().enumerate() {
+                let path = [tag::file::SERVICE, index as i32, tag::service::METHOD, method_index as i32];
+                let resolution = self.resolve_method(method, &full_name, &path);
+                resolutions.push(resolution);
+            }
+        }
+        resolutions
+    }
+
+    fn resolve_message(
+        &mut self,
+        message: &DescriptorProto,
+        full_name: &str,
+        path: &[i32],
+        depth: u32,
+        numbers: &mut Numbers,
+        resolutions: &mut Vec<Resolution>,
+    ) {
+        if depth < crate::limits::MESSAGE_NESTING {
+            for (index, nested) in message.nested_type.iter().enumerate() {
+                let path = [path, &[tag::message::NESTED, index as i32]].concat();
+                let name = join(full_name, nested.name.as_deref().unwrap_or_default());
+                self.resolve_message(nested, &name, &path, depth + 1, numbers, resolutions);
+            }
+        }
+        // If the name is another's, so are the numbers; that error has been made.
+        let id = match self.pool.symbol(full_name).map(|symbol| symbol.kind) {
+            Some(Kind::Message(id)) => Some(id),
+            _ => None,
+        };
+        for (index, field) in message.field.iter().enumerate() {
+            let path = [path, &[tag::message::FIELD, index as i32]].concat();
+            let field_name = join(full_name, field.name.as_deref().unwrap_or_default());
+            let resolution = self.resolve_field(field, &field_name, &path, None);
+            if let (Some(id), true) = (id, resolution.is_some()) {
+                self.take_number(message, field, id, full_name, &field_name, &path, numbers);
+            }
+            resolutions.push(resolution.unwrap_or_default());
+        }
+        for (index, extension) in message.extension.iter().enumerate() {
+            let path = [path, &[tag::message::EXTENSION, index as i32]].concat();
+            self.resolve_extension(extension, full_name, &path, numbers, resolutions);
+        }
+        self.check_oneofs(message, path);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "a field and all that is known about where it lies")]
+    fn take_number(
+        &mut self,
+        message: &DescriptorProto,
+        field: &FieldDescriptorProto,
+        id: MessageId,
+        message_name: &str,
+        field_name: &str,
+        path: &[i32],
+        numbers: &mut Numbers,
+    ) {
+        let number = field.number.unwrap_or(0);
+        let Some(holder) = numbers.get(&(id, number)) else {
+            numbers.insert((id, number), field_name.to_owned());
+            return;
+        };
+        let holder = holder.rsplit('.').next().unwrap_or_default();
+        let next = match next_free_number(message) {
+            Some(number) => format!("Next available field number is {number}"),
+            None => "There are no available field numbers".into(),
+        };
+        self.error(
+            Site::below(path, &[tag::field::NUMBER]),
+            format!("Field number {number} has already been used in \"{message_name}\" by field \"{holder}\". {next}."),
+        );
+    }
+
+    fn resolve_extension(
+        &mut self,
+        extension: &FieldDescriptorProto,
+        scope: &str,
+        path: &[i32],
+        numbers: &mut Numbers,
+        resolutions: &mut Vec<Resolution>,
+    ) {
+        let full_name = join(scope, extension.name.as_deref().unwrap_or_default());
+        let resolution = self.resolve_extension_parts(extension, &full_name, path, numbers);
+        resolutions.push(resolution.unwrap_or_default());
+    }
+
+    fn resolve_extension_parts(
+        &mut self,
+        extension: &FieldDescriptorProto,
+        full_name: &str,
+        path: &[i32],
+        numbers: &mut Numbers,
+    ) -> Option<Resolution> {
+        let site = Site::Extendee(path.to_vec());
+        let name = extension.extendee.as_deref().unwrap_or_default();
+        let Some(symbol) = self.look_up(name, full_name, Want::Anything) else {
+            self.not_defined(site, name);
+            return None;
+        };
+        let Kind::Message(extendee) = symbol.kind else {
+            self.error(site, format!("\"{name}\" is not a message type."));
+            return None;
+        };
+        let number = extension.number.unwrap_or(0);
+        let number_site = Site::below(path, &[tag::field::NUMBER]);
+        let declares = |range: &buffa_descriptor::generated::descriptor::descriptor_proto::ExtensionRange| {
+            range.start.unwrap_or(0) <= number && number < range.end.unwrap_or(0)
+        };
+        let extendee_name = self.pool.message_name(extendee).to_owned();
+        if !self.pool.message(extendee).extension_range.iter().any(declares) {
+            let message = format!("\"{extendee_name}\" does not declare {number} as an extension number.");
+            self.error(number_site.clone(), message);
+        }
+        let resolution = self.resolve_field(extension, full_name, path, Some(format!(".{extendee_name}")))?;
+        if let Some(holder) = numbers.get(&(extendee, number)) {
+            let message = format!(
+                "Extension number {number} has already been used in \"{extendee_name}\" by extension \"{holder}\"."
+            );
+            self.error(number_site, message);
+            return Some(resolution);
+        }
+        numbers.insert((extendee, number), full_name.to_owned());
+        if let Some(id) = self.extension_id(full_name)
+            && let Err(holder) = self.pool.extend(id, extendee, number)
+        {
+            let file = self.pool.file(self.pool.extension_file(holder)).name();
+            let message = format!(
+                "Extension number {number} has already been used in \"{extendee_name}\" by extension \"{}\" defined in \
+                 {file}.",
+                self.pool.extension_name(holder)
+            );
+            self.warn(number_site, message);
+        }
+        Some(resolution)
+    }
+
+    fn extension_id(&self, full_name: &str) -> Option<ExtensionId> {
+        match self.pool.symbol(full_name)?.kind {
+            Kind::Extension(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    fn resolve_field(
+        &mut self,
+        field: &FieldDescriptorProto,
+        full_name: &str,
+        path: &[i32],
+        extendee: Option<String>,
+    ) -> Option<Resolution> {
+        if field.oneof_index.is_some() && field.label != Some(Label::LABEL_OPTIONAL) {
+            let site = Site::below(path, &[tag::field::NAME]);
+            self.error(site, "Fields of oneofs must themselves have label LABEL_OPTIONAL.");
+        }
+        let Some(name) = field.type_name.as_deref() else {
+            return Some(Resolution { r#type: field.r#type, type_name: None, other_name: extendee });
+        };
+        let site = Site::FieldType(path.to_vec());
+        let Some(symbol) = self.look_up(name, full_name, Want::Types) else {
+            self.not_defined(site, name);
+            return None;
+        };
+        let default_site = Site::below(path, &[tag::field::DEFAULT_VALUE]);
+        let (found, resolved) = match symbol.kind {
+            Kind::Message(id) => (Type::TYPE_MESSAGE, self.pool.message_name(id)),
+            Kind::Enum(id) => (Type::TYPE_ENUM, self.pool.enum_name(id)),
+            _ => {
+                self.error(site, format!("\"{name}\" is not a type."));
+                return None;
+            }
+        };
+        let type_name = Some(format!(".{resolved}"));
+        match (field.r#type.unwrap_or(found), symbol.kind) {
+            (Type::TYPE_MESSAGE | Type::TYPE_GROUP, Kind::Message(_)) => {
+                if field.default_value.is_some() {
+                    self.error(default_site, "Messages can't have default values.");
+                }
+            }
+            (Type::TYPE_MESSAGE | Type::TYPE_GROUP, _) => {
+                self.error(site, format!("\"{name}\" is not a message type."));
+                return None;
+            }
+            (Type::TYPE_ENUM, Kind::Enum(id)) => {
+                if let Some(default) = field.default_value.as_deref() {
+                    self.check_enum_default(id, default, default_site);
+                }
+            }
+            (Type::TYPE_ENUM, _) => {
+                self.error(site, format!("\"{name}\" is not an enum type."));
+                return None;
+            }
+            _ => self.error(site, "Field with primitive type has type_name."),
+        }
+        Some(Resolution { r#type: Some(field.r#type.unwrap_or(found)), type_name, other_name: extendee })
+    }
+
+    fn check_enum_default(&mut self, id: crate::pool::EnumId, default: &str, site: Site) {
+        if !is_identifier(default.as_bytes()) {
+            self.error(site, "Default value for an enum field must be an identifier.");
+            return;
+        }
+        let definition = self.pool.enumeration(id);
+        if !definition.value.iter().any(|value| value.name.as_deref() == Some(default)) {
+            let name = self.pool.enum_name(id);
+            self.error(site, format!("Enum type \"{name}\" has no value named \"{default}\"."));
+        }
+    }
+
+    fn check_oneofs(&mut self, message: &DescriptorProto, path: &[i32]) {
+        let mut counts = vec![0; message.oneof_decl.len()];
+        for (index, field) in message.field.iter().enumerate() {
+            let Some(count) = field.oneof_index.and_then(|oneof| counts.get_mut(oneof as usize)) else { continue };
+            let previous = index.checked_sub(1).map(|index| &message.field[index]);
+            if *count > 0
+                && let Some(previous) = previous.filter(|previous| previous.oneof_index != field.oneof_index)
+            {
+                let oneof = &message.oneof_decl[field.oneof_index.unwrap_or(0) as usize];
+                let text = format!(
+                    "Fields in the same oneof must be defined consecutively. \"{}\" cannot be defined before the \
+                     completion of the \"{}\" oneof definition.",
+                    previous.name.as_deref().unwrap_or_default(),
+                    oneof.name.as_deref().unwrap_or_default()
+                );
+                let path = [path, &[tag::message::FIELD, index as i32 - 1]].concat();
+                self.error(Site::FieldType(path), text);
+            }
+            *count += 1;
+        }
+        for _ in counts.iter().filter(|&&count| count == 0) {
+            self.error(Site::Nowhere, "Oneof must have at least one field.");
+        }
+    }
+
+    fn resolve_method(&mut self, method: &MethodDescriptorProto, service: &str, path: &[i32]) -> Resolution {
+        let full_name = join(service, method.name.as_deref().unwrap_or_default());
+        let mut find = |name: &Option<String>, step: i32| {
+            let name = name.as_deref().unwrap_or_default();
+            let site = Site::below(path, &[step]);
+            match self.look_up(name, &full_name, Want::Anything).map(|symbol| symbol.kind) {
+                None => self.not_defined(site, name),
+                Some(Kind::Message(id)) => return Some(format!(".{}", self.pool.message_name(id))),
+                Some(_) => self.error(site, format!("\"{name}\" is not a message type.")),
+            }
+            None
+        };
+        let type_name = find(&method.input_type, tag::method::INPUT_TYPE);
+        let other_name = find(&method.output_type, tag::method::OUTPUT_TYPE);
+        Resolution { r#type: None, type_name, other_name }
+    }
+
+    /// Writes resolved names, defaults and JSON names into the pool's file.
+    pub(super) fn apply(&mut self, resolutions: Vec<Resolution>) {
+        let mut resolutions = resolutions.into_iter();
+        // With the only other handle let go, the pool's is changed in place.
+        self.proto = Arc::default();
+        let file: &mut FileDescriptorProto = self.pool.proto_mut(self.id);
+        if file.syntax.as_deref() == Some("proto2") {
+            // Descriptors never say so.
+            file.syntax = None;
+        }
+        for message in &mut file.message_type {
+            apply_message(message, &mut resolutions);
+        }
+        for extension in &mut file.extension {
+            apply_field(extension, resolutions.next());
+        }
+        for method in file.service.iter_mut().flat_map(|service| &mut service.method) {
+            if let Some(resolution) = resolutions.next() {
+                method.input_type = resolution.type_name;
+                method.output_type = resolution.other_name;
+            }
+        }
+        self.proto = Arc::clone(&self.pool.file(self.id).proto);
+    }
+}
+
+fn apply_message(message: &mut DescriptorProto, resolutions: &mut impl Iterator<Item = Resolution>) {
+    for nested in &mut message.nested_type {
+        apply_message(nested, resolutions);
+    }
+    for field in message.field.iter_mut().chain(&mut message.extension) {
+        apply_field(field, resolutions.next());
+    }
+}
+
+fn apply_field(field: &mut FieldDescriptorProto, resolution: Option<Resolution>) {
+    if let Some(resolution) = resolution {
+        field.r#type = resolution.r#type;
+        field.type_name = resolution.type_name;
+        field.extendee = resolution.other_name;
+    }
+    if field.json_name.is_none() {
+        field.json_name = Some(json_name(field.name.as_deref().unwrap_or_default()));
+    }
+    if let Some(default) = &mut field.default_value {
+        match field.r#type {
+            Some(Type::TYPE_FLOAT) => *default = float_text(default.parse::<f64>().unwrap_or(0.0) as f32),
+            Some(Type::TYPE_DOUBLE) => *default = double_text(default.parse().unwrap_or(0.0)),
+            _ => {}
+        }
+    }
+}
+
+/// One past the run of taken numbers that starts at 1.
+fn next_free_number(message: &DescriptorProto) -> Option<i64> {
+    let fields = message.field.iter().map(|field| (field.number.unwrap_or(0), i64::from(field.number.unwrap_or(0))));
+    let extensions = message.extension_range.iter().map(|range| (range.start, range.end));
+    let reserved = message.reserved_range.iter().map(|range| (range.start, range.end));
+    let ranges = extensions.chain(reserved).map(|(start, end)| (start.unwrap_or(0), i64::from(end.unwrap_or(0)) - 1));
+    let used: BTreeSet<(i32, i64)> = fields.chain(ranges).collect();
+    let mut proposed = 1;
+    for (start, end) in used {
+        if i64::from(start) <= proposed && proposed <= end {
+            proposed = end + 1;
+        } else {
+            break;
+        }
+    }
+    (proposed <= i64::from(FIELD_NUMBER_MAX)).then_some(proposed)
+}

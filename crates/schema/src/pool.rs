@@ -1,0 +1,316 @@
+//! Every file that is linked or being linked, and what its names stand for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use buffa_descriptor::generated::descriptor::{
+    DescriptorProto, Edition, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
+};
+
+/// A file in the [`Pool`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct FileId(pub(crate) u32);
+
+/// A message in the [`Pool`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct MessageId(u32);
+
+/// An enum in the [`Pool`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct EnumId(u32);
+
+/// An extension in the [`Pool`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ExtensionId(u32);
+
+/// What a full name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Package,
+    Message(MessageId),
+    Enum(EnumId),
+    EnumValue(EnumId),
+    /// A field of a message, by its index there.
+    Field(MessageId, u32),
+    Extension(ExtensionId),
+    Oneof,
+    Service,
+    Method,
+}
+
+/// A full name's meaning and the file that gave it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Symbol {
+    pub(crate) file: FileId,
+    pub(crate) kind: Kind,
+}
+
+impl Symbol {
+    /// Whether other names can lie in this one.
+    pub(crate) fn is_scope(self) -> bool {
+        matches!(self.kind, Kind::Package | Kind::Message(_) | Kind::Enum(_) | Kind::Service)
+    }
+
+    pub(crate) fn is_type(self) -> bool {
+        matches!(self.kind, Kind::Message(_) | Kind::Enum(_))
+    }
+}
+
+/// A file of the pool.
+pub(crate) struct File {
+    pub(crate) proto: Arc<FileDescriptorProto>,
+    /// What it imports, in order; `None` for an option import that was not found.
+    pub(crate) dependencies: Vec<FileId>,
+    pub(crate) option_dependencies: Vec<Option<FileId>>,
+}
+
+impl File {
+    pub(crate) fn name(&self) -> &str {
+        self.proto.name.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn package(&self) -> &str {
+        self.proto.package.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn edition(&self) -> Edition {
+        edition_of(&self.proto)
+    }
+
+    /// The files it imports, those for options last.
+    pub(crate) fn all_dependencies(&self) -> impl Iterator<Item = FileId> + '_ {
+        self.dependencies.iter().copied().chain(self.option_dependencies.iter().copied().flatten())
+    }
+
+    /// The files it imports publicly.
+    pub(crate) fn public_dependencies(&self) -> impl Iterator<Item = FileId> + '_ {
+        self.proto.public_dependency.iter().filter_map(|&index| self.dependencies.get(index as usize).copied())
+    }
+}
+
+/// The edition of a file, proto2 and proto3 included.
+pub(crate) fn edition_of(file: &FileDescriptorProto) -> Edition {
+    match (file.edition, file.syntax.as_deref()) {
+        (Some(edition), _) => edition,
+        (None, None | Some("" | "proto2")) => Edition::EDITION_PROTO2,
+        (None, Some("proto3")) => Edition::EDITION_PROTO3,
+        (None, Some(_)) => Edition::EDITION_UNKNOWN,
+    }
+}
+
+/// Where a declaration lies: its file, and the messages around it from the outermost in.
+#[derive(Clone, Debug)]
+struct Place {
+    file: FileId,
+    scope: Box<[u32]>,
+    index: u32,
+}
+
+struct Declared {
+    full_name: String,
+    place: Place,
+}
+
+struct DeclaredExtension {
+    declared: Declared,
+    /// Known once the file's names are resolved.
+    extendee: Option<MessageId>,
+}
+
+/// All files and names known so far.
+#[derive(Default)]
+pub(crate) struct Pool {
+    files: Vec<File>,
+    by_path: HashMap<String, FileId>,
+    symbols: HashMap<String, Symbol>,
+    messages: Vec<Declared>,
+    enums: Vec<Declared>,
+    extensions: Vec<DeclaredExtension>,
+    by_number: HashMap<(MessageId, i32), ExtensionId>,
+}
+
+/// How much the pool held before a file, so that a file with errors leaves no trace.
+pub(crate) struct Checkpoint {
+    files: usize,
+    messages: usize,
+    enums: usize,
+    extensions: usize,
+}
+
+impl Pool {
+    pub(crate) fn file_by_path(&self, path: &str) -> Option<FileId> {
+        self.by_path.get(path).copied()
+    }
+
+    pub(crate) fn file(&self, FileId(index): FileId) -> &File {
+        &self.files[index as usize]
+    }
+
+    pub(crate) fn proto_mut(&mut self, FileId(index): FileId) -> &mut FileDescriptorProto {
+        Arc::make_mut(&mut self.files[index as usize].proto)
+    }
+
+    pub(crate) fn add_file(&mut self, file: File) -> FileId {
+        let id = FileId(self.files.len() as u32);
+        self.by_path.insert(file.name().to_owned(), id);
+        self.files.push(file);
+        id
+    }
+
+    pub(crate) fn set_dependencies(
+        &mut self,
+        FileId(index): FileId,
+        dependencies: Vec<FileId>,
+        option_dependencies: Vec<Option<FileId>>,
+    ) {
+        let file = &mut self.files[index as usize];
+        file.dependencies = dependencies;
+        file.option_dependencies = option_dependencies;
+    }
+
+    pub(crate) fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            files: self.files.len(),
+            messages: self.messages.len(),
+            enums: self.enums.len(),
+            extensions: self.extensions.len(),
+        }
+    }
+
+    /// Forgets everything since the checkpoint.
+    pub(crate) fn roll_back(&mut self, checkpoint: &Checkpoint) {
+        let Checkpoint { files, messages, enums, extensions } = *checkpoint;
+        self.symbols.retain(|_, symbol| (symbol.file.0 as usize) < files);
+        self.by_path.retain(|_, id| (id.0 as usize) < files);
+        self.by_number.retain(|_, id| (id.0 as usize) < extensions);
+        self.files.truncate(files);
+        self.messages.truncate(messages);
+        self.enums.truncate(enums);
+        self.extensions.truncate(extensions);
+    }
+
+    pub(crate) fn symbol(&self, full_name: &str) -> Option<Symbol> {
+        self.symbols.get(full_name).copied()
+    }
+
+    /// Gives a name its meaning, unless it has one, which is returned.
+    pub(crate) fn add_symbol(&mut self, full_name: &str, symbol: Symbol) -> Result<(), Symbol> {
+        match self.symbols.get(full_name) {
+            Some(&existing) => Err(existing),
+            None => {
+                self.symbols.insert(full_name.to_owned(), symbol);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn add_message(&mut self, full_name: String, file: FileId, scope: &[u32], index: u32) -> MessageId {
+        self.messages.push(Declared { full_name, place: Place { file, scope: scope.into(), index } });
+        MessageId(self.messages.len() as u32 - 1)
+    }
+
+    pub(crate) fn add_enum(&mut self, full_name: String, file: FileId, scope: &[u32], index: u32) -> EnumId {
+        self.enums.push(Declared { full_name, place: Place { file, scope: scope.into(), index } });
+        EnumId(self.enums.len() as u32 - 1)
+    }
+
+    pub(crate) fn add_extension(&mut self, full_name: String, file: FileId, scope: &[u32], index: u32) -> ExtensionId {
+        let declared = Declared { full_name, place: Place { file, scope: scope.into(), index } };
+        self.extensions.push(DeclaredExtension { declared, extendee: None });
+        ExtensionId(self.extensions.len() as u32 - 1)
+    }
+
+    /// Notes what an extension extends. A number that is taken stays with the extension that has it, which is
+    /// returned.
+    pub(crate) fn extend(&mut self, id: ExtensionId, extendee: MessageId, number: i32) -> Result<(), ExtensionId> {
+        self.extensions[id.0 as usize].extendee = Some(extendee);
+        match *self.by_number.entry((extendee, number)).or_insert(id) {
+            holder if holder == id => Ok(()),
+            holder => Err(holder),
+        }
+    }
+
+    pub(crate) fn extension_by_number(&self, extendee: MessageId, number: i32) -> Option<ExtensionId> {
+        self.by_number.get(&(extendee, number)).copied()
+    }
+
+    pub(crate) fn extendee(&self, id: ExtensionId) -> Option<MessageId> {
+        self.extensions[id.0 as usize].extendee
+    }
+
+    pub(crate) fn message_name(&self, id: MessageId) -> &str {
+        &self.messages[id.0 as usize].full_name
+    }
+
+    pub(crate) fn enum_name(&self, id: EnumId) -> &str {
+        &self.enums[id.0 as usize].full_name
+    }
+
+    pub(crate) fn extension_name(&self, id: ExtensionId) -> &str {
+        &self.extensions[id.0 as usize].declared.full_name
+    }
+
+    pub(crate) fn message_file(&self, id: MessageId) -> FileId {
+        self.messages[id.0 as usize].place.file
+    }
+
+    pub(crate) fn enum_file(&self, id: EnumId) -> FileId {
+        self.enums[id.0 as usize].place.file
+    }
+
+    pub(crate) fn extension_file(&self, id: ExtensionId) -> FileId {
+        self.extensions[id.0 as usize].declared.place.file
+    }
+
+    /// Whether the message lies in another message.
+    pub(crate) fn is_nested(&self, id: MessageId) -> bool {
+        !self.messages[id.0 as usize].place.scope.is_empty()
+    }
+
+    pub(crate) fn message(&self, id: MessageId) -> &DescriptorProto {
+        let Place { file, scope, index } = &self.messages[id.0 as usize].place;
+        match self.scope(*file, scope) {
+            Some(parent) => &parent.nested_type[*index as usize],
+            None => &self.file(*file).proto.message_type[*index as usize],
+        }
+    }
+
+    pub(crate) fn enumeration(&self, id: EnumId) -> &EnumDescriptorProto {
+        let Place { file, scope, index } = &self.enums[id.0 as usize].place;
+        match self.scope(*file, scope) {
+            Some(parent) => &parent.enum_type[*index as usize],
+            None => &self.file(*file).proto.enum_type[*index as usize],
+        }
+    }
+
+    pub(crate) fn extension(&self, id: ExtensionId) -> &FieldDescriptorProto {
+        let Place { file, scope, index } = &self.extensions[id.0 as usize].declared.place;
+        match self.scope(*file, scope) {
+            Some(parent) => &parent.extension[*index as usize],
+            None => &self.file(*file).proto.extension[*index as usize],
+        }
+    }
+
+    /// The message at the end of a chain of indices; `None` for the file itself.
+    fn scope(&self, file: FileId, scope: &[u32]) -> Option<&DescriptorProto> {
+        let (first, rest) = scope.split_first()?;
+        let outermost = &self.file(file).proto.message_type[*first as usize];
+        Some(rest.iter().fold(outermost, |message, &index| &message.nested_type[index as usize]))
+    }
+
+    /// The message a resolved type name (`.package.Name`) stands for.
+    pub(crate) fn message_by_type_name(&self, type_name: Option<&str>) -> Option<MessageId> {
+        match self.symbol(type_name?.strip_prefix('.')?)?.kind {
+            Kind::Message(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The enum a resolved type name stands for.
+    pub(crate) fn enum_by_type_name(&self, type_name: Option<&str>) -> Option<EnumId> {
+        match self.symbol(type_name?.strip_prefix('.')?)?.kind {
+            Kind::Enum(id) => Some(id),
+            _ => None,
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! by sending the descriptor through a dynamic message whenever `descriptor.proto` is among the files; custom options
 //! come out of that merged and ordered by number, which [`crate::wire`] reproduces.
 
+use buffa::Message;
 use buffa_descriptor::generated::descriptor::{
     DescriptorProto, EnumDescriptorProto, FeatureSet, FieldDescriptorProto, FileDescriptorProto, SourceCodeInfo,
 };
@@ -89,7 +90,7 @@ macro_rules! strip_options {
             if let Some(schema) = $self.canonical {
                 wire::canonicalize(schema, concat!(".google.protobuf.", $name), &mut options.__buffa_unknown_fields.0);
             }
-            if *options == Default::default() {
+            if options.encoded_len() == 0 {
                 $owner.options.take();
             }
         }

@@ -1,0 +1,3 @@
+"""The grpcio-tools version whose outputs these tools write."""
+
+VERSION = "1.85.1"

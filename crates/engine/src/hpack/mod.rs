@@ -5,7 +5,7 @@
 
 mod decoder;
 mod encoder;
-mod huffman;
+pub(crate) mod huffman;
 mod static_table;
 mod table;
 #[cfg(test)]

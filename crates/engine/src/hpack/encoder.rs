@@ -55,12 +55,16 @@ impl Encoder {
         }
         let name_hash = hash(0, name);
         let static_name = static_table::find_name(name, name_hash);
+        if indexing != Indexing::Never
+            && let Some(index) = static_name.and_then(|first| static_table::find_value(first, value))
+        {
+            return encode_integer(index, 7, 0x80, out);
+        }
         let field_hash = hash(name_hash, value);
-        if indexing != Indexing::Never {
-            let whole = static_name.and_then(|first| static_table::find_value(first, value));
-            if let Some(index) = whole.or_else(|| self.find(field_hash, |field| field == (name, value))) {
-                return encode_integer(index, 7, 0x80, out);
-            }
+        if indexing != Indexing::Never
+            && let Some(index) = self.find(field_hash, |field| field == (name, value))
+        {
+            return encode_integer(index, 7, 0x80, out);
         }
         // A field that would push most others out is not worth its place.
         let large = (name.len() + value.len() + FIELD_OVERHEAD) * 4 > self.table.max_size() * 3;

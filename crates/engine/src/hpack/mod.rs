@@ -62,18 +62,25 @@ impl std::error::Error for Error {}
 
 /// Mixes bytes into a hash, eight at a time. It needs no key: both indexes verify what they find, bound how far they
 /// look, and forget rather than chain, so colliding names cost a peer nothing but its own compression.
-const fn hash(seed: u64, mut bytes: &[u8]) -> u64 {
+const fn hash(seed: u64, bytes: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut hash = (seed ^ bytes.len() as u64).wrapping_mul(FACTOR);
-    while let Some((word, rest)) = bytes.split_first_chunk::<8>() {
+    // The last word overlaps the one before, which is quicker than to go on byte by byte.
+    let last = match (bytes.last_chunk::<8>(), bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        (Some(last), _, _) => u64::from_le_bytes(*last),
+        (None, Some(first), Some(last)) => (u32::from_le_bytes(*first) as u64) << 32 | u32::from_le_bytes(*last) as u64,
+        _ => match bytes {
+            [a, b, c] => (*a as u64) << 16 | (*b as u64) << 8 | *c as u64,
+            [a, b] => (*a as u64) << 8 | *b as u64,
+            [a] => *a as u64,
+            _ => 0,
+        },
+    };
+    let mut rest = bytes;
+    while let Some((word, after)) = rest.split_first_chunk::<8>() {
         hash = (hash.rotate_left(23) ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
-        bytes = rest;
+        rest = after;
     }
-    let mut word = 0;
-    while let Some((&byte, rest)) = bytes.split_first() {
-        word = word << 8 | byte as u64;
-        bytes = rest;
-    }
-    hash = (hash.rotate_left(23) ^ word).wrapping_mul(FACTOR);
+    hash = (hash.rotate_left(23) ^ last).wrapping_mul(FACTOR);
     hash ^ hash >> 32
 }

@@ -47,6 +47,8 @@ def describe_metadata(metadata):
 
 
 def describe_reply(reply, outcome):
+    if reply is None:  # grpcio's answer when OK came without a message
+        return
     outcome["replies"].append(describe_payload(reply.payload))
     if reply.time_left_ms:
         outcome["time_left_ms"] = reply.time_left_ms

@@ -14,7 +14,7 @@ use farcall_engine::Closed;
 
 use crate::{
     mailbox::{Command, Mailbox, Open},
-    slot::{Slot, cost},
+    slot::{Slot, Until, cost},
 };
 
 /// Taken bytes of one call that are told in one go, while more messages are at hand.
@@ -102,7 +102,7 @@ impl Receiver {
         if inbox.headers.is_some() || inbox.closed.is_some() {
             return Poll::Ready(inbox.headers.take());
         }
-        inbox.wait(false, context);
+        inbox.wait(Until::Next, context);
         Poll::Pending
     }
 
@@ -115,7 +115,7 @@ impl Receiver {
                 if inbox.closed.is_some() || inbox.half_closed {
                     return Poll::Ready(None);
                 }
-                inbox.wait(false, context);
+                inbox.wait(Until::Next, context);
                 drop(inbox);
                 self.tell_taken();
                 return Poll::Pending;
@@ -130,6 +130,30 @@ impl Receiver {
         Poll::Ready(message)
     }
 
+    /// Server: all messages together, once the client has sent its last or the call is over.
+    pub fn poll_all(&mut self, context: &mut Context<'_>) -> Poll<VecDeque<Bytes>> {
+        let mut inbox = self.slot.lock();
+        if !inbox.half_closed && inbox.closed.is_none() {
+            inbox.wait(Until::Last, context);
+            return Poll::Pending;
+        }
+        let messages = std::mem::take(&mut inbox.messages);
+        drop(inbox);
+        self.taken += messages.iter().map(Bytes::len).sum::<usize>();
+        self.tell_taken();
+        Poll::Ready(messages)
+    }
+
+    /// Server: whether the client has sent its last message. Otherwise an end of messages is the end of the call.
+    pub fn is_whole(&self) -> bool {
+        self.slot.lock().half_closed
+    }
+
+    /// Client: waits for the whole answer of a call with one response. Dropped, it cancels the call.
+    pub fn answer(self) -> impl Future<Output = Answered> {
+        Unary { receiver: self }
+    }
+
     /// How the call ended, once; later and for a server that has not been told, an empty `CANCELLED`.
     pub fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<Box<Closed>> {
         let mut inbox = self.slot.lock();
@@ -142,7 +166,7 @@ impl Receiver {
             };
             return Poll::Ready(Box::new(std::mem::replace(closed, told)));
         }
-        inbox.wait(true, context);
+        inbox.wait(Until::Last, context);
         Poll::Pending
     }
 
@@ -200,14 +224,8 @@ pub struct Answered {
 
 /// A unary call under way. Dropped, it cancels the call.
 #[derive(Debug)]
-pub(crate) struct Unary {
+struct Unary {
     receiver: Receiver,
-}
-
-impl Unary {
-    pub(crate) fn new(mailbox: Arc<Mailbox>, slot: Arc<Slot>) -> Unary {
-        Unary { receiver: Receiver::new(mailbox, slot, true) }
-    }
 }
 
 impl Future for Unary {

@@ -13,7 +13,7 @@ use farcall_engine::{self as engine, ConnectionError, RequestHead};
 use tokio::{sync::watch, task::AbortHandle};
 
 use crate::{
-    call::{Answered, Receiver, Sender, Unary},
+    call::{Answered, Receiver, Sender},
     connect::{connect, resolve},
     connection::{Driver, Owner},
     mailbox::{Command, Mailbox, Open},
@@ -126,13 +126,24 @@ impl Channel {
         let mut again = true;
         loop {
             let (mailbox, slot) = self.post(open, wait_for_ready).await?;
-            let mut answered = Unary::new(mailbox, slot).await;
+            let mut answered = Receiver::new(mailbox, slot, true).answer().await;
             match answered.unprocessed.take_if(|_| again) {
                 Some(unprocessed) => open = unprocessed,
                 None => return Ok(answered),
             }
             again = false;
         }
+    }
+
+    /// Begins a call with one request and any number of responses.
+    ///
+    /// # Errors
+    /// The status of a call for which there is no connection.
+    pub async fn ask(&self, call: NewCall, message: Bytes) -> Result<Receiver, Status> {
+        let wait_for_ready = call.wait_for_ready;
+        let open = Box::new(self.open(call, Some(message)));
+        let (mailbox, slot) = self.post(open, wait_for_ready).await?;
+        Ok(Receiver::new(mailbox, slot, true))
     }
 
     /// Begins a call of any kind.

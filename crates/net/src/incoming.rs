@@ -74,10 +74,9 @@ impl Responder {
         self.answer(Answer { headers, message, status, trailers });
     }
 
-    /// Runs a handler for as long as its call lives: the future is dropped when the call is cancelled, past its
-    /// deadline, or lost.
-    pub fn scope<F: Future<Output = ()>>(&self, handler: F) -> impl Future<Output = ()> + use<F> {
-        Scope { slot: Arc::clone(&self.slot), watching: false, handler }
+    /// The life of the call, for a handler to run in.
+    pub fn scope(&self) -> Scope {
+        Scope { slot: Arc::clone(&self.slot) }
     }
 
     fn answer(&mut self, answer: Answer) {
@@ -103,8 +102,22 @@ impl fmt::Debug for Responder {
     }
 }
 
+/// The life of a call.
+#[derive(Debug)]
+pub struct Scope {
+    slot: Arc<Slot>,
+}
+
+impl Scope {
+    /// Runs a handler for as long as the call lives: the future is dropped when the call is cancelled, past its
+    /// deadline, or lost. To be spawned, for it relies on being woken through one waker only.
+    pub fn run<F: Future<Output = ()>>(self, handler: F) -> impl Future<Output = ()> + use<F> {
+        Scoped { slot: self.slot, watching: false, handler }
+    }
+}
+
 pin_project_lite::pin_project! {
-    struct Scope<F> {
+    struct Scoped<F> {
         slot: Arc<Slot>,
         watching: bool,
         #[pin]
@@ -112,18 +125,14 @@ pin_project_lite::pin_project! {
     }
 }
 
-impl<F: Future<Output = ()>> Future for Scope<F> {
+impl<F: Future<Output = ()>> Future for Scoped<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        if this.slot.is_closed() {
+        if this.slot.is_closed() || this.handler.poll(context).is_ready() {
             return Poll::Ready(());
         }
-        if this.handler.poll(context).is_ready() {
-            return Poll::Ready(());
-        }
-        // A spawned task keeps its waker, so one registration serves all its life.
         if !*this.watching {
             *this.watching = true;
             return this.slot.poll_closed(context);

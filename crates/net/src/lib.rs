@@ -28,6 +28,6 @@ mod timer;
 
 pub use call::{Answered, Receiver, Sender};
 pub use channel::{Channel, ChannelConfig, NewCall};
-pub use incoming::{Incoming, Responder};
+pub use incoming::{Incoming, Responder, Scope};
 pub use listener::Listener;
 pub use server::{ServerConfig, serve};

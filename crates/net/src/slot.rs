@@ -53,8 +53,16 @@ pub(crate) struct Inbox {
 #[derive(Debug)]
 struct Waiter {
     waker: Waker,
-    /// Wake only when the call is over: a unary call has no use for its parts.
-    only_closed: bool,
+    until: Until,
+}
+
+/// What a receiver waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Until {
+    /// Whatever comes next.
+    Next,
+    /// The last message, or the end of the call: a unary call has no use for its parts.
+    Last,
 }
 
 /// What a message of `len` bytes adds to a call's queue.
@@ -84,7 +92,7 @@ impl Slot {
     pub(crate) fn headers(&self, metadata: Metadata, wake: &mut Vec<Waker>) {
         let mut inbox = self.lock();
         inbox.headers = Some(metadata);
-        inbox.wake_receiver(wake);
+        inbox.wake_receiver(Until::Next, wake);
     }
 
     /// Says whether the message was kept; otherwise nobody wants it.
@@ -94,14 +102,14 @@ impl Slot {
             return false;
         }
         inbox.messages.push_back(message);
-        inbox.wake_receiver(wake);
+        inbox.wake_receiver(Until::Next, wake);
         true
     }
 
     pub(crate) fn half_closed(&self, wake: &mut Vec<Waker>) {
         let mut inbox = self.lock();
         inbox.half_closed = true;
-        inbox.wake_receiver(wake);
+        inbox.wake_receiver(Until::Last, wake);
     }
 
     pub(crate) fn close(&self, closed: Box<Closed>, unprocessed: Option<Box<Open>>, wake: &mut Vec<Waker>) {
@@ -112,7 +120,7 @@ impl Slot {
         inbox.closed = Some(closed);
         inbox.unprocessed = unprocessed;
         self.closed.store(true, Ordering::Release);
-        wake.extend(inbox.receiver.take().map(|waiter| waiter.waker));
+        inbox.wake_receiver(Until::Last, wake);
         wake.extend(inbox.sender.take());
         wake.extend(inbox.guard.take());
     }
@@ -160,19 +168,21 @@ impl Slot {
 }
 
 impl Inbox {
-    /// The caller waits for the next thing to arrive, or with `only_closed` for the end.
-    pub(crate) fn wait(&mut self, only_closed: bool, context: &mut Context<'_>) {
+    /// The caller's task is woken for what it waits for.
+    pub(crate) fn wait(&mut self, until: Until, context: &mut Context<'_>) {
         match &mut self.receiver {
             Some(waiter) => {
                 waiter.waker.clone_from(context.waker());
-                waiter.only_closed = only_closed;
+                waiter.until = until;
             }
-            None => self.receiver = Some(Waiter { waker: context.waker().clone(), only_closed }),
+            None => self.receiver = Some(Waiter { waker: context.waker().clone(), until }),
         }
     }
 
-    fn wake_receiver(&mut self, wake: &mut Vec<Waker>) {
-        wake.extend(self.receiver.take_if(|waiter| !waiter.only_closed).map(|waiter| waiter.waker));
+    /// Something has come: the last there will be, or not.
+    fn wake_receiver(&mut self, came: Until, wake: &mut Vec<Waker>) {
+        let waiter = self.receiver.take_if(|waiter| came == Until::Last || waiter.until == Until::Next);
+        wake.extend(waiter.map(|waiter| waiter.waker));
     }
 }
 

@@ -1,0 +1,235 @@
+use std::{
+    borrow::Cow,
+    error::Error,
+    fmt,
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
+
+use farcall_channel::{self as brain, Connectivity, InvalidTarget, Target};
+use farcall_engine as engine;
+use farcall_net::ChannelConfig;
+
+use crate::Status;
+
+/// A channel to a server, which connects by itself when the first call is made, and again when a connection is lost.
+///
+/// Clones are cheap and share the connection. When the last clone is dropped, calls in flight finish, and the
+/// connection is closed. Calls need a tokio run time with I/O and time.
+///
+/// The four kinds of calls are methods of it; generated clients call them.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    pub(crate) net: farcall_net::Channel,
+    /// The timeout of calls that set none.
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl Channel {
+    /// A channel with default settings, not connected yet.
+    ///
+    /// # Errors
+    /// [`InvalidTarget`] says what is wrong with the target; see [`Channel::builder`] for the forms it may have.
+    pub fn new(target: impl Into<String>) -> Result<Channel, InvalidTarget> {
+        Channel::builder(target).connect_lazy()
+    }
+
+    /// Begins a channel to a target: `http://host:port`, `host:port`, `dns:///host:port`, `ipv4:1.2.3.4:5`,
+    /// `ipv6:[::1]:5`, `unix:path`, `unix:///absolute/path` or `unix-abstract:name`.
+    ///
+    /// Without a port, `http://host` means port 80, and every other form port 443.
+    pub fn builder(target: impl Into<String>) -> Endpoint {
+        Endpoint::new(target.into().into())
+    }
+
+    /// [`builder`](Channel::builder) for a target that stands in the program.
+    pub fn from_static(target: &'static str) -> Endpoint {
+        Endpoint::new(Cow::Borrowed(target))
+    }
+
+    /// The connectivity state now.
+    pub fn state(&self) -> Connectivity {
+        self.net.state()
+    }
+
+    /// Waits until the connectivity state is not `last` any more, and tells the new one.
+    pub async fn state_changed(&self, last: Connectivity) -> Connectivity {
+        self.net.state_changed(last).await
+    }
+}
+
+/// The settings of a channel to be made.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    target: Cow<'static, str>,
+    authority: Option<String>,
+    timeout: Option<Duration>,
+    channel: brain::Config,
+    engine: engine::Config,
+}
+
+impl Endpoint {
+    fn new(target: Cow<'static, str>) -> Endpoint {
+        let mut engine = engine::Config::client();
+        engine.seed = random_seed();
+        Endpoint { target, authority: None, timeout: None, channel: brain::Config::new(random_seed()), engine }
+    }
+
+    /// How long calls may take that do not say so themselves. Default: no limit.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Endpoint {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// How long one attempt to connect to one address may take. Default 20 s.
+    #[must_use]
+    pub fn connect_timeout(mut self, timeout: Duration) -> Endpoint {
+        self.channel.connect_timeout = timeout;
+        self
+    }
+
+    /// The delay after the first failure to connect, and the longest; each is 1.6 times the one before. Default 1 s
+    /// and 120 s.
+    #[must_use]
+    pub fn backoff(mut self, initial: Duration, max: Duration) -> Endpoint {
+        self.channel.backoff.initial = initial;
+        self.channel.backoff.max = max;
+        self
+    }
+
+    /// Text before the library's own in the `user-agent` header, e.g. `my-program/1.0`.
+    #[must_use]
+    pub fn user_agent(mut self, user_agent: impl fmt::Display) -> Endpoint {
+        self.engine.user_agent = format!("{user_agent} {}", self.engine.user_agent);
+        self
+    }
+
+    /// The `:authority` header. Default: host and port of the target.
+    #[must_use]
+    pub fn authority(mut self, authority: impl Into<String>) -> Endpoint {
+        self.authority = Some(authority.into());
+        self
+    }
+
+    /// The largest message taken from the server, in bytes. Default 4 MiB. Past it a call fails with
+    /// `RESOURCE_EXHAUSTED`.
+    #[must_use]
+    pub fn max_decoding_message_size(mut self, bytes: usize) -> Endpoint {
+        self.engine.limits.max_receive_message_length = Some(bytes);
+        self
+    }
+
+    /// The largest message sent, in bytes. Default: no limit. Past it a call fails with `RESOURCE_EXHAUSTED`.
+    #[must_use]
+    pub fn max_encoding_message_size(mut self, bytes: usize) -> Endpoint {
+        self.engine.limits.max_send_message_length = Some(bytes);
+        self
+    }
+
+    /// What the server may send on one call before the application takes it, in bytes.
+    #[must_use]
+    pub fn initial_stream_window_size(mut self, bytes: u32) -> Endpoint {
+        self.engine.limits.initial_stream_window = bytes;
+        self
+    }
+
+    /// What the server may send on all calls together before the application takes it, in bytes.
+    #[must_use]
+    pub fn initial_connection_window_size(mut self, bytes: u32) -> Endpoint {
+        self.engine.limits.connection_window = bytes;
+        self
+    }
+
+    /// The channel, which connects when the first call is made.
+    ///
+    /// # Errors
+    /// [`InvalidTarget`] says what is wrong with the target.
+    pub fn connect_lazy(self) -> Result<Channel, InvalidTarget> {
+        let target = parse(&self.target)?;
+        let config = ChannelConfig { channel: self.channel, engine: self.engine, authority: self.authority };
+        Ok(Channel { net: farcall_net::Channel::new(target, config), timeout: self.timeout })
+    }
+
+    /// The channel, connected.
+    ///
+    /// # Errors
+    /// [`ConnectError`] when the target cannot be read, or no address of it could be connected to.
+    pub async fn connect(self) -> Result<Channel, ConnectError> {
+        let channel = self.connect_lazy().map_err(ConnectError::Target)?;
+        match channel.net.connect().await {
+            Ok(()) => Ok(channel),
+            Err(status) => Err(ConnectError::Unavailable(status.into())),
+        }
+    }
+}
+
+/// Targets as the channel's brain knows them, and `http://` URLs.
+fn parse(text: &str) -> Result<Target, InvalidTarget> {
+    let invalid = |why: &str| InvalidTarget { target: text.to_owned(), why: why.to_owned() };
+    if text.starts_with("https://") {
+        return Err(invalid("TLS is not supported yet, use http://"));
+    }
+    let Some(rest) = text.strip_prefix("http://") else { return Target::parse(text) };
+    let authority = rest.trim_end_matches('/');
+    if authority.contains(['/', '?', '#', '@']) {
+        return Err(invalid("a URL has a host and a port here, and no more"));
+    }
+    let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
+    let mut target = Target::parse(&format!("dns:{authority}")).map_err(|error| invalid(&error.why))?;
+    if let (false, brain::Endpoint::Dns { port, .. }) = (has_port, &mut target.endpoint) {
+        *port = 80;
+    }
+    Ok(target)
+}
+
+/// Different in every process and channel; nothing secret depends on it.
+pub(crate) fn random_seed() -> u64 {
+    RandomState::new().hash_one(0)
+}
+
+/// Why there is no connected channel.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The target cannot be read.
+    Target(InvalidTarget),
+    /// No address could be connected to; the status is what a call would have ended with.
+    Unavailable(Status),
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConnectError::Target(invalid) => invalid.fmt(f),
+            ConnectError::Unavailable(status) => f.write_str(status.message()),
+        }
+    }
+}
+
+impl Error for ConnectError {}
+
+#[cfg(test)]
+mod tests {
+    use farcall_channel::Endpoint;
+
+    use super::parse;
+
+    #[test]
+    fn urls() {
+        for (text, host, port, authority) in [
+            ("http://[::1]:50051", "::1", 50051, "[::1]:50051"),
+            ("http://localhost:5/", "localhost", 5, "localhost:5"),
+            ("http://example.com", "example.com", 80, "example.com"),
+            ("http://[::1]", "::1", 80, "[::1]"),
+            ("localhost:5", "localhost", 5, "localhost:5"),
+        ] {
+            let target = parse(text).unwrap();
+            let Endpoint::Dns { host: h, port: p } = target.endpoint else { panic!("{text}") };
+            assert_eq!((&*h, p, &*target.authority), (host, port, authority), "{text}");
+        }
+        for text in ["https://example.com", "http://", "http://a/b", "http://me@a:1"] {
+            assert!(parse(text).unwrap_err().to_string().contains(text), "{text}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+use std::{
+    collections::HashMap,
+    fmt,
+    future::{Future, pending},
+    io,
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use farcall_channel::Address;
+use farcall_core::MethodPath;
+use farcall_engine as engine;
+use farcall_net::{Incoming, Listener, ServerConfig, serve};
+
+use super::{Call, Service};
+use crate::channel::random_seed;
+
+/// A server to be started: its services and settings.
+///
+/// ```no_run
+/// # async fn run(greeter: impl farcall::server::Service) -> std::io::Result<()> {
+/// farcall::Server::builder().add_service(greeter).serve("[::1]:50051").await
+/// # }
+/// ```
+pub struct Server {
+    services: HashMap<&'static str, Box<dyn Service>>,
+    engine: engine::Config,
+}
+
+impl Server {
+    /// A server without services.
+    pub fn builder() -> Server {
+        let mut engine = engine::Config::server();
+        engine.seed = random_seed();
+        Server { services: HashMap::new(), engine }
+    }
+
+    /// Adds a service; one of the same name that was there is replaced.
+    #[must_use]
+    pub fn add_service(mut self, service: impl Service) -> Server {
+        self.services.insert(service.name(), Box::new(service));
+        self
+    }
+
+    /// The largest message taken from a client, in bytes. Default 4 MiB. Past it a call fails with
+    /// `RESOURCE_EXHAUSTED`.
+    #[must_use]
+    pub fn max_decoding_message_size(mut self, bytes: usize) -> Server {
+        self.engine.limits.max_receive_message_length = Some(bytes);
+        self
+    }
+
+    /// The largest message sent, in bytes. Default: no limit. Past it a call fails with `RESOURCE_EXHAUSTED`.
+    #[must_use]
+    pub fn max_encoding_message_size(mut self, bytes: usize) -> Server {
+        self.engine.limits.max_send_message_length = Some(bytes);
+        self
+    }
+
+    /// How many calls one connection may have at a time. Default: no limit.
+    #[must_use]
+    pub fn max_concurrent_streams(mut self, calls: impl Into<Option<u32>>) -> Server {
+        self.engine.limits.max_concurrent_streams = calls.into();
+        self
+    }
+
+    /// What a client may send on one call before its handler takes it, in bytes.
+    #[must_use]
+    pub fn initial_stream_window_size(mut self, bytes: u32) -> Server {
+        self.engine.limits.initial_stream_window = bytes;
+        self
+    }
+
+    /// What a client may send on all calls together before their handlers take it, in bytes.
+    #[must_use]
+    pub fn initial_connection_window_size(mut self, bytes: u32) -> Server {
+        self.engine.limits.connection_window = bytes;
+        self
+    }
+
+    /// Listens on an address: `127.0.0.1:50051`, `[::]:50051` (IPv4 too), `localhost:0`, `unix:/path`, or a
+    /// [`SocketAddr`]. Port 0 is a free one, told by [`Bound::local_addr`]. Clients can connect from now on, and wait
+    /// until it serves.
+    ///
+    /// # Errors
+    /// The system's, with a text that names the address.
+    pub async fn bind(self, address: impl fmt::Display) -> io::Result<Bound> {
+        let listeners = Listener::bind(&address.to_string()).await?;
+        Ok(Bound { listeners, server: self })
+    }
+
+    /// Listens and serves until the future is dropped.
+    ///
+    /// # Errors
+    /// Those of [`bind`](Server::bind).
+    pub async fn serve(self, address: impl fmt::Display) -> io::Result<()> {
+        self.bind(address).await?.serve().await;
+        Ok(())
+    }
+
+    /// Listens and serves until `signal` is ready, then as [`Bound::serve_with_shutdown`].
+    ///
+    /// # Errors
+    /// Those of [`bind`](Server::bind).
+    pub async fn serve_with_shutdown(
+        self,
+        address: impl fmt::Display,
+        signal: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        self.bind(address).await?.serve_with_shutdown(signal).await;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("services", &self.services.keys()).finish_non_exhaustive()
+    }
+}
+
+/// A server that listens, and does not serve yet.
+#[derive(Debug)]
+pub struct Bound {
+    listeners: Vec<Listener>,
+    server: Server,
+}
+
+impl Bound {
+    /// The IP address and port it listens on, the first if there are several; `None` for other kinds of socket.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.listeners.iter().find_map(|listener| match listener.local_address() {
+            Ok(Address::Ip(address)) => Some(address),
+            _ => None,
+        })
+    }
+
+    /// Serves until the future is dropped, which closes every connection and drops every handler.
+    pub async fn serve(self) {
+        self.serve_with_shutdown(pending()).await;
+    }
+
+    /// Serves until `signal` is ready; then takes no new calls, tells clients to go elsewhere, and waits for the calls
+    /// in flight. Dropping the future stops at once.
+    pub async fn serve_with_shutdown(self, signal: impl Future<Output = ()>) {
+        let Server { services, engine } = self.server;
+        let services = Arc::new(services);
+        let route = move |incoming| route(&services, incoming);
+        serve(self.listeners, ServerConfig { engine }, route, signal).await;
+    }
+}
+
+fn route(services: &HashMap<&'static str, Box<dyn Service>>, incoming: Incoming) {
+    let call = Call::new(incoming);
+    let service = MethodPath::parse(call.path()).ok().and_then(|path| services.get(path.service()));
+    match service {
+        Some(service) => service.call(call),
+        None => call.unimplemented(),
+    }
+}

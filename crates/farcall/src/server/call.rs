@@ -1,0 +1,203 @@
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+};
+
+use bytes::Bytes;
+use farcall_core::{Metadata, MethodPath, Status as CoreStatus};
+use farcall_net::{Incoming, Receiver, Responder};
+use futures_core::Stream;
+
+use crate::{
+    Request, Response, Status, Streaming,
+    codec::{self, Codec},
+    request::Origin,
+};
+
+/// A call that waits for its handler.
+///
+/// Each of the four kinds spawns the handler on a task of its own. The handler's future is dropped when the call is
+/// cancelled, past its deadline, or lost. A handler that panics ends its call with `UNKNOWN`.
+#[derive(Debug)]
+pub struct Call {
+    incoming: Incoming,
+}
+
+impl Call {
+    pub(crate) fn new(incoming: Incoming) -> Call {
+        Call { incoming }
+    }
+
+    /// The path that the client asks for, as a rule `/package.Service/Method`.
+    pub fn path(&self) -> &str {
+        &self.incoming.head.path
+    }
+
+    /// The method's name; empty when the path is not `/package.Service/Method`.
+    pub fn method(&self) -> &str {
+        MethodPath::parse(self.path()).map_or("", |path| path.method())
+    }
+
+    /// One request, one response.
+    pub fn unary<C, T, R, H, F>(self, codec: C, handler: H)
+    where
+        C: Codec<T> + Codec<R>,
+        T: Send + 'static,
+        R: Send + 'static,
+        H: FnOnce(Request<T>) -> F + Send + 'static,
+        F: Future<Output = Result<Response<R>, Status>> + Send + 'static,
+    {
+        let (receiver, responder, received) = self.open();
+        spawn(responder, |responder| async move {
+            let result = async {
+                let message = codec.decode(one_request(receiver).await?)?;
+                handler(received(message)).await
+            };
+            respond(responder, &codec, result.await);
+        });
+    }
+
+    /// A stream of requests, one response.
+    pub fn client_streaming<C, T, R, H, F>(self, codec: C, handler: H)
+    where
+        C: Codec<T> + Codec<R> + Clone,
+        T: Send + 'static,
+        R: Send + 'static,
+        H: FnOnce(Request<Streaming<T>>) -> F + Send + 'static,
+        F: Future<Output = Result<Response<R>, Status>> + Send + 'static,
+    {
+        let (receiver, responder, received) = self.open();
+        spawn(responder, |responder| async move {
+            let requests = Streaming::of_server(receiver, codec.clone());
+            let result = handler(received(requests)).await;
+            respond(responder, &codec, result);
+        });
+    }
+
+    /// One request, a stream of responses.
+    pub fn server_streaming<C, T, S, R, H, F>(self, codec: C, handler: H)
+    where
+        C: Codec<T> + Codec<R>,
+        T: Send + 'static,
+        R: Send + 'static,
+        S: Stream<Item = Result<R, Status>> + Send + 'static,
+        H: FnOnce(Request<T>) -> F + Send + 'static,
+        F: Future<Output = Result<Response<S>, Status>> + Send + 'static,
+    {
+        let (receiver, responder, received) = self.open();
+        spawn(responder, |responder| async move {
+            let result = async {
+                let message = codec.decode(one_request(receiver).await?)?;
+                handler(received(message)).await
+            };
+            stream(responder, &codec, result.await).await;
+        });
+    }
+
+    /// A stream of requests, a stream of responses.
+    pub fn streaming<C, T, S, R, H, F>(self, codec: C, handler: H)
+    where
+        C: Codec<T> + Codec<R> + Clone,
+        T: Send + 'static,
+        R: Send + 'static,
+        S: Stream<Item = Result<R, Status>> + Send + 'static,
+        H: FnOnce(Request<Streaming<T>>) -> F + Send + 'static,
+        F: Future<Output = Result<Response<S>, Status>> + Send + 'static,
+    {
+        let (receiver, responder, received) = self.open();
+        spawn(responder, |responder| async move {
+            let requests = Streaming::of_server(receiver, codec.clone());
+            let result = handler(received(requests)).await;
+            stream(responder, &codec, result).await;
+        });
+    }
+
+    /// Ends the call with `UNIMPLEMENTED`: there is no such method here.
+    pub fn unimplemented(self) {
+        self.refuse(Status::unimplemented("Method not found!"));
+    }
+
+    /// Ends the call with this status.
+    pub fn refuse(self, status: Status) {
+        fail(self.incoming.responder, status);
+    }
+
+    /// The two directions, and what makes a request of a message.
+    fn open<T>(self) -> (Receiver, Responder, impl FnOnce(T) -> Request<T> + Send + 'static) {
+        let Incoming { head, peer, receiver, responder } = self.incoming;
+        let origin = Origin { deadline: head.deadline, peer };
+        (receiver, responder, move |message| Request::received(message, head.metadata, origin))
+    }
+}
+
+fn spawn<H, F>(responder: Responder, handler: H)
+where
+    H: FnOnce(Responder) -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let scope = responder.scope();
+    tokio::spawn(scope.run(handler(responder)));
+}
+
+/// The one message of a request that has one.
+async fn one_request(mut receiver: Receiver) -> Result<Bytes, Status> {
+    let mut messages = poll_fn(|context| receiver.poll_all(context)).await;
+    match (messages.pop_front(), messages.is_empty()) {
+        (Some(message), true) => Ok(message),
+        (None, _) => Err(Status::unimplemented("the client sent no request message")),
+        (Some(_), false) => Err(Status::unimplemented("the client sent more than one request message")),
+    }
+}
+
+fn respond<R>(responder: Responder, codec: &impl Codec<R>, result: Result<Response<R>, Status>) {
+    let answer = result.and_then(|response| {
+        let (message, headers, trailers) = response.split();
+        Ok((codec::encode(codec, &message)?, headers, trailers))
+    });
+    match answer {
+        Ok((message, headers, trailers)) => {
+            let headers = (!headers.is_empty()).then_some(headers);
+            responder.respond(headers, Some(message), CoreStatus::OK, trailers);
+        }
+        Err(status) => fail(responder, status),
+    }
+}
+
+async fn stream<S, R>(responder: Responder, codec: &impl Codec<R>, result: Result<Response<S>, Status>)
+where
+    S: Stream<Item = Result<R, Status>>,
+{
+    let (messages, headers, trailers) = match result {
+        Ok(response) => response.split(),
+        Err(status) => return fail(responder, status),
+    };
+    responder.headers(headers);
+    match send_all(&responder, codec, messages).await {
+        Ok(()) => responder.respond(None, None, CoreStatus::OK, trailers),
+        Err(status) => fail(responder, status),
+    }
+}
+
+async fn send_all<S, R>(responder: &Responder, codec: &impl Codec<R>, messages: S) -> Result<(), Status>
+where
+    S: Stream<Item = Result<R, Status>>,
+{
+    let mut messages = pin!(messages);
+    loop {
+        poll_fn(|context| responder.poll_ready(context)).await;
+        match poll_fn(|context| messages.as_mut().poll_next(context)).await {
+            Some(message) => {
+                if !responder.send(codec::encode(codec, &message?)?) {
+                    // The call is over, and this task about to be dropped.
+                    return Ok(());
+                }
+            }
+            None => return Ok(()),
+        }
+    }
+}
+
+fn fail(responder: Responder, status: Status) {
+    let (status, trailers): (CoreStatus, Metadata) = status.split();
+    responder.respond(None, None, status, trailers);
+}

@@ -1,1 +1,32 @@
-//! See Cargo.toml: filled in below.
+//! The native module of the `farcall` wheel, `farcall._native`: hands for Python, and conversions.
+//!
+//! What lives here: [`sync`], the blocking hands (sockets, one reactor thread, callers that read for themselves),
+//! and the classes that Python sees ([`client`], [`server`]), described in `_native.pyi`.
+//! What does not: anything that decides about HTTP/2 (`farcall-engine`), connectivity (`farcall-channel`) or Python's
+//! gRPC API (the `grpc` package of the same wheel).
+
+mod client;
+mod convert;
+mod options;
+mod process;
+mod server;
+mod signals;
+mod sync;
+
+use pyo3::prelude::*;
+
+/// Tells the module the (key, value) namedtuple class that received metadata is made of.
+#[pyfunction]
+fn configure(metadatum: Bound<'_, PyAny>) {
+    convert::set_metadatum(metadatum);
+}
+
+#[pymodule(gil_used = false)]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(configure, module)?)?;
+    module.add_class::<client::Channel>()?;
+    module.add_class::<client::ClientCall>()?;
+    module.add_class::<server::Server>()?;
+    module.add_class::<server::ServerCall>()?;
+    process::install_hooks(module)
+}

@@ -1,0 +1,335 @@
+//! `Channel` and `ClientCall` as Python sees them.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use arc_swap::ArcSwap;
+use farcall_channel::Connectivity;
+use farcall_core::{Code, Metadata, Status};
+use pyo3::{
+    exceptions::PyValueError,
+    prelude::*,
+    types::{PyBytes, PyTuple},
+};
+
+use crate::{
+    convert,
+    options::ChannelOptions,
+    process, signals,
+    sync::{
+        self, Callback,
+        call::{Call, CallState, Message, Outbox, Waited},
+        connection::Then,
+    },
+};
+
+/// A channel. In a forked child it dials again, as a new channel of the same target.
+#[pyclass(frozen, module = "farcall._native")]
+pub(crate) struct Channel {
+    target: String,
+    options: ChannelOptions,
+    inner: ArcSwap<sync::channel::Channel>,
+    closed: AtomicBool,
+}
+
+impl Channel {
+    /// The channel of this process.
+    fn inner(&self) -> io::Result<Arc<sync::channel::Channel>> {
+        loop {
+            let inner = self.inner.load();
+            if inner.is_ours() {
+                return Ok(Arc::clone(&inner));
+            }
+            let new = sync::channel::Channel::new(&self.target, &self.options)?;
+            // Whoever was quicker, the next look finds a channel of this process.
+            self.inner.compare_and_swap(&inner, new);
+        }
+    }
+
+    fn open(&self) -> PyResult<Arc<sync::channel::Channel>> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(PyValueError::new_err("Cannot invoke RPC on closed channel!"));
+        }
+        Ok(self.inner()?)
+    }
+}
+
+#[pymethods]
+impl Channel {
+    #[new]
+    fn new(target: String, options: &Bound<'_, PyAny>) -> PyResult<Channel> {
+        let options = ChannelOptions::read(options)?;
+        let inner = ArcSwap::new(sync::channel::Channel::new(&target, &options)?);
+        Ok(Channel { target, options, inner, closed: AtomicBool::new(false) })
+    }
+
+    fn start_call(
+        &self,
+        method: String,
+        metadata: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
+        wait_for_ready: Option<bool>,
+    ) -> PyResult<ClientCall> {
+        let channel = self.open()?;
+        let outbox = match outbox(method, metadata, wait_for_ready, false)? {
+            Ok(outbox) => outbox,
+            Err(failed) => return Ok(failed),
+        };
+        Ok(ClientCall(channel.start(outbox, None, convert::deadline(timeout), Then::Go)))
+    }
+
+    fn start_unary(
+        &self,
+        method: String,
+        request: &Bound<'_, PyBytes>,
+        metadata: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
+        wait_for_ready: Option<bool>,
+    ) -> PyResult<ClientCall> {
+        let channel = self.open()?;
+        let outbox = match outbox(method, metadata, wait_for_ready, true)? {
+            Ok(outbox) => outbox,
+            Err(failed) => return Ok(failed),
+        };
+        let message = convert::read_message(request);
+        Ok(ClientCall(channel.start(outbox, Some(message), convert::deadline(timeout), Then::Go)))
+    }
+
+    fn unary<'py>(
+        &self,
+        py: Python<'py>,
+        method: String,
+        request: &Bound<'py, PyBytes>,
+        metadata: Option<&Bound<'py, PyAny>>,
+        timeout: Option<f64>,
+        wait_for_ready: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let channel = self.open()?;
+        let outbox = match outbox(method, metadata, wait_for_ready, true)? {
+            Ok(outbox) => outbox,
+            Err(failed) => return Ok(failed.into_pyobject(py)?.into_any()),
+        };
+        let mut start = Some((outbox, convert::read_message(request)));
+        let deadline = convert::deadline(timeout);
+        let mut started: Option<Arc<Call>> = None;
+        let waited = signals::wait(py, None, |until| {
+            if let Some((outbox, message)) = start.take() {
+                started = Some(channel.start(outbox, Some(message), deadline, Then::Wait));
+            }
+            started.as_ref().map_or(Waited::Done, |call| call.wait(until, &CallState::ended))
+        });
+        // The first step has started it.
+        let Some(call) = started else { return Err(PyValueError::new_err("the call was not started")) };
+        if let Err(error) = waited {
+            call.cancel(Status::new(Code::Cancelled, "Locally cancelled by application!"));
+            return Err(error);
+        }
+        let message = {
+            let mut state = call.lock();
+            let ok = state.closed.as_ref().is_some_and(|closed| closed.status.is_ok());
+            if ok { state.inbox.pop_back() } else { None }
+        };
+        match message {
+            Some(message) => Ok(convert::write_message(py, &message).into_any()),
+            None => Ok(ClientCall(call).into_pyobject(py)?.into_any()),
+        }
+    }
+
+    fn state(&self, try_to_connect: bool) -> PyResult<u8> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Ok(Connectivity::Shutdown as u8);
+        }
+        Ok(self.inner()?.connectivity(try_to_connect) as u8)
+    }
+
+    fn wait_for_state_change(&self, py: Python<'_>, last: u8, timeout: Option<f64>) -> PyResult<u8> {
+        let channel = self.inner()?;
+        let last = connectivity(last)?;
+        let mut now = last;
+        signals::wait(py, convert::deadline(timeout), |until| {
+            let (connectivity, waited) = channel.wait_for_change(last, until);
+            now = connectivity;
+            waited
+        })?;
+        Ok(now as u8)
+    }
+
+    fn close(&self, py: Python<'_>, details: &str) {
+        self.closed.store(true, Ordering::SeqCst);
+        let inner = self.inner.load_full();
+        if inner.is_ours() {
+            py.detach(|| inner.close(details));
+        }
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        let inner = self.inner.load_full();
+        if inner.is_ours() {
+            inner.close("Channel deallocated!");
+        }
+    }
+}
+
+fn connectivity(number: u8) -> PyResult<Connectivity> {
+    use Connectivity::{Connecting, Idle, Ready, Shutdown, TransientFailure};
+    let all = [Idle, Connecting, Ready, TransientFailure, Shutdown];
+    all.get(usize::from(number)).copied().ok_or_else(|| PyValueError::new_err("no such connectivity state"))
+}
+
+/// What a call starts with; or the call itself, if its metadata lets it end before it starts.
+fn outbox(
+    path: String,
+    metadata: Option<&Bound<'_, PyAny>>,
+    wait_for_ready: Option<bool>,
+    half_closed: bool,
+) -> PyResult<Result<Outbox, ClientCall>> {
+    Ok(match convert::read_metadata(metadata)? {
+        Ok(metadata) => {
+            let wait_for_ready = wait_for_ready.unwrap_or(false);
+            Ok(Outbox { path, metadata, wait_for_ready, messages: Vec::new(), half_closed })
+        }
+        Err(_) => Err(ClientCall(Call::failed(Status::new(Code::Internal, "Invalid metadata")))),
+    })
+}
+
+/// One call of a client. A call of the parent of a forked process is over in the child.
+#[pyclass(frozen, module = "farcall._native")]
+pub(crate) struct ClientCall(Arc<Call>);
+
+/// How a call of a parent process ended, as its child sees it.
+const OF_THE_PARENT: &str = "The call belongs to the process that this one was forked from.";
+
+#[pymethods]
+impl ClientCall {
+    fn send(&self, py: Python<'_>, message: &Bound<'_, PyBytes>) -> PyResult<bool> {
+        if !self.0.is_ours() {
+            return Ok(false);
+        }
+        send(py, &self.0, convert::read_message(message))
+    }
+
+    fn half_close(&self) {
+        if self.0.is_ours() {
+            self.0.half_close();
+        }
+    }
+
+    fn receive<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        if !self.0.is_ours() {
+            return Ok(None);
+        }
+        receive(py, &self.0)
+    }
+
+    fn initial_metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        if !self.0.is_ours() {
+            return Ok(PyTuple::empty(py));
+        }
+        wait(py, &self.0, None, &CallState::has_headers)?;
+        let headers = self.0.lock().headers.clone();
+        convert::write_metadata(py, &headers.unwrap_or_default())
+    }
+
+    fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        if !self.0.is_ours() {
+            return Ok(true);
+        }
+        wait(py, &self.0, convert::deadline(timeout), &CallState::ended)
+    }
+
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Option<(u32, String, Bound<'py, PyTuple>, bool)>> {
+        if !self.0.is_ours() {
+            let code = Code::Cancelled.number();
+            return Ok(Some((code, OF_THE_PARENT.to_owned(), PyTuple::empty(py), false)));
+        }
+        let Some(closed) = self.0.lock().closed.clone() else { return Ok(None) };
+        let trailers = convert::write_metadata(py, &closed.trailers)?;
+        Ok(Some((closed.status.code.number(), closed.status.message.into_owned(), trailers, closed.completed)))
+    }
+
+    fn cancel(&self, code: u32, details: String) -> PyResult<bool> {
+        let status = convert::status(code, details)?;
+        Ok(self.0.is_ours() && self.0.cancel(status))
+    }
+
+    fn add_done_callback(&self, callback: Py<PyAny>) -> bool {
+        self.0.is_ours() && self.0.add_callback(callback_of(callback)).is_ok()
+    }
+
+    fn time_remaining(&self) -> Option<f64> {
+        self.0.deadline.map(convert::time_remaining)
+    }
+
+    fn peer(&self) -> Option<String> {
+        if !self.0.is_ours() {
+            return None;
+        }
+        let peer = Arc::clone(&self.0.lock().peer);
+        (!peer.is_empty()).then(|| peer.to_string())
+    }
+}
+
+impl Drop for ClientCall {
+    fn drop(&mut self) {
+        if self.0.is_ours() {
+            self.0.cancel(Status::new(Code::Cancelled, "Cancelled upon garbage collection!"));
+        }
+    }
+}
+
+/// Waits until `done`, or the time is up; whether it was done.
+pub(crate) fn wait(
+    py: Python<'_>,
+    call: &Arc<Call>,
+    until: Option<Instant>,
+    done: &(dyn Fn(&CallState) -> bool + Sync),
+) -> PyResult<bool> {
+    if done(&call.lock()) {
+        return Ok(true);
+    }
+    signals::wait(py, until, |until| call.wait(until, &|state| done(state)))
+}
+
+/// Waits for room, then sends; false when the call is over.
+pub(crate) fn send(py: Python<'_>, call: &Arc<Call>, message: Message<'_>) -> PyResult<bool> {
+    wait(py, call, None, &CallState::sendable)?;
+    if call.lock().ended() {
+        return Ok(false);
+    }
+    Ok(call.send(message))
+}
+
+/// The next message; waits for it.
+pub(crate) fn receive<'py>(py: Python<'py>, call: &Arc<Call>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    if call.lock().inbox.is_empty() {
+        // What has been taken lets the peer go on: it may wait for that.
+        call.release();
+        wait(py, call, None, &CallState::receivable)?;
+    }
+    Ok(call.take_message().map(|message| convert::write_message(py, &message)))
+}
+
+/// A Python callable as a callback that attaches by itself.
+pub(crate) fn callback_of(callback: Py<PyAny>) -> Callback {
+    Box::new(move || {
+        process::attach(move |py| {
+            let callback = callback.into_bound(py);
+            if let Err(error) = callback.call0() {
+                error.write_unraisable(py, Some(&callback));
+            }
+        });
+    })
+}
+
+/// Metadata of a server's answer; what may not be sent is a ValueError.
+pub(crate) fn checked_metadata(pairs: &Bound<'_, PyAny>) -> PyResult<Metadata> {
+    convert::read_metadata(Some(pairs))?.map_err(|error| PyValueError::new_err(error.to_string()))
+}

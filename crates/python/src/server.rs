@@ -1,0 +1,204 @@
+//! `Server` and `ServerCall` as Python sees them.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use farcall_core::{Code, Metadata, Status};
+use farcall_engine::RequestHead;
+use pyo3::{
+    exceptions::{PyOSError, PyValueError},
+    prelude::*,
+    types::{PyBytes, PyTuple},
+};
+
+use crate::{
+    client::{callback_of, checked_metadata, receive, send},
+    convert,
+    options::ServerOptions,
+    process, signals,
+    sync::{self, call::Call, listener::ListenError},
+};
+
+/// A server with its own reactor thread. In a forked child it is stopped.
+#[pyclass(frozen, module = "farcall._native")]
+pub(crate) struct Server(Arc<sync::server::Server>);
+
+#[pymethods]
+impl Server {
+    #[new]
+    fn new(options: &Bound<'_, PyAny>) -> PyResult<Server> {
+        Ok(Server(sync::server::Server::new(&ServerOptions::read(options)?)?))
+    }
+
+    fn add_port(&self, py: Python<'_>, address: &str) -> PyResult<u16> {
+        self.ours()?;
+        // Names are looked up here, which may take its time.
+        py.detach(|| self.0.add_port(address)).map_err(|error| match error {
+            ListenError::Invalid(why) => PyValueError::new_err(why),
+            ListenError::Refused(error) => PyOSError::new_err(error),
+        })
+    }
+
+    fn start(&self, on_call: Py<PyAny>) -> PyResult<()> {
+        self.ours()?;
+        let serve = move |calls: Vec<(Arc<Call>, Box<RequestHead>)>| {
+            process::attach(|py| {
+                for (call, head) in calls {
+                    let call = ServerCall { call, head, answered: AtomicBool::new(false) };
+                    if let Err(error) = on_call.call1(py, (call,)) {
+                        error.write_unraisable(py, Some(on_call.bind(py)));
+                    }
+                }
+            });
+        };
+        if self.0.start(Box::new(serve))? {
+            Ok(())
+        } else {
+            Err(PyValueError::new_err("the server was started before"))
+        }
+    }
+
+    fn close_listeners(&self, py: Python<'_>) {
+        if self.0.is_ours() {
+            py.detach(|| self.0.close_listeners());
+        }
+    }
+
+    fn cancel_all(&self, py: Python<'_>, code: u32, details: String) -> PyResult<()> {
+        let status = convert::status(code, details)?;
+        if self.0.is_ours() {
+            py.detach(|| self.0.cancel_all(&status));
+        }
+        Ok(())
+    }
+
+    fn wait_idle(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        if !self.0.is_ours() {
+            return Ok(true);
+        }
+        signals::wait(py, convert::deadline(timeout), |until| self.0.wait_idle(until))
+    }
+
+    fn stop(&self) {
+        if self.0.is_ours() {
+            self.0.stop();
+        }
+    }
+}
+
+impl Server {
+    fn ours(&self) -> io::Result<()> {
+        if self.0.is_ours() {
+            return Ok(());
+        }
+        Err(io::Error::other("the server belongs to the process that this one was forked from"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.0.is_ours() {
+            self.0.cancel_all(&Status::new(Code::Unavailable, "Server deallocated"));
+            self.0.stop();
+        }
+    }
+}
+
+/// One call as the server sees it. In a forked child it is over.
+#[pyclass(frozen, module = "farcall._native")]
+pub(crate) struct ServerCall {
+    call: Arc<Call>,
+    head: Box<RequestHead>,
+    answered: AtomicBool,
+}
+
+#[pymethods]
+impl ServerCall {
+    #[getter]
+    fn method(&self) -> &str {
+        &self.head.path
+    }
+
+    #[getter]
+    fn authority(&self) -> &str {
+        &self.head.authority
+    }
+
+    fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        convert::write_metadata(py, &self.head.metadata)
+    }
+
+    fn peer(&self) -> String {
+        if self.call.is_ours() { self.call.lock().peer.to_string() } else { String::new() }
+    }
+
+    fn time_remaining(&self) -> Option<f64> {
+        self.call.deadline.map(convert::time_remaining)
+    }
+
+    fn is_active(&self) -> bool {
+        self.call.is_ours() && !self.answered.load(Ordering::SeqCst) && !self.call.lock().ended()
+    }
+
+    fn receive<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        if !self.is_active() {
+            return Ok(None);
+        }
+        receive(py, &self.call)
+    }
+
+    fn send_initial_metadata(&self, metadata: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let metadata = checked_metadata(metadata)?;
+        Ok(self.is_active() && self.call.send_headers(&metadata).is_ok())
+    }
+
+    fn send(&self, py: Python<'_>, message: &Bound<'_, PyBytes>) -> PyResult<bool> {
+        if !self.is_active() {
+            return Ok(false);
+        }
+        send(py, &self.call, convert::read_message(message))
+    }
+
+    #[pyo3(signature = (code, details, trailing, message=None))]
+    fn finish(
+        &self,
+        code: u32,
+        details: String,
+        trailing: &Bound<'_, PyAny>,
+        message: Option<&Bound<'_, PyBytes>>,
+    ) -> PyResult<bool> {
+        let status = convert::status(code, details)?;
+        let trailers = checked_metadata(trailing)?;
+        if !self.is_active() || self.answered.swap(true, Ordering::SeqCst) {
+            return Ok(false);
+        }
+        Ok(self.call.finish(message.map(convert::read_message), &status, &trailers))
+    }
+
+    fn cancel(&self, code: u32, details: String) -> PyResult<()> {
+        let status = convert::status(code, details)?;
+        if self.call.is_ours() && !self.answered.swap(true, Ordering::SeqCst) {
+            // The client is told why, unless it is too late to.
+            self.call.finish(None, &status, &Metadata::new());
+        }
+        Ok(())
+    }
+
+    fn add_done_callback(&self, callback: Py<PyAny>) -> bool {
+        self.call.is_ours() && self.call.add_callback(callback_of(callback)).is_ok()
+    }
+}
+
+impl Drop for ServerCall {
+    fn drop(&mut self) {
+        if self.call.is_ours() && !self.answered.load(Ordering::SeqCst) {
+            let status = Status::new(Code::Unknown, "The call was given up without an answer.");
+            self.call.finish(None, &status, &Metadata::new());
+        }
+    }
+}

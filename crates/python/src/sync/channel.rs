@@ -1,0 +1,438 @@
+//! Pumps the brain of a channel: resolves, connects, and puts calls onto the connection that comes of it.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    time::Instant,
+};
+
+use arc_swap::ArcSwapOption;
+use farcall_channel::{Action, Address, Channel as Brain, ConnectionId, Connectivity, Pick, Target};
+use farcall_core::{Code, Status};
+use farcall_engine::{Config, ErrorCode};
+
+use super::{
+    call::{Call, Message, Outbox, Place, Waited, deadline_exceeded},
+    connection::{Connection, Notice, Owner, Then},
+    lock,
+    notifier::Notifier,
+    reactor::Reactor,
+    socket::{Socket, connect_error, os_text},
+};
+use crate::{options::ChannelOptions, process};
+
+/// A channel with its calls.
+pub(crate) struct Channel {
+    generation: u32,
+    authority: String,
+    engine: Config,
+    /// `None` for a target that cannot be read: every call fails with this status.
+    target_error: Option<Status>,
+    reactor: Arc<Reactor>,
+    notifier: Arc<Notifier>,
+    /// The connection that calls go to right now: a snapshot that takes no lock to read.
+    ready: ArcSwapOption<Connection>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    brain: Brain,
+    connections: HashMap<ConnectionId, Link>,
+    /// Calls that wait for a connection, in the order they came.
+    waiting: Vec<Arc<Call>>,
+    /// When the reactor will call [`Channel::handle_timer`].
+    armed: Option<Instant>,
+    closed: bool,
+}
+
+struct Link {
+    connection: Arc<Connection>,
+    works: bool,
+}
+
+/// What is left to do once the channel's lock is free.
+#[derive(Default)]
+struct Chores {
+    connect: Vec<(ConnectionId, Address)>,
+    resolve: Vec<(String, u16)>,
+    disconnect: Vec<Arc<Connection>>,
+    place: Vec<(Arc<Call>, Arc<Connection>)>,
+    fail: Vec<(Arc<Call>, Status)>,
+}
+
+impl Channel {
+    /// A channel in IDLE; connects when first used.
+    pub(crate) fn new(target: &str, options: &ChannelOptions) -> io::Result<Arc<Channel>> {
+        let (target, target_error) = match Target::parse(target) {
+            Ok(target) => (target, None),
+            Err(error) => {
+                let nowhere = farcall_channel::Endpoint::Addresses(Vec::new());
+                let target = Target { endpoint: nowhere, authority: String::new() };
+                (target, Some(Status::new(Code::Unknown, error.to_string())))
+            }
+        };
+        Ok(Arc::new(Channel {
+            generation: process::generation(),
+            authority: options.authority.clone().unwrap_or_else(|| target.authority.clone()),
+            engine: options.engine.clone(),
+            target_error,
+            reactor: Reactor::of_clients()?,
+            notifier: Arc::default(),
+            ready: ArcSwapOption::empty(),
+            state: Mutex::new(State {
+                brain: Brain::new(target, options.channel.clone()),
+                connections: HashMap::new(),
+                waiting: Vec::new(),
+                armed: None,
+                closed: false,
+            }),
+            changed: Condvar::new(),
+        }))
+    }
+
+    /// Whether it was made in this process.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.generation == process::generation()
+    }
+
+    /// Starts a call with what is in `outbox`; never waits. `then` says whether the caller waits for it next.
+    pub(crate) fn start(
+        self: &Arc<Self>,
+        outbox: Outbox,
+        message: Option<Message<'_>>,
+        deadline: Option<Instant>,
+        then: Then,
+    ) -> Arc<Call> {
+        let mut outbox = outbox;
+        let connection = self.ready.load();
+        let wait_for_ready = outbox.wait_for_ready;
+        outbox.messages.extend(message.map(Message::into_bytes));
+        let call = Call::of_client(Arc::downgrade(self), outbox, deadline, Arc::clone(&self.notifier));
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            call.fail_waiting(deadline_exceeded());
+            return call;
+        }
+        if let Some(connection) = connection.as_ref()
+            && connection.adopt(&call, &self.authority, then)
+        {
+            return call;
+        }
+        self.find_connection(&call, wait_for_ready);
+        call
+    }
+
+    /// Finds a connection for a call, or has it wait.
+    fn find_connection(self: &Arc<Self>, call: &Arc<Call>, wait_for_ready: bool) {
+        if let Some(status) = &self.target_error {
+            call.fail_waiting(status.clone());
+            return;
+        }
+        let now = Instant::now();
+        let mut state = lock(&self.state);
+        let mut chores = Chores::default();
+        state.sort(call, wait_for_ready, now, &mut chores);
+        if chores.place.is_empty() && chores.fail.is_empty() {
+            if let Some(deadline) = call.deadline {
+                let (channel, call) = (Arc::downgrade(self), Arc::downgrade(call));
+                self.reactor.at(deadline, Box::new(move || expire(&channel, &call)));
+            }
+        }
+        self.drive(state, chores);
+    }
+
+    /// A call that waited has ended.
+    pub(crate) fn forget(&self, call: &Arc<Call>) {
+        lock(&self.state).waiting.retain(|other| !Arc::ptr_eq(other, call));
+    }
+
+    /// The connectivity state; leaves IDLE if asked to.
+    pub(crate) fn connectivity(self: &Arc<Self>, try_to_connect: bool) -> Connectivity {
+        let mut state = lock(&self.state);
+        let connectivity = state.brain.state();
+        if try_to_connect && self.target_error.is_none() {
+            state.brain.connect(Instant::now());
+            self.drive(state, Chores::default());
+        }
+        connectivity
+    }
+
+    /// Waits until the state is not `last`.
+    pub(crate) fn wait_for_change(&self, last: Connectivity, until: Option<Instant>) -> (Connectivity, Waited) {
+        let mut state = lock(&self.state);
+        loop {
+            let connectivity = state.brain.state();
+            if connectivity != last {
+                return (connectivity, Waited::Done);
+            }
+            state = match until {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(until) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return (connectivity, Waited::TimedOut);
+                    }
+                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    /// Ends every call with CANCELLED and `details`; idempotent.
+    pub(crate) fn close(self: &Arc<Self>, details: &str) {
+        let status = Status::new(Code::Cancelled, details.to_owned());
+        let mut state = lock(&self.state);
+        state.closed = true;
+        state.brain.shutdown();
+        let waiting = std::mem::take(&mut state.waiting);
+        let connections: Vec<_> = state.connections.drain().map(|(_, link)| link.connection).collect();
+        self.drive(state, Chores::default());
+        for call in waiting {
+            call.fail_waiting(status.clone());
+        }
+        for connection in connections {
+            close(&connection, &status);
+        }
+    }
+
+    // The pump.
+
+    /// Does what the brain wants, until it wants nothing more.
+    fn drive<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>, mut chores: Chores) {
+        loop {
+            let mut changed = false;
+            while let Some(action) = state.brain.poll_action() {
+                match action {
+                    Action::Resolve { host, port } => chores.resolve.push((host, port)),
+                    Action::Connect { id, address } => chores.connect.push((id, address)),
+                    Action::Disconnect(id) => {
+                        chores.disconnect.extend(state.connections.remove(&id).map(|link| link.connection));
+                    }
+                    Action::StateChanged(_) => changed = true,
+                }
+            }
+            if changed {
+                self.publish(&mut state, &mut chores);
+            }
+            self.arm(&mut state);
+            drop(state);
+            if changed {
+                self.changed.notify_all();
+            }
+            let chores = std::mem::take(&mut chores);
+            if !self.perform(chores) {
+                return;
+            }
+            state = lock(&self.state);
+        }
+    }
+
+    /// The state has changed: a new snapshot for new calls, and a new pick for those that wait.
+    fn publish(&self, state: &mut State, chores: &mut Chores) {
+        let now = Instant::now();
+        let ready = match state.brain.state() {
+            Connectivity::Ready => match state.brain.pick(false, now) {
+                Pick::Connection(id) => state.connections.get(&id).map(|link| Arc::clone(&link.connection)),
+                Pick::Wait | Pick::Fail(_) => None,
+            },
+            _ => None,
+        };
+        self.ready.store(ready);
+        for call in std::mem::take(&mut state.waiting) {
+            let wait_for_ready = match &call.lock().place {
+                Place::Waiting(_, outbox) => outbox.wait_for_ready,
+                Place::On(..) | Place::Gone => continue,
+            };
+            state.sort(&call, wait_for_ready, now, chores);
+        }
+    }
+
+    fn arm(self: &Arc<Self>, state: &mut State) {
+        let due = state.brain.poll_timeout();
+        if let Some(at) = due.filter(|due| state.armed.is_none_or(|armed| *due < armed)) {
+            state.armed = Some(at);
+            let channel = Arc::downgrade(self);
+            self.reactor.at(at, Box::new(move || channel.upgrade().iter().for_each(|channel| channel.handle_timer())));
+        }
+    }
+
+    fn handle_timer(self: &Arc<Self>) {
+        let now = Instant::now();
+        let mut state = lock(&self.state);
+        state.armed = None;
+        if state.brain.poll_timeout().is_some_and(|due| due <= now) {
+            state.brain.handle_timeout(now);
+        }
+        self.drive(state, Chores::default());
+    }
+
+    /// Does the chores, without the lock; whether the brain was told something.
+    fn perform(self: &Arc<Self>, chores: Chores) -> bool {
+        let mut told = false;
+        for connection in chores.disconnect {
+            close(&connection, &Status::new(Code::Unavailable, "connection attempt given up"));
+        }
+        for (call, status) in chores.fail {
+            call.fail_waiting(status);
+        }
+        for (host, port) in chores.resolve {
+            told |= self.resolve(host, port);
+        }
+        for (id, address) in chores.connect {
+            told |= self.connect(id, &address);
+        }
+        for (call, connection) in chores.place {
+            if !connection.adopt(&call, &self.authority, Then::Go) {
+                // Its end is about to be told; the call waits for what comes after.
+                lock(&self.state).lose(&connection);
+                let wait_for_ready = matches!(&call.lock().place, Place::Waiting(_, outbox) if outbox.wait_for_ready);
+                self.find_connection(&call, wait_for_ready);
+                told = true;
+            }
+        }
+        told
+    }
+
+    /// Resolves a name on a short-lived thread, an address at once; whether the brain has been told.
+    fn resolve(self: &Arc<Self>, host: String, port: u16) -> bool {
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            let address = Address::Ip(SocketAddr::new(ip, port));
+            lock(&self.state).brain.handle_resolved(Ok(vec![address]), Instant::now());
+            return true;
+        }
+        let channel = Arc::downgrade(self);
+        let lookup = move || {
+            let found = (host.as_str(), port).to_socket_addrs();
+            let Some(channel) = channel.upgrade().filter(|channel| channel.is_ours()) else { return };
+            let result = match found {
+                Ok(addresses) => Ok(in_order(addresses)),
+                Err(_) => Err("Domain name not found".to_owned()),
+            };
+            let mut state = lock(&channel.state);
+            state.brain.handle_resolved(result, Instant::now());
+            channel.drive(state, Chores::default());
+        };
+        match std::thread::Builder::new().name("farcall-resolver".to_owned()).spawn(lookup) {
+            Ok(_) => false,
+            Err(error) => {
+                lock(&self.state).brain.handle_resolved(Err(os_text(&error)), Instant::now());
+                true
+            }
+        }
+    }
+
+    /// Starts to connect; whether the brain has been told of a failure.
+    fn connect(self: &Arc<Self>, id: ConnectionId, address: &Address) -> bool {
+        let socket = match Socket::connect(address) {
+            Ok(socket) => socket,
+            Err(error) => {
+                let error = connect_error(address, &error);
+                lock(&self.state).brain.handle_connect_failed(id, &error, Instant::now());
+                return true;
+            }
+        };
+        let owner = Arc::new(Attempt { channel: Arc::downgrade(self), id, address: address.clone() });
+        let config = Config { seed: process::random(), ..self.engine.clone() };
+        let connection = Connection::start(socket, address.to_string(), config, true, &self.reactor, owner);
+        let mut state = lock(&self.state);
+        if state.closed {
+            drop(state);
+            close(&connection, &Status::new(Code::Cancelled, "Channel closed!"));
+        } else if !connection.lock().is_over() {
+            state.connections.insert(id, Link { connection, works: false });
+        }
+        false
+    }
+}
+
+impl State {
+    /// Decides where a call goes now.
+    fn sort(&mut self, call: &Arc<Call>, wait_for_ready: bool, now: Instant, chores: &mut Chores) {
+        match self.brain.pick(wait_for_ready, now) {
+            Pick::Connection(id) => match self.connections.get(&id) {
+                Some(link) => chores.place.push((Arc::clone(call), Arc::clone(&link.connection))),
+                None => self.waiting.push(Arc::clone(call)),
+            },
+            Pick::Wait => self.waiting.push(Arc::clone(call)),
+            Pick::Fail(status) => chores.fail.push((Arc::clone(call), status)),
+        }
+    }
+
+    /// This connection takes no new calls.
+    fn lose(&mut self, connection: &Arc<Connection>) {
+        let found = self.connections.iter().find(|(_, link)| Arc::ptr_eq(&link.connection, connection));
+        if let Some(id) = found.map(|(id, _)| *id) {
+            self.brain.handle_disconnected(id);
+        }
+    }
+}
+
+/// Tells the channel of one attempt to connect, and of the connection that came of it.
+struct Attempt {
+    channel: Weak<Channel>,
+    id: ConnectionId,
+    address: Address,
+}
+
+impl Owner for Attempt {
+    fn notice(&self, connection: &Arc<Connection>, notices: Vec<Notice>) {
+        let channel = self.channel.upgrade();
+        for notice in notices {
+            if let Notice::Ended(call, callbacks) = notice {
+                call.run(callbacks);
+                continue;
+            }
+            let Some(channel) = &channel else { continue };
+            let mut state = lock(&channel.state);
+            match notice {
+                Notice::Ready => {
+                    let link = Link { connection: Arc::clone(connection), works: true };
+                    if !state.closed {
+                        state.connections.insert(self.id, link);
+                        state.brain.handle_connected(self.id);
+                    }
+                }
+                Notice::Draining => state.brain.handle_disconnected(self.id),
+                Notice::Lost(why) => {
+                    let worked = state.connections.remove(&self.id).is_some_and(|link| link.works);
+                    if worked {
+                        state.brain.handle_disconnected(self.id);
+                    } else {
+                        let error = connect_error(&self.address, &io::Error::other(why));
+                        state.brain.handle_connect_failed(self.id, &error, Instant::now());
+                    }
+                }
+                Notice::Request(..) | Notice::Ended(..) => {}
+            }
+            channel.drive(state, Chores::default());
+        }
+    }
+}
+
+/// Ends a connection and every call on it.
+fn close(connection: &Arc<Connection>, status: &Status) {
+    connection.step(Then::Go, |engine, now| engine.close(ErrorCode::NO_ERROR, "", status, now));
+}
+
+/// The deadline of a call that waited for a connection has come.
+fn expire(channel: &Weak<Channel>, call: &Weak<Call>) {
+    if let (Some(channel), Some(call)) = (channel.upgrade(), call.upgrade()) {
+        if matches!(call.lock().place, Place::Waiting(..)) {
+            channel.forget(&call);
+            call.fail_waiting(deadline_exceeded());
+        }
+    }
+}
+
+/// Each address once, in the resolver's order of preference.
+fn in_order(found: impl Iterator<Item = SocketAddr>) -> Vec<Address> {
+    let mut addresses: Vec<Address> = Vec::new();
+    for address in found.map(Address::Ip) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses
+}

@@ -1,0 +1,469 @@
+//! A socket, the brain of its connection, and the calls on it, under one lock.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use bytes::Buf;
+use farcall_engine::{CallId, Config, Connection as Engine, Event, RequestHead, Role};
+
+use super::{
+    Callback,
+    call::{Call, Place},
+    leader::{Alarm, Follower},
+    lock,
+    reactor::Reactor,
+    socket::{Socket, os_text},
+};
+use crate::process;
+
+/// Reads of one connection before others get their turn.
+const READS_IN_A_ROW: usize = 16;
+
+/// Pieces of one vectored write.
+const PIECES: usize = 64;
+
+/// A connection of a client or of a server.
+pub(crate) struct Connection {
+    pub(crate) socket: Socket,
+    /// The other end, as gRPC writes it.
+    pub(crate) peer: Arc<str>,
+    /// Names it within the process.
+    pub(crate) token: usize,
+    role: Role,
+    generation: u32,
+    reactor: Arc<Reactor>,
+    owner: Arc<dyn Owner>,
+    state: Mutex<State>,
+    alarm: OnceLock<Option<Alarm>>,
+}
+
+/// The part of a connection that changes.
+pub(crate) struct State {
+    pub(crate) engine: Engine,
+    /// By [`CallId::index`].
+    calls: Vec<Option<Arc<Call>>>,
+    /// Who reads, writes what could not be written at once, and watches the clock.
+    pub(crate) keeper: Keeper,
+    /// Threads that wait while another leads.
+    pub(crate) followers: VecDeque<Arc<Follower>>,
+    /// The handshake of the transport is not over.
+    pub(crate) connecting: bool,
+    /// The socket took no more bytes; the keeper waits until it does.
+    pub(crate) blocked: bool,
+    /// When the keeper will look at the clock.
+    pub(crate) armed: Option<Instant>,
+    /// How often it was used; tells the reactor whether it rests.
+    pub(crate) uses: u64,
+    /// The reactor looks after it now and then, until it rests.
+    pub(crate) lingering: bool,
+    /// The brain is done and the socket shut.
+    over: bool,
+}
+
+/// Who looks after a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Keeper {
+    /// Nobody for now.
+    Nobody,
+    /// A thread that waits for a call.
+    Leader,
+    /// The reactor.
+    Reactor,
+}
+
+/// What a verb's caller does next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Then {
+    /// Something else: somebody must look after the connection.
+    Go,
+    /// It waits for the call, so it will look after the connection itself.
+    Wait,
+}
+
+/// What the owner of a connection is told, without any lock held.
+pub(crate) enum Notice {
+    /// The connection works.
+    Ready,
+    /// It takes no new calls.
+    Draining,
+    /// It is over; why.
+    Lost(String),
+    /// Server: a call begins.
+    Request(Arc<Call>, Box<RequestHead>),
+    /// A call has ended, and these callbacks are due.
+    Ended(Arc<Call>, Vec<Callback>),
+}
+
+/// A channel or a server.
+pub(crate) trait Owner: Send + Sync {
+    /// Something has happened on `connection`.
+    fn notice(&self, connection: &Arc<Connection>, notices: Vec<Notice>);
+}
+
+impl State {
+    pub(crate) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Whether somebody must look after it at once.
+    fn needs_keeper(&self) -> bool {
+        !self.over && (self.connecting || self.blocked || self.engine.calls() > 0)
+    }
+}
+
+impl Connection {
+    /// A connection over `socket`, which may still be connecting. The reactor keeps it from now on.
+    pub(crate) fn start(
+        socket: Socket,
+        peer: String,
+        config: Config,
+        connecting: bool,
+        reactor: &Arc<Reactor>,
+        owner: Arc<dyn Owner>,
+    ) -> Arc<Connection> {
+        static TOKENS: AtomicUsize = AtomicUsize::new(1);
+        let now = Instant::now();
+        let connection = Arc::new(Connection {
+            socket,
+            peer: peer.into(),
+            token: TOKENS.fetch_add(1, Ordering::Relaxed),
+            role: config.role,
+            generation: process::generation(),
+            reactor: Arc::clone(reactor),
+            owner,
+            state: Mutex::new(State {
+                engine: Engine::new(config, now),
+                calls: Vec::new(),
+                keeper: Keeper::Nobody,
+                followers: VecDeque::new(),
+                connecting,
+                blocked: false,
+                armed: None,
+                uses: 0,
+                lingering: false,
+                over: false,
+            }),
+            alarm: OnceLock::new(),
+        });
+        let mut state = connection.lock();
+        connection.give_to_reactor(&mut state, now);
+        drop(connection.settle_and_tell(state, now));
+        connection
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Whether threads that wait for its calls read it. A server's is always read by its reactor, which must see new
+    /// calls whether or not anybody waits.
+    pub(crate) fn can_be_led(&self) -> bool {
+        self.role == Role::Client
+    }
+
+    /// A verb on the brain, and everything that follows from it.
+    pub(crate) fn step<R>(self: &Arc<Self>, then: Then, verb: impl FnOnce(&mut Engine, Instant) -> R) -> R {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let result = verb(&mut state.engine, now);
+        state = self.settle_and_tell(state, now);
+        if then == Then::Go || state.keeper == Keeper::Leader {
+            self.find_keeper(&mut state, now);
+        }
+        result
+    }
+
+    /// Puts a client's call on this connection; gives back false when the connection takes none.
+    pub(crate) fn adopt(self: &Arc<Self>, call: &Arc<Call>, authority: &str, then: Then) -> bool {
+        let now = Instant::now();
+        let mut state = self.lock();
+        {
+            let mut call_state = call.lock();
+            // It may have ended while it waited for a connection.
+            let Place::Waiting(_, outbox) = &mut call_state.place else { return true };
+            let request = farcall_engine::Request {
+                path: &outbox.path,
+                authority,
+                metadata: &outbox.metadata,
+                deadline: call.deadline,
+            };
+            let Ok(id) = state.engine.open(request, now) else { return false };
+            for message in outbox.messages.drain(..) {
+                // A refusal means that the call has just ended, which an event will tell.
+                let _ = state.engine.send_message(id, message);
+            }
+            if outbox.half_closed {
+                let _ = state.engine.half_close(id);
+            }
+            call_state.full = !state.engine.writable(id);
+            call_state.peer = Arc::clone(&self.peer);
+            call_state.place = Place::On(Arc::clone(self), id);
+            state.place(id, Arc::clone(call));
+        }
+        call.nudge();
+        state.uses += 1;
+        state = self.settle_and_tell(state, now);
+        if then == Then::Go || state.keeper == Keeper::Leader {
+            self.find_keeper(&mut state, now);
+        }
+        true
+    }
+
+    /// Drains the brain, then tells the owner what it said, without the lock.
+    pub(crate) fn settle_and_tell<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+        now: Instant,
+    ) -> MutexGuard<'a, State> {
+        loop {
+            let mut notices = Vec::new();
+            self.settle(&mut state, now, &mut notices);
+            if notices.is_empty() {
+                return state;
+            }
+            drop(state);
+            self.owner.notice(self, notices);
+            state = self.lock();
+        }
+    }
+
+    /// The engine's law: after any mutation, drain the polls until nothing is left.
+    fn settle(self: &Arc<Self>, state: &mut State, now: Instant, notices: &mut Vec<Notice>) {
+        loop {
+            self.flush(state, now);
+            let mut told = false;
+            while let Some(event) = state.engine.poll_event() {
+                told = true;
+                self.tell(state, event, notices);
+            }
+            if !told {
+                break;
+            }
+        }
+        if state.engine.error().is_some() && !state.over {
+            state.over = true;
+            state.blocked = false;
+            self.reactor.unwatch(self, state);
+            if self.generation == process::generation() {
+                self.socket.shut_down();
+            }
+            self.ring();
+        }
+    }
+
+    /// Writes what the brain has, as far as the socket takes it.
+    fn flush(&self, state: &mut State, now: Instant) {
+        while !state.blocked && !state.connecting && !state.over {
+            let Some(transmit) = state.engine.poll_transmit(now) else { return };
+            let mut pieces = [IoSlice::new(&[]); PIECES];
+            let count = transmit.chunks_vectored(&mut pieces);
+            match self.socket.write(&pieces[..count]) {
+                Ok(written) => transmit.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    state.blocked = true;
+                    if state.keeper == Keeper::Leader {
+                        // It polls for reading only.
+                        self.ring();
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    state.engine.handle_transport_closed(&os_text(&error), now);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Reads what is there; whether more may be.
+    pub(crate) fn read(self: &Arc<Self>, state: &mut State, now: Instant) -> bool {
+        for _ in 0..READS_IN_A_ROW {
+            if state.over || state.engine.error().is_some() {
+                return false;
+            }
+            let buffer = state.engine.receive_buffer();
+            let room = buffer.len();
+            match self.socket.read(buffer) {
+                Ok(len) => {
+                    state.engine.handle_received(len, now);
+                    if len < room {
+                        return false;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    state.engine.handle_transport_closed(&os_text(&error), now);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Hands one event to the call it belongs to, or notes it for the owner.
+    fn tell(self: &Arc<Self>, state: &mut State, event: Event, notices: &mut Vec<Notice>) {
+        match event {
+            Event::Ready => notices.push(Notice::Ready),
+            Event::Draining => notices.push(Notice::Draining),
+            Event::Disconnected(error) => notices.push(Notice::Lost(error.to_string())),
+            Event::Request { call: id, head } => {
+                let call = Call::of_server(self, id, head.deadline);
+                state.place(id, Arc::clone(&call));
+                notices.push(Notice::Request(call, head));
+            }
+            Event::Headers { call, metadata } => state.update(call, |call| call.headers = Some(metadata)),
+            Event::Message { call, message } => state.update(call, |call| call.inbox.push_back(message)),
+            Event::HalfClosed { call } => state.update(call, |call| call.half_closed = true),
+            Event::Writable { call } => state.update(call, |call| call.full = false),
+            Event::Closed { call: id, closed } => {
+                if let Some(call) = state.calls.get_mut(id.index()).and_then(Option::take) {
+                    let callbacks = call.lock().end(closed);
+                    call.nudge();
+                    notices.push(Notice::Ended(call, callbacks));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    // Who looks after it.
+
+    /// Makes the calling thread the one that looks after it.
+    pub(crate) fn take_over(self: &Arc<Self>, state: &mut State) {
+        self.reactor.unwatch(self, state);
+        state.keeper = Keeper::Leader;
+        state.uses += 1;
+    }
+
+    /// The leader leaves.
+    pub(crate) fn leave(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        state.keeper = Keeper::Nobody;
+        self.pass_on(state);
+    }
+
+    /// Finds somebody to look after it, if nobody does: a thread that waits, else the reactor.
+    pub(crate) fn pass_on(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        if state.keeper != Keeper::Nobody || state.over {
+            return;
+        }
+        if let Some(follower) = state.followers.pop_front() {
+            follower.promote();
+            return;
+        }
+        self.find_keeper(&mut state, Instant::now());
+    }
+
+    /// Makes sure that somebody looks after it in time.
+    fn find_keeper(self: &Arc<Self>, state: &mut State, now: Instant) {
+        match state.keeper {
+            Keeper::Nobody if state.needs_keeper() => self.give_to_reactor(state, now),
+            Keeper::Nobody => self.reactor.linger(self, state),
+            Keeper::Leader | Keeper::Reactor => {
+                let due = state.engine.poll_timeout();
+                if due.is_some_and(|due| state.armed.is_none_or(|armed| due < armed)) {
+                    state.armed = due;
+                    if state.keeper == Keeper::Leader { self.ring() } else { self.reactor.arm(self, state) }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn give_to_reactor(self: &Arc<Self>, state: &mut State, now: Instant) {
+        if state.over {
+            return;
+        }
+        state.armed = state.engine.poll_timeout();
+        if let Err(error) = self.reactor.watch(self, state) {
+            // Nobody can watch it: better lost now than silent for ever. The next step tells.
+            state.engine.handle_transport_closed(&os_text(&error), now);
+        }
+    }
+
+    /// What wakes the leader; `None` when there is no descriptor for it.
+    pub(crate) fn alarm(&self) -> Option<&Alarm> {
+        self.alarm.get_or_init(|| Alarm::new().ok()).as_ref()
+    }
+
+    fn ring(&self) {
+        if let Some(Some(alarm)) = self.alarm.get() {
+            alarm.ring();
+        }
+    }
+
+    // For the reactor.
+
+    /// The socket is ready; whether to come back because more may be there to read.
+    pub(crate) fn handle_ready(self: &Arc<Self>, readable: bool, writable: bool) -> bool {
+        let now = Instant::now();
+        let mut state = self.lock();
+        if state.keeper != Keeper::Reactor {
+            return false;
+        }
+        if writable {
+            state.blocked = false;
+            if state.connecting && !self.finish_connecting(&mut state, now) {
+                drop(self.settle_and_tell(state, now));
+                return false;
+            }
+        }
+        let more = readable && !state.connecting && self.read(&mut state, now);
+        state = self.settle_and_tell(state, now);
+        self.find_keeper(&mut state, now);
+        more
+    }
+
+    /// The handshake of the transport is over; whether it went well.
+    fn finish_connecting(&self, state: &mut State, now: Instant) -> bool {
+        state.connecting = false;
+        match self.socket.take_error() {
+            Ok(None) => true,
+            Ok(Some(error)) | Err(error) => {
+                state.engine.handle_transport_closed(&os_text(&error), now);
+                false
+            }
+        }
+    }
+
+    /// The reactor's timer for it went off.
+    pub(crate) fn handle_timer(self: &Arc<Self>, now: Instant) {
+        let mut state = self.lock();
+        if state.keeper != Keeper::Reactor || state.over {
+            return;
+        }
+        state.armed = None;
+        if state.engine.poll_timeout().is_some_and(|due| due <= now) {
+            state.engine.handle_timeout(now);
+            state = self.settle_and_tell(state, now);
+        }
+        self.find_keeper(&mut state, now);
+    }
+
+    /// Every call on it.
+    pub(crate) fn calls(&self) -> Vec<Arc<Call>> {
+        self.lock().calls.iter().flatten().cloned().collect()
+    }
+}
+
+impl State {
+    fn place(&mut self, id: CallId, call: Arc<Call>) {
+        let index = id.index();
+        if self.calls.len() <= index {
+            self.calls.resize_with(index + 1, || None);
+        }
+        self.calls[index] = Some(call);
+    }
+
+    fn update(&self, id: CallId, change: impl FnOnce(&mut super::call::CallState)) {
+        if let Some(Some(call)) = self.calls.get(id.index()) {
+            call.update(change);
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! One small thread that looks after connections nobody waits on: readiness, timers, listeners.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    sync::{Arc, Mutex, Weak},
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwapOption;
+use mio::{Events, Interest, Poll, Registry, Token, Waker, unix::SourceFd};
+
+use super::{
+    Callback,
+    connection::{Connection, Keeper, State},
+    listener::Listener,
+    lock,
+};
+use crate::process;
+
+/// The waker's own token; connections and listeners count from 1.
+const WAKE: Token = Token(0);
+
+/// How long a connection without calls stays unwatched after its last use. Registering it at once would cost a
+/// thread that makes one call after the other two system calls per call.
+const REST: Duration = Duration::from_millis(20);
+
+/// The reactor of the clients of this process.
+static CLIENTS: ArcSwapOption<Reactor> = ArcSwapOption::const_empty();
+
+/// The thread's handle.
+pub(crate) struct Reactor {
+    registry: Registry,
+    waker: Waker,
+    generation: u32,
+    shared: Mutex<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    sources: HashMap<usize, Source>,
+    timers: BTreeMap<(Instant, u64), Timer>,
+    next_timer: u64,
+    /// Connections to watch once they rest, with the uses they had when last looked at.
+    lingering: Vec<(Weak<Connection>, u64)>,
+    /// When the thread will wake by itself; `None` while it is not asleep.
+    asleep_until: Option<Option<Instant>>,
+    stopping: bool,
+}
+
+#[derive(Clone)]
+enum Source {
+    Connection(Weak<Connection>),
+    Listener(Arc<Listener>),
+}
+
+enum Timer {
+    Connection(Weak<Connection>),
+    Task(Callback),
+}
+
+impl Reactor {
+    /// The reactor of this process's clients; started when first asked for, and again after a fork.
+    pub(crate) fn of_clients() -> io::Result<Arc<Reactor>> {
+        loop {
+            let current = CLIENTS.load();
+            if let Some(reactor) = current.as_ref().filter(|reactor| reactor.generation == process::generation()) {
+                return Ok(Arc::clone(reactor));
+            }
+            let (reactor, poll) = Reactor::new()?;
+            let previous = CLIENTS.compare_and_swap(&current, Some(Arc::clone(&reactor)));
+            // Another thread may have been quicker; its reactor is as good.
+            if previous.as_ref().map(Arc::as_ptr) == current.as_ref().map(Arc::as_ptr) {
+                reactor.start(poll, "farcall-reactor")?;
+                return Ok(reactor);
+            }
+        }
+    }
+
+    /// A reactor whose thread is not started yet.
+    pub(crate) fn new() -> io::Result<(Arc<Reactor>, Poll)> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKE)?;
+        let registry = poll.registry().try_clone()?;
+        let generation = process::generation();
+        Ok((Arc::new(Reactor { registry, waker, generation, shared: Mutex::default() }), poll))
+    }
+
+    /// Starts the thread.
+    pub(crate) fn start(self: &Arc<Self>, poll: Poll, name: &str) -> io::Result<()> {
+        let reactor = Arc::clone(self);
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || reactor.run(poll))?;
+        Ok(())
+    }
+
+    /// Ends the thread, soon.
+    pub(crate) fn stop(&self) {
+        if self.is_ours() {
+            lock(&self.shared).stopping = true;
+            self.wake();
+        }
+    }
+
+    fn is_ours(&self) -> bool {
+        self.generation == process::generation()
+    }
+
+    fn wake(&self) {
+        // It can only fail when the wake-up is there already.
+        let _ = self.waker.wake();
+    }
+
+    // Connections. The caller holds the connection's lock.
+
+    /// Looks after `connection` from now on.
+    pub(crate) fn watch(&self, connection: &Arc<Connection>, state: &mut State) -> io::Result<()> {
+        let token = connection.token;
+        lock(&self.shared).sources.insert(token, Source::Connection(Arc::downgrade(connection)));
+        // Both directions at once and edge-triggered: whatever is ready now is told once, and no change of interest
+        // costs a system call later.
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registered = self.registry.register(&mut SourceFd(&connection.socket.raw()), Token(token), interest);
+        if let Err(error) = registered {
+            lock(&self.shared).sources.remove(&token);
+            return Err(error);
+        }
+        state.keeper = Keeper::Reactor;
+        self.arm(connection, state);
+        Ok(())
+    }
+
+    /// Forgets `connection`.
+    pub(crate) fn unwatch(&self, connection: &Connection, state: &mut State) {
+        if state.keeper != Keeper::Reactor {
+            return;
+        }
+        state.keeper = Keeper::Nobody;
+        // The epoll instance is shared with the parent of a fork: its registration is not this process's to remove.
+        if self.is_ours() {
+            lock(&self.shared).sources.remove(&connection.token);
+            // Not being registered is what is wanted.
+            let _ = self.registry.deregister(&mut SourceFd(&connection.socket.raw()));
+        }
+    }
+
+    /// Wakes `connection` at the time it is armed for.
+    pub(crate) fn arm(&self, connection: &Arc<Connection>, state: &State) {
+        if let Some(at) = state.armed {
+            self.set(at, Timer::Connection(Arc::downgrade(connection)));
+        }
+    }
+
+    /// Watches `connection` once it has not been used for a while.
+    pub(crate) fn linger(&self, connection: &Arc<Connection>, state: &mut State) {
+        state.uses += 1;
+        if state.lingering || state.is_over() {
+            return;
+        }
+        state.lingering = true;
+        let mut shared = lock(&self.shared);
+        shared.lingering.push((Arc::downgrade(connection), state.uses));
+        let due = Instant::now() + REST;
+        self.wake_if_asleep_at(&shared, due);
+    }
+
+    // Everything else.
+
+    /// Runs `task` on the thread at `at`.
+    pub(crate) fn at(&self, at: Instant, task: Callback) {
+        self.set(at, Timer::Task(task));
+    }
+
+    /// Accepts connections of `listener`.
+    pub(crate) fn listen(&self, listener: Arc<Listener>) -> io::Result<()> {
+        let (token, raw) = (listener.token, listener.raw());
+        lock(&self.shared).sources.insert(token, Source::Listener(listener));
+        self.registry.register(&mut SourceFd(&raw), Token(token), Interest::READABLE)
+    }
+
+    /// Accepts no more.
+    pub(crate) fn unlisten(&self, listener: &Listener) {
+        if self.is_ours() {
+            lock(&self.shared).sources.remove(&listener.token);
+            let _ = self.registry.deregister(&mut SourceFd(&listener.raw()));
+        }
+    }
+
+    fn set(&self, at: Instant, timer: Timer) {
+        let mut shared = lock(&self.shared);
+        let number = shared.next_timer;
+        shared.next_timer += 1;
+        shared.timers.insert((at, number), timer);
+        self.wake_if_asleep_at(&shared, at);
+    }
+
+    fn wake_if_asleep_at(&self, shared: &Shared, due: Instant) {
+        if shared.asleep_until.is_some_and(|until| until.is_none_or(|until| due < until)) {
+            self.wake();
+        }
+    }
+
+    // The thread.
+
+    fn run(self: Arc<Self>, mut poll: Poll) {
+        let mut events = Events::with_capacity(256);
+        let mut unfinished: Vec<Arc<Connection>> = Vec::new();
+        let mut next_look = Instant::now();
+        loop {
+            let timeout = {
+                let mut shared = lock(&self.shared);
+                if shared.stopping {
+                    return;
+                }
+                let now = Instant::now();
+                let timer = shared.timers.keys().next().map(|(at, _)| *at);
+                let look = (!shared.lingering.is_empty()).then(|| next_look.max(now + REST / 2));
+                let until = if unfinished.is_empty() { [timer, look].into_iter().flatten().min() } else { Some(now) };
+                shared.asleep_until = Some(until);
+                until.map(|until| until.saturating_duration_since(now))
+            };
+            let polled = poll.poll(&mut events, timeout);
+            lock(&self.shared).asleep_until = None;
+            if polled.is_err_and(|error| error.kind() != io::ErrorKind::Interrupted) {
+                // A poller that fails for good cannot watch anything; what waits has its own deadlines.
+                return;
+            }
+            let mut again = Vec::new();
+            for connection in unfinished.drain(..) {
+                if connection.handle_ready(true, false) {
+                    again.push(connection);
+                }
+            }
+            for event in &events {
+                if event.token() != WAKE {
+                    let readable = event.is_readable() || event.is_read_closed() || event.is_error();
+                    let writable = event.is_writable() || event.is_write_closed() || event.is_error();
+                    again.extend(self.handle(event.token().0, readable, writable));
+                }
+            }
+            unfinished = again;
+            self.fire(Instant::now());
+            if next_look <= Instant::now() {
+                self.look_at_lingering();
+                next_look = Instant::now() + REST;
+            }
+        }
+    }
+
+    /// Hands readiness on; the connection when more may be there to read.
+    fn handle(&self, token: usize, readable: bool, writable: bool) -> Option<Arc<Connection>> {
+        let source = lock(&self.shared).sources.get(&token).cloned()?;
+        match source {
+            Source::Connection(connection) => {
+                let connection = connection.upgrade()?;
+                connection.handle_ready(readable, writable).then_some(connection)
+            }
+            Source::Listener(listener) => {
+                if let Some(retry_after) = listener.accept() {
+                    let weak = Arc::downgrade(&listener);
+                    let retry = Box::new(move || {
+                        if let Some(listener) = weak.upgrade() {
+                            listener.accept();
+                        }
+                    });
+                    self.at(Instant::now() + retry_after, retry);
+                }
+                None
+            }
+        }
+    }
+
+    fn fire(&self, now: Instant) {
+        loop {
+            let timer = {
+                let mut shared = lock(&self.shared);
+                match shared.timers.first_entry() {
+                    Some(entry) if entry.key().0 <= now => entry.remove(),
+                    _ => return,
+                }
+            };
+            match timer {
+                Timer::Connection(connection) => {
+                    if let Some(connection) = connection.upgrade() {
+                        connection.handle_timer(now);
+                    }
+                }
+                Timer::Task(task) => task(),
+            }
+        }
+    }
+
+    /// Watches the connections that rest; those in use are looked at again, those with a leader come back by
+    /// themselves.
+    fn look_at_lingering(&self) {
+        let lingering = std::mem::take(&mut lock(&self.shared).lingering);
+        let mut kept = Vec::new();
+        for (weak, uses) in lingering {
+            let Some(connection) = weak.upgrade() else { continue };
+            let mut state = connection.lock();
+            if state.keeper == Keeper::Nobody && state.uses != uses {
+                kept.push((weak, state.uses));
+                continue;
+            }
+            state.lingering = false;
+            if state.keeper == Keeper::Nobody {
+                let now = Instant::now();
+                connection.give_to_reactor(&mut state, now);
+                drop(connection.settle_and_tell(state, now));
+            }
+        }
+        lock(&self.shared).lingering.extend(kept);
+    }
+}

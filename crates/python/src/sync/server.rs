@@ -1,0 +1,219 @@
+//! A server: its listeners, its connections, and the calls in flight on them.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Condvar, Mutex, PoisonError, Weak},
+    time::Instant,
+};
+
+use farcall_core::{Metadata, Status};
+use farcall_engine::{Config, ErrorCode, RequestHead};
+use mio::Poll;
+
+use super::{
+    call::{Call, Waited},
+    connection::{Connection, Notice, Owner, Then},
+    listener::{ListenError, Listener, bind},
+    lock,
+    reactor::Reactor,
+    socket::Socket,
+};
+use crate::{options::ServerOptions, process};
+
+/// What serves new calls: it gets all that one reading of a connection brought.
+pub(crate) type OnCalls = Box<dyn Fn(Vec<(Arc<Call>, Box<RequestHead>)>) + Send + Sync>;
+
+/// A server.
+pub(crate) struct Server {
+    generation: u32,
+    engine: Config,
+    reuse_port: bool,
+    reactor: Arc<Reactor>,
+    on_calls: std::sync::OnceLock<OnCalls>,
+    me: Weak<Server>,
+    state: Mutex<State>,
+    idle: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// The reactor's poller, until it starts.
+    poll: Option<Poll>,
+    listeners: Vec<Arc<Listener>>,
+    connections: HashMap<usize, Arc<Connection>>,
+    in_flight: usize,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    #[default]
+    Created,
+    Serving,
+    /// No new connections, no new calls.
+    Closing,
+    /// No calls at all.
+    Cancelled,
+}
+
+impl Server {
+    pub(crate) fn new(options: &ServerOptions) -> io::Result<Arc<Server>> {
+        let (reactor, poll) = Reactor::new()?;
+        Ok(Arc::new_cyclic(|me| Server {
+            generation: process::generation(),
+            engine: options.engine.clone(),
+            reuse_port: options.reuse_port,
+            reactor,
+            on_calls: std::sync::OnceLock::new(),
+            me: Weak::clone(me),
+            state: Mutex::new(State { poll: Some(poll), ..State::default() }),
+            idle: Condvar::new(),
+        }))
+    }
+
+    /// Whether it was made in this process.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.generation == process::generation()
+    }
+
+    /// Binds an address now; the port. May look up a name.
+    pub(crate) fn add_port(&self, address: &str) -> Result<u16, ListenError> {
+        let (listeners, port) = bind(address, self.reuse_port, &self.me)?;
+        let mut state = lock(&self.state);
+        if state.phase >= Phase::Closing {
+            return Err(ListenError::Invalid("the server is closing".to_owned()));
+        }
+        if state.phase == Phase::Serving {
+            for listener in &listeners {
+                self.reactor.listen(Arc::clone(listener))?;
+            }
+        }
+        state.listeners.extend(listeners);
+        Ok(port)
+    }
+
+    /// Serves; false when it has been started before.
+    pub(crate) fn start(&self, on_calls: OnCalls) -> io::Result<bool> {
+        let mut state = lock(&self.state);
+        let Some(poll) = state.poll.take() else { return Ok(false) };
+        // Only the taker of the poller comes here, so nobody has set it.
+        let _ = self.on_calls.set(on_calls);
+        state.phase = Phase::Serving;
+        for listener in &state.listeners {
+            self.reactor.listen(Arc::clone(listener))?;
+        }
+        self.reactor.start(poll, "farcall-server")?;
+        Ok(true)
+    }
+
+    /// Takes an accepted connection; called on the reactor's thread.
+    pub(crate) fn serve(&self, socket: Socket) {
+        let Some(me) = self.me.upgrade() else { return };
+        let peer = socket.peer();
+        let config = Config { seed: process::random(), ..self.engine.clone() };
+        let connection = Connection::start(socket, peer, config, false, &self.reactor, me);
+        let mut state = lock(&self.state);
+        let late = state.phase >= Phase::Closing;
+        if !connection.lock().is_over() {
+            state.connections.insert(connection.token, Arc::clone(&connection));
+        }
+        drop(state);
+        if late {
+            connection.step(Then::Go, |engine, now| engine.shutdown(now));
+        }
+    }
+
+    /// Accepts no more connections and calls; those in flight go on.
+    pub(crate) fn close_listeners(&self) {
+        let (listeners, connections) = {
+            let mut state = lock(&self.state);
+            state.phase = state.phase.max(Phase::Closing);
+            (std::mem::take(&mut state.listeners), state.connections.values().cloned().collect::<Vec<_>>())
+        };
+        for listener in listeners {
+            self.reactor.unlisten(&listener);
+        }
+        for connection in connections {
+            connection.step(Then::Go, |engine, now| engine.shutdown(now));
+        }
+        self.idle.notify_all();
+    }
+
+    /// Ends every call with `status` and closes the connections.
+    pub(crate) fn cancel_all(&self, status: &Status) {
+        self.close_listeners();
+        let connections: Vec<_> = {
+            let mut state = lock(&self.state);
+            state.phase = Phase::Cancelled;
+            state.connections.drain().map(|(_, connection)| connection).collect()
+        };
+        for connection in connections {
+            for call in connection.calls() {
+                // The client is told; a call that is answered already needs nothing.
+                call.finish(None, status, &Metadata::new());
+            }
+            connection.step(Then::Go, |engine, now| engine.close(ErrorCode::NO_ERROR, "", status, now));
+        }
+    }
+
+    /// Waits until the listeners are closed and no call is in flight.
+    pub(crate) fn wait_idle(&self, until: Option<Instant>) -> Waited {
+        let mut state = lock(&self.state);
+        loop {
+            if state.phase >= Phase::Closing && state.in_flight == 0 {
+                return Waited::Done;
+            }
+            state = match until {
+                None => self.idle.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(until) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Waited::TimedOut;
+                    }
+                    self.idle.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    /// Ends the reactor's thread; idempotent.
+    pub(crate) fn stop(&self) {
+        self.reactor.stop();
+    }
+}
+
+impl Owner for Server {
+    fn notice(&self, connection: &Arc<Connection>, notices: Vec<Notice>) {
+        let mut requests = Vec::new();
+        let mut ended = Vec::new();
+        {
+            let mut state = lock(&self.state);
+            for notice in notices {
+                match notice {
+                    Notice::Request(call, head) => {
+                        state.in_flight += 1;
+                        requests.push((call, head));
+                    }
+                    Notice::Ended(call, callbacks) => {
+                        state.in_flight -= 1;
+                        ended.push((call, callbacks));
+                    }
+                    Notice::Lost(_) => {
+                        state.connections.remove(&connection.token);
+                    }
+                    Notice::Ready | Notice::Draining => {}
+                }
+            }
+            if state.in_flight == 0 && state.phase >= Phase::Closing {
+                self.idle.notify_all();
+            }
+        }
+        if let (Some(on_calls), false) = (self.on_calls.get(), requests.is_empty()) {
+            on_calls(requests);
+        }
+        for (call, callbacks) in ended {
+            call.run(callbacks);
+        }
+    }
+}

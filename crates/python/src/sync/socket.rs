@@ -1,0 +1,150 @@
+//! A non-blocking stream socket, TCP or Unix.
+
+use std::{
+    io::{self, IoSlice, Read},
+    net::{IpAddr, SocketAddr},
+    path::Path,
+};
+
+use farcall_channel::{Address, ConnectError};
+use farcall_core::Code;
+use socket2::{Domain, Protocol, SockAddr, Type};
+
+/// A connected, or connecting, socket. Closing it (by dropping) does not shut it down: a forked process that drops
+/// its copy must not cut the parent's connection.
+#[derive(Debug)]
+pub(crate) struct Socket(socket2::Socket);
+
+impl Socket {
+    /// Starts to connect; writable means done, then [`take_error`](Socket::take_error) tells how it went.
+    pub(crate) fn connect(address: &Address) -> io::Result<Socket> {
+        let (domain, protocol, target) = match address {
+            Address::Ip(ip) => (Domain::for_address(*ip), Some(Protocol::TCP), SockAddr::from(*ip)),
+            Address::Unix(path) => (Domain::UNIX, None, SockAddr::unix(path)?),
+            Address::UnixAbstract(name) => (Domain::UNIX, None, abstract_address(name)?),
+        };
+        let socket = socket2::Socket::new(domain, Type::STREAM, protocol)?;
+        let socket = Socket::prepare(socket, matches!(address, Address::Ip(_)))?;
+        match socket.0.connect(&target) {
+            Ok(()) => Ok(socket),
+            Err(error) if is_in_progress(&error) => Ok(socket),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes a socket that a listener accepted.
+    pub(crate) fn accepted(socket: socket2::Socket, tcp: bool) -> io::Result<Socket> {
+        Socket::prepare(socket, tcp)
+    }
+
+    fn prepare(socket: socket2::Socket, tcp: bool) -> io::Result<Socket> {
+        socket.set_nonblocking(true)?;
+        if tcp {
+            socket.set_tcp_nodelay(true)?;
+        }
+        #[cfg(target_vendor = "apple")]
+        socket.set_nosigpipe(true)?;
+        Ok(Socket(socket))
+    }
+
+    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&self.0).read(buffer)
+    }
+
+    pub(crate) fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        // A program may have restored SIGPIPE's default, which would end it here.
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
+            Ok(sendmsg(&self.0, slices, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            io::Write::write_vectored(&mut &self.0, slices)
+        }
+    }
+
+    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.0.take_error()
+    }
+
+    /// Ends the connection for every process that has it.
+    pub(crate) fn shut_down(&self) {
+        // The peer may have gone first; there is nothing left to do then.
+        let _ = self.0.shutdown(std::net::Shutdown::Both);
+    }
+
+    /// The other end, as gRPC writes it.
+    pub(crate) fn peer(&self) -> String {
+        self.0.peer_addr().map_or_else(|_| String::new(), |address| peer_text(&address))
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn raw(&self) -> std::os::fd::RawFd {
+        std::os::fd::AsRawFd::as_raw_fd(&self.0)
+    }
+
+    pub(crate) fn handle(&self) -> &socket2::Socket {
+        &self.0
+    }
+}
+
+/// `unix-abstract:name`, whose address starts with a NUL.
+pub(crate) fn abstract_address(name: &[u8]) -> io::Result<SockAddr> {
+    let mut path = vec![0];
+    path.extend_from_slice(name);
+    let path = String::from_utf8(path).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    SockAddr::unix(Path::new(&path))
+}
+
+fn is_in_progress(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let in_progress = error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error());
+    #[cfg(not(unix))]
+    let in_progress = false;
+    in_progress || error.kind() == io::ErrorKind::WouldBlock
+}
+
+fn peer_text(address: &SockAddr) -> String {
+    if let Some(ip) = address.as_socket() {
+        return Address::Ip(unmapped(ip)).to_string();
+    }
+    #[cfg(target_os = "linux")]
+    if let Some(name) = address.as_abstract_namespace() {
+        return Address::UnixAbstract(name.to_vec()).to_string();
+    }
+    Address::Unix(address.as_pathname().unwrap_or(Path::new("")).to_owned()).to_string()
+}
+
+/// An IPv4 peer of a dual-stack listener comes as `::ffff:1.2.3.4`; people expect `1.2.3.4`.
+fn unmapped(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+            Some(v4) => SocketAddr::new(IpAddr::V4(v4), address.port()),
+            None => address,
+        },
+        IpAddr::V4(_) => address,
+    }
+}
+
+/// The operating system's words, without Rust's "(os error N)".
+pub(crate) fn os_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// What a failed attempt to connect is called.
+pub(crate) fn connect_error(address: &Address, error: &io::Error) -> ConnectError {
+    match address {
+        Address::Ip(_) => {
+            ConnectError { code: Code::Unknown, why: format!("Failed to connect to remote host: {}", os_text(error)) }
+        }
+        Address::Unix(_) | Address::UnixAbstract(_) => ConnectError {
+            code: Code::FailedPrecondition,
+            why: format!("connect failed: addr: {address} error: {}", os_text(error)),
+        },
+    }
+}

@@ -98,3 +98,12 @@ impl fmt::Display for CallError {
 }
 
 impl std::error::Error for CallError {}
+
+/// A peer's breach of the protocol, and how far it reaches (RFC 9113 5.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fault {
+    /// The connection must end: GOAWAY with this code.
+    Connection(ErrorCode, &'static str),
+    /// The stream must end: RST_STREAM with this code.
+    Stream(ErrorCode, &'static str),
+}

@@ -20,11 +20,23 @@
 
 mod config;
 mod connection;
+mod deadlines;
 mod error;
 mod event;
+mod floods;
+mod flow;
+mod frame;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+mod goaway;
 mod grpc;
 mod hpack;
 mod limits;
+mod recv;
+mod send;
+mod settings;
+mod stream;
 
 pub use config::Config;
 pub use connection::{CallId, Connection, Outgoing, Request, Role, Transmit};

@@ -11,21 +11,55 @@ pub struct Limits {
     /// no limit. Past it the call ends with `RESOURCE_EXHAUSTED`.
     pub max_send_message_length: Option<usize>,
     /// `SETTINGS_MAX_HEADER_LIST_SIZE` (RFC 9113 6.5.2: each field costs its name, its value and 32), in bytes.
-    /// Default 16 KiB, as grpcio's hard limit.
+    /// Past it the call ends with `RESOURCE_EXHAUSTED`. Default 16 KiB, as grpcio's hard limit.
     pub max_header_list_size: u32,
     /// `SETTINGS_MAX_CONCURRENT_STREAMS` (server), `None`, the default as in grpcio, announces no limit.
+    /// Past it a request is refused (REFUSED_STREAM).
     pub max_concurrent_streams: Option<u32>,
     /// `SETTINGS_INITIAL_WINDOW_SIZE`: what a peer may send on one stream before the application takes it, in bytes.
+    /// A single message may be larger: the window opens for the rest of it, up to
+    /// [`max_receive_message_length`](Limits::max_receive_message_length). Default 4 MiB.
     pub initial_stream_window: u32,
-    /// The connection's own window, in bytes.
+    /// The connection's own window, in bytes, at least 65,535. It bounds what is in flight; what the application has
+    /// not taken is bounded by the streams' windows and [`unread`](Limits::unread). Default 8 MiB.
     pub connection_window: u32,
-    /// `SETTINGS_MAX_FRAME_SIZE`: largest frame payload taken, 16,384 to 16,777,215 bytes.
+    /// `SETTINGS_MAX_FRAME_SIZE`: largest frame payload taken, 16,384 to 16,777,215 bytes. Default 1 MiB.
     pub max_frame_size: u32,
-    /// Dynamic table the peer's HPACK encoder may use, in bytes (RFC 7541 4.2).
+    /// Dynamic table the peer's HPACK encoder may use, in bytes (RFC 7541 4.2). Default 4096.
     pub header_table_size: u32,
     /// Bytes of one call that may wait to be sent before [`Connection::writable`](crate::Connection::writable) turns
     /// false. Default 64 KiB.
     pub send_buffer: usize,
+
+    /// Bytes of messages of all calls that the application may hold and not have
+    /// [released](crate::Connection::release), before the connection's window stays shut. Stops a peer from filling
+    /// the memory by way of many streams. Default 256 MiB.
+    pub unread: usize,
+    /// Streams that a client may have open at once when
+    /// [`max_concurrent_streams`](Limits::max_concurrent_streams) announces no limit; more are refused
+    /// (REFUSED_STREAM). Default 65,536.
+    pub unannounced_streams: u32,
+    /// Length of a header block as it is on the wire, HEADERS and CONTINUATIONs together, in bytes. Past it the
+    /// connection ends with ENHANCE_YOUR_CALM. It also bounds every other frame but DATA, for those are read whole.
+    /// Stops the CONTINUATION flood (CVE-2024-27316 and its kin). Default 64 KiB.
+    pub header_block: usize,
+    /// CONTINUATION frames in one header block; past it the connection ends with ENHANCE_YOUR_CALM. Stops floods of
+    /// empty ones. Default 16.
+    pub continuations: u32,
+    /// Frames that a peer makes this side send (acknowledgements of SETTINGS and PING, RST_STREAM, refusals) and does
+    /// not read; past it the connection ends with ENHANCE_YOUR_CALM. Stops PING, SETTINGS and reset floods by peers
+    /// that do not read (CVE-2019-9512, -9514, -9515). Default 10,000, as grpcio's.
+    pub induced_frames: u32,
+    /// Streams a client may reset, or make the server reset by breaking the protocol, in one go; past it the connection
+    /// ends with ENHANCE_YOUR_CALM. Each call that is answered, and time
+    /// ([`resets_per_second`](Limits::resets_per_second)), give one back. Stops rapid reset (CVE-2023-44487,
+    /// CVE-2025-8671). Default 1,000.
+    pub resets: u32,
+    /// How many [`resets`](Limits::resets) a second gives back. Default 200.
+    pub resets_per_second: u32,
+    /// DATA frames without data (padding aside) and without END_STREAM that may come with no other DATA between them;
+    /// past it the connection ends with ENHANCE_YOUR_CALM. Stops the empty frames flood (CVE-2019-9518). Default 100.
+    pub empty_frames: u32,
 }
 
 impl Default for Limits {
@@ -40,6 +74,14 @@ impl Default for Limits {
             max_frame_size: 1 << 20,
             header_table_size: 4096,
             send_buffer: 64 << 10,
+            unread: 256 << 20,
+            unannounced_streams: 65_536,
+            header_block: 64 << 10,
+            continuations: 16,
+            induced_frames: 10_000,
+            resets: 1_000,
+            resets_per_second: 200,
+            empty_frames: 100,
         }
     }
 }

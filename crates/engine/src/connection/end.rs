@@ -1,0 +1,227 @@
+//! Every way in which a call or the connection ends.
+
+use farcall_core::{Code, Metadata, Status};
+
+use super::{CallId, Connection, Role};
+use crate::{
+    Closed, ConnectionError, ErrorCode, Event,
+    error::Fault,
+    frame::{GoAway, MAX_U31, Reset},
+    goaway::Local,
+    grpc::{message::PREFIX_LEN, status_map},
+    stream::Input,
+};
+
+impl Connection {
+    /// The one place where a call ends: its `Closed`, and whatever it held is given back.
+    pub(super) fn end_call(&mut self, call: CallId, closed: Closed) {
+        let Some(stream) = self.store.live(call) else { return };
+        let (id, state) = (stream.id, stream.state);
+        let held = stream.held + stream.held_messages * PREFIX_LEN;
+        self.store.unlink(id, state);
+        self.store.end(call);
+        self.unread = self.unread.saturating_sub(held);
+        self.give_back_withheld();
+        self.events.push_back(Event::Closed { call, closed: Box::new(closed) });
+        self.prune_deadlines();
+        self.finish_if_idle();
+    }
+
+    /// This side ends a call, for the application or for itself: RST_STREAM.
+    pub(super) fn abandon(&mut self, call: CallId, status: Status) {
+        let Some(stream) = self.store.live(call) else { return };
+        let unprocessed = stream.id == 0;
+        if !unprocessed && !stream.state.is_open() {
+            // A server's answer that waits in the output only: the client will have it.
+            return;
+        }
+        let code = match self.config.role {
+            Role::Client => ErrorCode::CANCEL,
+            Role::Server => status_map::to_reset(status.code),
+        };
+        self.reset(call, code);
+        self.end_call(call, Closed { status, trailers: Metadata::new(), completed: false, unprocessed });
+    }
+
+    /// The deadline has passed.
+    pub(super) fn expire(&mut self, call: CallId) {
+        self.abandon(call, Status::new(Code::DeadlineExceeded, "Deadline Exceeded"));
+    }
+
+    /// Something is wrong with a call that HTTP has no word for: a client gives it up, a server answers it.
+    pub(super) fn fail_call(&mut self, call: CallId, status: Status) {
+        match self.config.role {
+            Role::Client => self.abandon(call, status),
+            Role::Server => {
+                if self.store.live(call).is_some_and(|stream| !stream.finished) {
+                    self.answer(call, &status, &Metadata::new());
+                }
+            }
+        }
+    }
+
+    /// Sends RST_STREAM for a stream that is open; nothing for one that is not.
+    pub(super) fn reset(&mut self, call: CallId, code: ErrorCode) {
+        let Some(stream) = self.store.live(call) else { return };
+        if stream.state.is_open() {
+            stream.state.advance(Input::SendReset);
+            let (id, state) = (stream.id, stream.state);
+            self.transmit.small(|out| Reset { stream: id, code }.encode(out));
+            self.store.unlink(id, state);
+        }
+    }
+
+    /// The peer broke the protocol on one stream.
+    pub(super) fn fail_stream(&mut self, id: u32, code: ErrorCode, what: &'static str) {
+        match self.store.by_id(id).map(|stream| stream.call) {
+            Some(call) => {
+                self.reset(call, code);
+                let status = Status::new(Code::Internal, format!("Stream removed ({what})"));
+                self.end_call(call, Closed::locally(status));
+            }
+            None => self.transmit.small(|out| Reset { stream: id, code }.encode(out)),
+        }
+    }
+
+    /// The peer broke the protocol: GOAWAY, and all is over.
+    pub(super) fn fail(&mut self, code: ErrorCode, what: &'static str) {
+        self.give_up(code, ConnectionError::PeerMisbehaved(code, what));
+    }
+
+    /// GOAWAY with `code`; every call ends for this reason.
+    pub(super) fn give_up(&mut self, code: ErrorCode, error: ConnectionError) {
+        let debug = match &error {
+            ConnectionError::PeerMisbehaved(_, what) | ConnectionError::PeerIncompatible(what) => what,
+            _ => "",
+        };
+        self.write_goaway(code, debug.as_bytes());
+        let status = Status::new(Code::Unavailable, format!("Stream removed ({error})"));
+        self.finish(error, &status);
+    }
+
+    pub(super) fn write_goaway(&mut self, code: ErrorCode, debug: &[u8]) {
+        let last_stream = self.last_peer_stream;
+        self.transmit.small(|out| GoAway { last_stream, code, debug }.encode(out));
+    }
+
+    /// The one place where the connection ends. Every call that has not ended does so with `status`.
+    pub(super) fn finish(&mut self, error: ConnectionError, status: &Status) {
+        if self.error.is_some() {
+            return;
+        }
+        self.settle_answered();
+        // Set first, so that ending the calls starts nothing new.
+        self.error = Some(error.clone());
+        self.answered.clear();
+        self.waiting.clear();
+        self.scheduler.clear();
+        let calls: Vec<(CallId, bool)> = self.store.iter_mut().map(|stream| (stream.call, stream.id == 0)).collect();
+        for (call, unsent) in calls {
+            let unprocessed = unsent && self.config.role == Role::Client;
+            self.end_call(
+                call,
+                Closed { status: status.clone(), trailers: Metadata::new(), completed: false, unprocessed },
+            );
+        }
+        self.events.push_back(Event::Disconnected(error));
+    }
+
+    /// Ends a connection that was only waiting for its last call.
+    pub(super) fn finish_if_idle(&mut self) {
+        if self.error.is_some() || self.calls() > 0 || !self.going_away.is_last_call_awaited(self.config.role) {
+            return;
+        }
+        let error = match &self.going_away.peer {
+            Some(peer) if self.going_away.local == Local::Staying => {
+                ConnectionError::GoneAway(peer.code, peer.debug.clone())
+            }
+            _ => ConnectionError::ClosedLocally,
+        };
+        if self.config.role == Role::Client {
+            self.write_goaway(ErrorCode::NO_ERROR, b"");
+        }
+        self.finish(error, &Status::OK);
+    }
+
+    /// Server: whatever the client opens from now on it opened knowing of the GOAWAY.
+    pub(super) fn finish_shutdown(&mut self) {
+        if matches!(self.going_away.local, Local::Announced(_)) {
+            self.going_away.local = Local::Final;
+            self.write_goaway(ErrorCode::NO_ERROR, b"");
+            self.finish_if_idle();
+        }
+    }
+
+    /// The peer's GOAWAY: calls above its last stream, and those that have no stream yet, were not looked at.
+    pub(super) fn end_unanswered(&mut self) {
+        let Some(peer) = &self.going_away.peer else { return };
+        let status = Status::new(
+            Code::Unavailable,
+            format!("Stream removed ({})", ConnectionError::GoneAway(peer.code, peer.debug.clone())),
+        );
+        let last = self.going_away.last_answered();
+        let calls: Vec<CallId> =
+            self.store.iter_mut().filter(|stream| stream.id > last).map(|stream| stream.call).collect();
+        for call in calls {
+            self.end_call(call, Closed { unprocessed: true, ..Closed::locally(status.clone()) });
+        }
+        self.end_waiting(&status);
+        self.finish_if_idle();
+    }
+
+    /// Client: ends the calls that wait for a stream.
+    pub(super) fn end_waiting(&mut self, status: &Status) {
+        for call in std::mem::take(&mut self.waiting) {
+            self.end_call(call, Closed { unprocessed: true, ..Closed::locally(status.clone()) });
+        }
+    }
+
+    /// Server: tells of calls whose answer the transport has taken whole.
+    pub(super) fn settle_answered(&mut self) {
+        while self.answered.front().is_some_and(|(end, ..)| *end <= self.transmit.written()) {
+            let Some((_, call, status)) = self.answered.pop_front() else { break };
+            let closed = Closed { completed: true, ..Closed::locally(status) };
+            self.end_call(call, closed);
+        }
+    }
+
+    pub(super) fn prune_deadlines(&mut self) {
+        let store = &self.store;
+        self.deadlines.prune(store.len(), |call| store.is_live(call));
+    }
+
+    /// Turns a fault of the peer into what it costs it.
+    pub(super) fn punish(&mut self, fault: Fault, id: u32, now: std::time::Instant) {
+        let fault = match fault {
+            Fault::Stream(code, what) => {
+                self.fail_stream(id, code, what);
+                match self.config.role {
+                    Role::Server => self.floods.reset(&self.config.limits, now),
+                    Role::Client => Ok(()),
+                }
+                .and_then(|()| self.count_induced())
+                .err()
+            }
+            fault => Some(fault),
+        };
+        if let Some(Fault::Connection(code, what) | Fault::Stream(code, what)) = fault {
+            self.fail(code, what);
+        }
+    }
+
+    /// A frame was written that the peer made this side write.
+    pub(super) fn count_induced(&mut self) -> Result<(), Fault> {
+        self.floods.induced(self.transmit.written(), self.transmit.end(), &self.config.limits)
+    }
+
+    /// Client: whether another stream may be opened now.
+    pub(super) fn may_open_stream(&self) -> bool {
+        self.store.streams() < self.peer.max_concurrent_streams as usize && self.next_stream <= MAX_U31
+    }
+}
+
+impl Closed {
+    fn locally(status: Status) -> Closed {
+        Closed { status, trailers: Metadata::new(), completed: false, unprocessed: false }
+    }
+}

@@ -1,0 +1,382 @@
+//! [`Connection`]: its state and its verbs. Bytes in are in `receive` and `headers`, bytes out in `send` and
+//! `transmit`, every way to end in `end`.
+
+mod call;
+mod end;
+mod headers;
+mod receive;
+mod send;
+#[cfg(test)]
+mod tests;
+mod transmit;
+
+use std::{collections::VecDeque, fmt, time::Instant};
+
+use bytes::Buf;
+use farcall_core::{Code, Metadata, Status};
+
+pub use call::{CallId, Outgoing, Request, Role};
+pub(crate) use transmit::LARGE;
+pub use transmit::Transmit;
+
+use crate::{
+    CallError, Config, ConnectionError, ErrorCode, Event,
+    deadlines::Deadlines,
+    floods::Floods,
+    flow::{ReceiveWindow, SendWindow},
+    frame::{DEFAULT_WINDOW, GoAway, MAX_U31, PREFACE, Ping, WindowUpdate, encode_settings},
+    goaway::{self, GoingAway, Local},
+    grpc::message::{self, too_large},
+    hpack::{Decoder, Encoder},
+    recv::{Arena, Inbox},
+    send::Scheduler,
+    settings::{self, PeerSettings},
+    stream::{Store, Waiting},
+};
+
+/// The brain of one connection. See the crate's documentation for the contract.
+pub struct Connection {
+    config: Config,
+    store: Store,
+    events: VecDeque<Event>,
+    /// Set once: nothing lives after it.
+    error: Option<ConnectionError>,
+    going_away: GoingAway,
+    deadlines: Deadlines,
+    floods: Floods,
+    peer: PeerSettings,
+    /// The peer has acknowledged our SETTINGS.
+    settings_acknowledged: bool,
+
+    inbox: Inbox,
+    reading: receive::Reading,
+    /// A header block that CONTINUATION frames go on with.
+    block: headers::Block,
+    decoder: Decoder,
+    arena: Arena,
+    receive_window: ReceiveWindow,
+    /// Bytes of messages, prefixes included, that the application holds.
+    unread: usize,
+    /// Bytes whose room in the connection's window is not given back because too much is unread.
+    withheld: usize,
+    /// Server: the highest stream the client has opened.
+    last_peer_stream: u32,
+
+    transmit: Transmit,
+    encoder: Encoder,
+    scratch: Vec<u8>,
+    send_window: SendWindow,
+    scheduler: Scheduler,
+    /// Client: the next stream to open.
+    next_stream: u32,
+    /// Client: calls that wait for a stream, in order; those that ended meanwhile are skipped.
+    waiting: VecDeque<CallId>,
+    /// Server: calls whose last frame ends at this position of the output, and the status they were answered with.
+    answered: VecDeque<(u64, CallId, Status)>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("role", &self.config.role)
+            .field("calls", &self.calls())
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// A fresh connection; its preface and SETTINGS wait in [`poll_transmit`](Connection::poll_transmit).
+    pub fn new(config: Config, now: Instant) -> Connection {
+        let config = Config { limits: settings::legal(config.limits), ..config };
+        let limits = &config.limits;
+        let mut transmit = Transmit::default();
+        transmit.small(|out| {
+            if config.role == Role::Client {
+                out.extend_from_slice(PREFACE);
+            }
+            encode_settings(settings::announced(config.role, limits), out);
+            let increment = limits.connection_window - DEFAULT_WINDOW;
+            if increment > 0 {
+                WindowUpdate { stream: 0, increment }.encode(out);
+            }
+        });
+        Connection {
+            store: Store::default(),
+            events: VecDeque::new(),
+            error: None,
+            going_away: GoingAway::default(),
+            deadlines: Deadlines::default(),
+            floods: Floods::new(limits, now),
+            peer: PeerSettings::default(),
+            settings_acknowledged: false,
+            inbox: Inbox::default(),
+            reading: receive::Reading::first(config.role),
+            block: headers::Block::default(),
+            decoder: Decoder::new(limits.header_table_size),
+            arena: Arena::default(),
+            receive_window: ReceiveWindow::new(limits.connection_window),
+            unread: 0,
+            withheld: 0,
+            last_peer_stream: 0,
+            transmit,
+            encoder: Encoder::new(),
+            scratch: Vec::new(),
+            send_window: SendWindow::new(DEFAULT_WINDOW),
+            scheduler: Scheduler::default(),
+            next_stream: 1,
+            waiting: VecDeque::new(),
+            answered: VecDeque::new(),
+            config,
+        }
+    }
+
+    // From the network and the clock.
+
+    /// Where the next bytes from the transport belong: read into it, then say how many with
+    /// [`handle_received`](Connection::handle_received). Never empty.
+    pub fn receive_buffer(&mut self) -> &mut [u8] {
+        let wanted = self.reading.wanted().saturating_sub(self.inbox.bytes().len());
+        self.inbox.room(wanted)
+    }
+
+    /// The first `len` bytes of [`receive_buffer`](Connection::receive_buffer) were filled; 0 is end of file.
+    pub fn handle_received(&mut self, len: usize, now: Instant) {
+        if len == 0 {
+            return self.handle_transport_closed("Socket closed", now);
+        }
+        self.inbox.fill(len);
+        self.read(now);
+    }
+
+    /// The transport failed. `why` is for people, e.g. `Socket closed` or `Connection reset by peer`.
+    pub fn handle_transport_closed(&mut self, why: &str, _now: Instant) {
+        let status = Status::new(Code::Unavailable, format!("Stream removed ({why})"));
+        let error = match &self.going_away.peer {
+            Some(peer) if peer.code != ErrorCode::NO_ERROR => ConnectionError::GoneAway(peer.code, peer.debug.clone()),
+            _ => ConnectionError::TransportClosed(why.to_owned()),
+        };
+        self.finish(error, &status);
+    }
+
+    /// The time of [`poll_timeout`](Connection::poll_timeout) has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(call) = self.deadlines.pop_due(now) {
+            self.expire(call);
+        }
+        self.prune_deadlines();
+        if self.going_away.timeout().is_some_and(|until| until <= now) {
+            self.finish_shutdown();
+        }
+    }
+
+    // Verbs of a client.
+
+    /// Opens a call. Over the peer's MAX_CONCURRENT_STREAMS it waits inside, in order, until a stream is free.
+    /// Past its deadline already, it ends (`DEADLINE_EXCEEDED`) without a byte being sent.
+    ///
+    /// # Errors
+    /// [`CallError::WrongRole`] on a server, [`CallError::ConnectionClosing`] when
+    /// [`accepts_calls`](Connection::accepts_calls) is false.
+    pub fn open(&mut self, request: Request<'_>, now: Instant) -> Result<CallId, CallError> {
+        if self.config.role != Role::Client {
+            return Err(CallError::WrongRole);
+        }
+        if !self.accepts_calls() {
+            return Err(CallError::ConnectionClosing);
+        }
+        let stream = self.store.insert();
+        let call = stream.call;
+        stream.deadline = request.deadline;
+        if let Some(deadline) = request.deadline {
+            if deadline <= now {
+                self.expire(call);
+                return Ok(call);
+            }
+            self.deadlines.insert(deadline, call);
+        }
+        if self.waiting.is_empty() && self.may_open_stream() {
+            self.start(call, request.path, request.authority, request.metadata, now);
+        } else if let Some(stream) = self.store.live(call) {
+            stream.waiting = Some(Box::new(Waiting {
+                path: request.path.to_owned(),
+                authority: request.authority.to_owned(),
+                metadata: request.metadata.clone(),
+            }));
+            self.waiting.push_back(call);
+        }
+        Ok(call)
+    }
+
+    // Verbs of a server.
+
+    /// Sends initial metadata now. Without it they go, empty, with the first message or the status.
+    ///
+    /// # Errors
+    /// [`CallError::HeadersSent`] when they are gone already; [`CallError::HalfClosed`] when the call is answered.
+    pub fn send_headers(&mut self, call: CallId, metadata: &Metadata) -> Result<(), CallError> {
+        if self.config.role != Role::Server {
+            return Err(CallError::WrongRole);
+        }
+        let stream = self.store.live(call).ok_or(CallError::NoSuchCall)?;
+        if stream.headers_sent {
+            return Err(CallError::HeadersSent);
+        }
+        if stream.finished {
+            return Err(CallError::HalfClosed);
+        }
+        self.write_response_headers(call, metadata);
+        Ok(())
+    }
+
+    /// Ends the call with a status and trailing metadata; `trailers-only` when nothing was sent before. What the client
+    /// still sends is discarded. `Closed` follows when the last byte is handed to the transport: it is there to be
+    /// polled after [`Transmit`] has been advanced past it.
+    ///
+    /// # Errors
+    /// [`CallError::HalfClosed`] when the call is answered already.
+    pub fn respond(&mut self, call: CallId, status: &Status, trailers: &Metadata) -> Result<(), CallError> {
+        if self.config.role != Role::Server {
+            return Err(CallError::WrongRole);
+        }
+        let stream = self.store.live(call).ok_or(CallError::NoSuchCall)?;
+        if stream.finished {
+            return Err(CallError::HalfClosed);
+        }
+        self.answer(call, status, trailers);
+        Ok(())
+    }
+
+    // Verbs of both.
+
+    /// Queues a message. It is always taken; ask [`writable`](Connection::writable) before, to keep memory bounded.
+    /// One longer than [`Limits::max_send_message_length`](crate::Limits::max_send_message_length) ends the call.
+    ///
+    /// # Errors
+    /// [`CallError::HalfClosed`] after [`half_close`](Connection::half_close) or [`respond`](Connection::respond).
+    pub fn send_message<'a>(&mut self, call: CallId, message: impl Into<Outgoing<'a>>) -> Result<(), CallError> {
+        let message = message.into();
+        let stream = self.store.live(call).ok_or(CallError::NoSuchCall)?;
+        if stream.finished {
+            return Err(CallError::HalfClosed);
+        }
+        let max = self.config.limits.max_send_message_length.unwrap_or(u32::MAX as usize).min(u32::MAX as usize);
+        if message.len() > max {
+            let status = too_large(self.config.role, "Sent", message.len(), max);
+            self.fail_call(call, status);
+            return Ok(());
+        }
+        if self.config.role == Role::Server && !stream.headers_sent {
+            self.write_response_headers(call, &Metadata::new());
+        }
+        let Some(stream) = self.store.live(call) else { return Ok(()) };
+        stream.queue.push(message::prefix(message.len()), message);
+        stream.crowded |= stream.queue.len() >= self.config.limits.send_buffer;
+        self.schedule(call);
+        Ok(())
+    }
+
+    /// Client: no more messages will be sent.
+    ///
+    /// # Errors
+    /// [`CallError::HalfClosed`] when that was said already.
+    pub fn half_close(&mut self, call: CallId) -> Result<(), CallError> {
+        if self.config.role != Role::Client {
+            return Err(CallError::WrongRole);
+        }
+        let stream = self.store.live(call).ok_or(CallError::NoSuchCall)?;
+        if stream.finished {
+            return Err(CallError::HalfClosed);
+        }
+        stream.finished = true;
+        self.schedule(call);
+        Ok(())
+    }
+
+    /// Ends the call at once: RST_STREAM, and [`Event::Closed`] with this status. A call that is over is left alone,
+    /// and so is one whose answer has been made into bytes already.
+    pub fn cancel(&mut self, call: CallId, status: Status) {
+        self.abandon(call, status);
+    }
+
+    /// The application has taken `len` bytes of messages (their lengths as delivered, prefix not counted): the peer's
+    /// windows open again. Call it for every message, an empty one too: each costs its sender five bytes of window.
+    /// Harmless after the call is over.
+    pub fn release(&mut self, call: CallId, len: usize) {
+        self.give_back(call, len);
+    }
+
+    /// Takes no new calls, lets those in flight finish, then disconnects (server: GOAWAY 2^31-1, PING, final GOAWAY).
+    pub fn shutdown(&mut self, now: Instant) {
+        if self.error.is_some() || self.going_away.local != Local::Staying {
+            return;
+        }
+        if self.config.role == Role::Client {
+            self.going_away.local = Local::Final;
+            return self.finish_if_idle();
+        }
+        self.going_away.local = Local::Announced(now + goaway::PING_WAIT);
+        let payload = goaway::ping_payload(self.config.seed);
+        self.transmit.small(|out| {
+            GoAway { last_stream: MAX_U31, code: ErrorCode::NO_ERROR, debug: b"" }.encode(out);
+            Ping { payload, ack: false }.encode(out);
+        });
+    }
+
+    /// Closes now: every call ends with `status`, GOAWAY goes out with `code` and `debug`.
+    pub fn close(&mut self, code: ErrorCode, debug: &str, status: &Status, _now: Instant) {
+        if self.error.is_none() {
+            self.write_goaway(code, debug.as_bytes());
+            self.finish(ConnectionError::ClosedLocally, status);
+        }
+    }
+
+    // To the outside.
+
+    /// The next event, `None` when all are told.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.settle_answered();
+        let event = self.events.pop_front()?;
+        if let Event::Closed { call, .. } = event {
+            self.store.free(call);
+        }
+        Some(event)
+    }
+
+    /// What to write now, `None` when there is nothing. Frames are made when asked for, so ask again after writing
+    /// all of it, and [`poll_event`](Connection::poll_event) again after that.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<&mut Transmit> {
+        self.gather(now);
+        self.transmit.has_remaining().then_some(&mut self.transmit)
+    }
+
+    /// When [`handle_timeout`](Connection::handle_timeout) must be called, if nothing happens before.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let times = [self.deadlines.next(), self.going_away.timeout()];
+        times.into_iter().flatten().min().filter(|_| self.error.is_none())
+    }
+
+    // Getters.
+
+    /// Whether [`send_message`](Connection::send_message) keeps within the call's send buffer
+    /// ([`Limits::send_buffer`](crate::Limits::send_buffer)). Once false, it is so until half the buffer is sent, which
+    /// [`Event::Writable`] tells.
+    pub fn writable(&self, call: CallId) -> bool {
+        self.store.peek(call).is_some_and(|stream| !stream.crowded)
+    }
+
+    /// Calls that have not ended, those waiting for a stream included.
+    pub fn calls(&self) -> usize {
+        self.store.len()
+    }
+
+    /// Whether [`open`](Connection::open) would take a call.
+    pub fn accepts_calls(&self) -> bool {
+        self.error.is_none() && self.going_away.accepts_calls() && self.next_stream <= MAX_U31
+    }
+
+    /// Why the connection is over; `None` while it lives.
+    pub fn error(&self) -> Option<&ConnectionError> {
+        self.error.as_ref()
+    }
+}

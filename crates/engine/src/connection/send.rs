@@ -1,0 +1,248 @@
+//! Bytes out: header blocks, and DATA gathered from all calls that are ready.
+
+use std::time::Instant;
+
+use bytes::Buf;
+use farcall_core::{Code, Metadata, Status, Timeout};
+
+use super::{CallId, Connection, Role};
+use crate::{
+    Event,
+    error::ErrorCode,
+    flow::{ReceiveWindow, SendWindow},
+    frame::{DEFAULT_WINDOW, MAX_U31, Reset, WindowUpdate, encode_data_head, finish_block, start_block},
+    goaway::Local,
+    grpc::{
+        fields::Writer,
+        message::PREFIX_LEN,
+        request,
+        response::{encode_headers, encode_trailers, encode_trailers_only},
+    },
+    stream::{Input, State, Stream},
+};
+
+/// How much is gathered for the transport to write at once.
+const GATHERED: usize = 512 << 10;
+
+/// What one call may send in its turn while others wait for theirs.
+const TURN: usize = 32 << 10;
+
+/// What one call may send in its turn while no other waits.
+const LONG_TURN: usize = 256 << 10;
+
+impl Connection {
+    /// Writes HEADERS (and CONTINUATION) for a stream.
+    pub(super) fn write_block(&mut self, id: u32, end_stream: bool, fields: impl FnOnce(&mut Writer<'_>)) {
+        let (hpack, scratch) = (&mut self.encoder, &mut self.scratch);
+        let max_frame_size = self.peer.max_frame_size as usize;
+        self.transmit.small(|out| {
+            let mark = start_block(out);
+            fields(&mut Writer { hpack, scratch, out });
+            finish_block(out, mark, id, end_stream, max_frame_size);
+        });
+    }
+
+    /// Client: gives a call a stream and sends its request.
+    pub(super) fn start(&mut self, call: CallId, path: &str, authority: &str, metadata: &Metadata, now: Instant) {
+        let id = self.next_stream;
+        self.next_stream += 2;
+        self.store.link(call, id);
+        let (send_window, receive_window) = self.new_windows();
+        let Some(stream) = self.store.live(call) else { return };
+        stream.id = id;
+        stream.state.advance(Input::Send);
+        (stream.send_window, stream.receive_window) = (send_window, receive_window);
+        let timeout = stream.deadline.map(|deadline| Timeout(deadline.saturating_duration_since(now)));
+        let scheme = self.config.scheme;
+        let user_agent = std::mem::take(&mut self.config.user_agent);
+        let outline = request::Outline { scheme, user_agent: &user_agent, path, authority, timeout, metadata };
+        self.write_block(id, false, |writer| request::encode(&outline, writer));
+        self.config.user_agent = user_agent;
+        self.schedule(call);
+        if self.next_stream > MAX_U31 && self.going_away.peer.is_none() {
+            self.events.push_back(Event::Draining);
+        }
+    }
+
+    /// The windows of a stream that is opened now.
+    pub(super) fn new_windows(&self) -> (SendWindow, ReceiveWindow) {
+        let initial =
+            if self.settings_acknowledged { self.config.limits.initial_stream_window } else { DEFAULT_WINDOW };
+        (SendWindow::new(self.peer.initial_window), ReceiveWindow::new(initial))
+    }
+
+    /// Client: opens streams for calls that wait, as many as may be.
+    fn start_waiting(&mut self, now: Instant) {
+        while self.may_open_stream() {
+            let Some(call) = self.waiting.pop_front() else { return };
+            if let Some(waiting) = self.store.live(call).and_then(|stream| stream.waiting.take()) {
+                self.start(call, &waiting.path, &waiting.authority, &waiting.metadata, now);
+            }
+        }
+        if self.next_stream > MAX_U31 {
+            self.end_waiting(&Status::new(Code::Unavailable, "the connection is out of stream ids"));
+        }
+    }
+
+    /// Server: sends response headers.
+    pub(super) fn write_response_headers(&mut self, call: CallId, metadata: &Metadata) {
+        let Some(stream) = self.store.live(call) else { return };
+        stream.headers_sent = true;
+        stream.state.advance(Input::Send);
+        let id = stream.id;
+        self.write_block(id, false, |writer| encode_headers(metadata, writer));
+    }
+
+    /// Server: ends a call with a status, after the messages that are still queued.
+    pub(super) fn answer(&mut self, call: CallId, status: &Status, trailers: &Metadata) {
+        let Some(stream) = self.store.live(call) else { return };
+        stream.finished = true;
+        stream.discarding = true;
+        if stream.queue.is_empty() {
+            self.write_answer(call, status, trailers);
+        } else {
+            stream.answer = Some(Box::new((status.clone(), trailers.clone())));
+            self.schedule(call);
+        }
+    }
+
+    fn write_answer(&mut self, call: CallId, status: &Status, trailers: &Metadata) {
+        let Some(stream) = self.store.live(call) else { return };
+        let (id, headers_sent) = (stream.id, stream.headers_sent);
+        stream.state.advance(Input::SendEnd);
+        let early = stream.state == State::HalfClosedLocal;
+        if early {
+            stream.state.advance(Input::SendReset);
+        }
+        let state = stream.state;
+        if headers_sent {
+            self.write_block(id, true, |writer| encode_trailers(status, trailers, writer));
+        } else {
+            self.write_block(id, true, |writer| encode_trailers_only(200, status, trailers, writer));
+        }
+        if early {
+            // "Early server closure": the client need not send the rest.
+            self.transmit.small(|out| Reset { stream: id, code: ErrorCode::NO_ERROR }.encode(out));
+        }
+        self.store.unlink(id, state);
+        self.floods.answered(&self.config.limits);
+        self.answered.push_back((self.transmit.end(), call, status.clone()));
+    }
+
+    /// Gives a call its turn if it has something to send and may.
+    pub(super) fn schedule(&mut self, call: CallId) {
+        let Some(stream) = self.store.live(call) else { return };
+        if !stream.scheduled && has_turn(stream) {
+            stream.scheduled = true;
+            self.scheduler.push(call);
+        }
+    }
+
+    /// Makes frames until there is enough to write.
+    pub(super) fn gather(&mut self, now: Instant) {
+        if !self.waiting.is_empty() {
+            self.start_waiting(now);
+        }
+        while self.transmit.remaining() < GATHERED {
+            let Some(call) = self.scheduler.pop() else { break };
+            self.send_data(call);
+        }
+        self.settle_answered();
+    }
+
+    /// One call's turn.
+    fn send_data(&mut self, call: CallId) {
+        let Some(stream) = self.store.live(call) else { return };
+        stream.scheduled = false;
+        if !has_turn(stream) {
+            return;
+        }
+        let queued = stream.queue.len();
+        let turn = if self.scheduler.is_idle() { LONG_TURN } else { TURN };
+        let count = queued
+            .min(stream.send_window.available())
+            .min(self.send_window.available())
+            .min(self.peer.max_frame_size as usize)
+            .min(turn);
+        if count == 0 && queued > 0 {
+            stream.scheduled = true;
+            return self.scheduler.block(call);
+        }
+        let last = count == queued && stream.finished;
+        let end_stream = last && self.config.role == Role::Client;
+        if count > 0 || end_stream {
+            let head = encode_data_head(stream.id, count, end_stream);
+            self.transmit.small(|out| out.extend_from_slice(&head));
+            stream.queue.take(count, &mut self.transmit);
+            stream.send_window.consume(count);
+            self.send_window.consume(count);
+        }
+        if stream.crowded && stream.queue.len() <= self.config.limits.send_buffer / 2 {
+            stream.crowded = false;
+            self.events.push_back(Event::Writable { call });
+        }
+        if end_stream {
+            stream.state.advance(Input::SendEnd);
+        } else if last && let Some(answer) = stream.answer.take() {
+            self.write_answer(call, &answer.0, &answer.1);
+        } else {
+            self.schedule(call);
+        }
+    }
+
+    /// The application has taken messages: opens the windows again.
+    pub(super) fn give_back(&mut self, call: CallId, len: usize) {
+        let Some(stream) = self.store.live(call) else { return };
+        let bytes = len.min(stream.held);
+        stream.held -= bytes;
+        // One prefix for each message. Hands that gave several back as one have given all of them back when nothing
+        // is left.
+        let messages = if stream.held == 0 && len > 0 { stream.held_messages } else { stream.held_messages.min(1) };
+        stream.held_messages -= messages;
+        let count = bytes + messages * PREFIX_LEN;
+        self.unread = self.unread.saturating_sub(count);
+        self.give_back_withheld();
+        self.open_stream_window(call, count);
+    }
+
+    /// `count` bytes of a stream are used up.
+    pub(super) fn open_stream_window(&mut self, call: CallId, count: usize) {
+        let Some(stream) = self.store.live(call) else { return };
+        let window = self.config.limits.initial_stream_window;
+        if let Some(increment) = stream.receive_window.release(count, window)
+            && stream.state.remote_may_send()
+        {
+            let stream = stream.id;
+            self.transmit.small(|out| WindowUpdate { stream, increment }.encode(out));
+        }
+    }
+
+    /// `count` bytes have come in. The connection's window opens for as many again, unless the application is too far
+    /// behind.
+    pub(super) fn open_connection_window(&mut self, count: usize) {
+        self.withheld += count;
+        self.give_back_withheld();
+    }
+
+    pub(super) fn give_back_withheld(&mut self) {
+        if self.withheld == 0 || self.unread > self.config.limits.unread || self.error.is_some() {
+            return;
+        }
+        let count = std::mem::take(&mut self.withheld);
+        if let Some(increment) = self.receive_window.release(count, self.config.limits.connection_window) {
+            self.transmit.small(|out| WindowUpdate { stream: 0, increment }.encode(out));
+        }
+    }
+
+    /// Whether a stream that the peer opens now is beyond the last one this side has promised to look at.
+    pub(super) fn refuses_streams(&self) -> bool {
+        self.going_away.local == Local::Final
+    }
+}
+
+/// Whether a call has anything to send that its own stream allows.
+fn has_turn(stream: &Stream) -> bool {
+    stream.id != 0
+        && stream.state.local_may_send()
+        && if stream.queue.is_empty() { stream.finished } else { stream.send_window.available() > 0 }
+}

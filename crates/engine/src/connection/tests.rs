@@ -1,0 +1,211 @@
+//! Two connections, each other's peer, over bytes in memory.
+
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes};
+use farcall_core::{Code, Metadata, Status};
+
+use super::{CallId, Connection, Request};
+use crate::{Closed, Config, Event, RequestHead};
+
+/// A client and a server joined by a perfect wire.
+struct Joined {
+    client: Connection,
+    server: Connection,
+    now: Instant,
+    /// Longest piece the wire carries at once.
+    chop: usize,
+}
+
+impl Joined {
+    fn new() -> Joined {
+        Joined::with(Config::client(), Config::server())
+    }
+
+    fn with(client: Config, server: Config) -> Joined {
+        let now = Instant::now();
+        Joined { client: Connection::new(client, now), server: Connection::new(server, now), now, chop: usize::MAX }
+    }
+
+    fn carry(from: &mut Connection, to: &mut Connection, chop: usize, now: Instant) -> bool {
+        let mut carried = false;
+        while let Some(transmit) = from.poll_transmit(now) {
+            let room = to.receive_buffer();
+            let taken = transmit.chunk().len().min(room.len()).min(chop);
+            room[..taken].copy_from_slice(&transmit.chunk()[..taken]);
+            transmit.advance(taken);
+            to.handle_received(taken, now);
+            carried = true;
+        }
+        carried
+    }
+
+    /// Lets all bytes arrive.
+    fn settle(&mut self) {
+        loop {
+            let there = Joined::carry(&mut self.client, &mut self.server, self.chop, self.now);
+            let back = Joined::carry(&mut self.server, &mut self.client, self.chop, self.now);
+            if !there && !back {
+                return;
+            }
+        }
+    }
+
+    fn open(&mut self, path: &str) -> CallId {
+        let metadata = Metadata::new();
+        let request = Request { path, authority: "test", metadata: &metadata, deadline: None };
+        self.client.open(request, self.now).unwrap()
+    }
+
+    /// The server's next call.
+    fn accept(&mut self) -> (CallId, Box<RequestHead>) {
+        self.settle();
+        loop {
+            match self.server.poll_event().expect("a request") {
+                Event::Request { call, head } => return (call, head),
+                Event::Ready => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+fn events(connection: &mut Connection) -> Vec<Event> {
+    std::iter::from_fn(|| connection.poll_event()).filter(|event| *event != Event::Ready).collect()
+}
+
+fn closed(connection: &mut Connection) -> Closed {
+    match events(connection).pop() {
+        Some(Event::Closed { closed, .. }) => *closed,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn pattern(len: usize) -> Bytes {
+    (0..len).map(|i| (i * 31 % 251) as u8).collect()
+}
+
+#[test]
+fn a_unary_call() {
+    let mut pair = Joined::new();
+    let call = pair.open("/helloworld.Greeter/SayHello");
+    pair.client.send_message(call, &b"ping"[..]).unwrap();
+    pair.client.half_close(call).unwrap();
+    let (served, head) = pair.accept();
+    assert_eq!((head.path.as_str(), head.authority.as_str()), ("/helloworld.Greeter/SayHello", "test"));
+    assert_eq!(
+        events(&mut pair.server),
+        [Event::Message { call: served, message: Bytes::from_static(b"ping") }, Event::HalfClosed { call: served }]
+    );
+    let mut trailers = Metadata::new();
+    trailers.append("t-bin", [0, 1]).unwrap();
+    pair.server.send_message(served, &b"pong"[..]).unwrap();
+    pair.server.respond(served, &Status::OK, &trailers).unwrap();
+    pair.settle();
+    let ended = Closed { status: Status::OK, trailers, completed: true, unprocessed: false };
+    assert_eq!(
+        events(&mut pair.client),
+        [
+            Event::Headers { call, metadata: Metadata::new() },
+            Event::Message { call, message: Bytes::from_static(b"pong") },
+            Event::Closed { call, closed: Box::new(ended) },
+        ]
+    );
+    let served_end = closed(&mut pair.server);
+    assert!(served_end.completed && served_end.status.is_ok());
+    assert_eq!((pair.client.calls(), pair.server.calls()), (0, 0));
+}
+
+#[test]
+fn messages_of_all_sizes_both_ways_over_any_chop() {
+    let sizes = [0, 1, 100, 8_192, 20_000, 70_000, 1 << 20, 4 << 20];
+    for chop in [1_000, 16_384, usize::MAX] {
+        let mut pair = Joined::new();
+        pair.chop = chop;
+        let call = pair.open("/a.B/C");
+        for size in sizes {
+            pair.client.send_message(call, pattern(size)).unwrap();
+        }
+        pair.client.half_close(call).unwrap();
+        let (served, _) = pair.accept();
+        let mut found = Vec::new();
+        loop {
+            pair.settle();
+            match pair.server.poll_event() {
+                Some(Event::Message { message, .. }) => {
+                    pair.server.release(served, message.len());
+                    pair.server.send_message(served, message).unwrap();
+                }
+                Some(Event::HalfClosed { .. }) => pair.server.respond(served, &Status::OK, &Metadata::new()).unwrap(),
+                Some(Event::Closed { .. }) => break,
+                Some(Event::Writable { .. }) => {}
+                None => match pair.client.poll_event().expect("progress") {
+                    Event::Message { message, .. } => {
+                        pair.client.release(call, message.len());
+                        found.push(message);
+                    }
+                    Event::Closed { .. } => panic!("too early"),
+                    _ => {}
+                },
+                other => panic!("{other:?}"),
+            }
+        }
+        for event in events(&mut pair.client) {
+            match event {
+                Event::Message { message, .. } => found.push(message),
+                Event::Closed { closed, .. } => assert!(closed.status.is_ok()),
+                _ => {}
+            }
+        }
+        assert!(found == sizes.map(pattern), "chopped by {chop}");
+    }
+}
+
+#[test]
+fn a_status_without_a_message_goes_in_one_frame() {
+    let mut pair = Joined::new();
+    let call = pair.open("/a.B/C");
+    pair.client.half_close(call).unwrap();
+    let (served, _) = pair.accept();
+    let status = Status::new(Code::NotFound, "no ☃ here");
+    pair.server.respond(served, &status, &Metadata::new()).unwrap();
+    pair.settle();
+    let found = events(&mut pair.client);
+    let [Event::Closed { closed, .. }] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((&closed.status, closed.completed), (&status, true));
+}
+
+#[test]
+fn a_deadline_ends_the_call_on_both_sides() {
+    let mut pair = Joined::new();
+    let metadata = Metadata::new();
+    let deadline = Some(pair.now + Duration::from_millis(250));
+    let request = Request { path: "/a.B/C", authority: "", metadata: &metadata, deadline };
+    pair.client.open(request, pair.now).unwrap();
+    let (_, head) = pair.accept();
+    assert_eq!(head.deadline, deadline);
+    assert_eq!((pair.client.poll_timeout(), pair.server.poll_timeout()), (deadline, deadline));
+    pair.now += Duration::from_millis(250);
+    pair.client.handle_timeout(pair.now);
+    pair.server.handle_timeout(pair.now);
+    for side in [&mut pair.client, &mut pair.server] {
+        let ended = closed(side);
+        assert_eq!(ended.status, Status::new(Code::DeadlineExceeded, "Deadline Exceeded"));
+        assert!(!ended.completed);
+        assert_eq!((side.calls(), side.poll_timeout()), (0, None));
+    }
+    pair.settle();
+    assert_eq!((pair.client.error(), pair.server.error()), (None, None));
+}
+
+#[test]
+fn a_cancelled_call_ends_at_once_here_and_soon_there() {
+    let mut pair = Joined::new();
+    let call = pair.open("/a.B/C");
+    pair.accept();
+    pair.client.cancel(call, Status::new(Code::Cancelled, "Locally cancelled by application!"));
+    assert_eq!(closed(&mut pair.client).status.message, "Locally cancelled by application!");
+    pair.settle();
+    let ended = closed(&mut pair.server);
+    assert_eq!((ended.status.code, ended.completed), (Code::Cancelled, false));
+}

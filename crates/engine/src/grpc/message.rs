@@ -1,0 +1,87 @@
+//! The five bytes before every message: a flag and the length (PROTOCOL-HTTP2.md, "Length-Prefixed-Message").
+
+use farcall_core::{Code, Status};
+
+use crate::Role;
+
+pub(crate) const PREFIX_LEN: usize = 5;
+
+/// The prefix of a message that is not compressed. Longer than 4 GiB cannot be said; the caller has refused it.
+pub(crate) fn prefix(len: usize) -> [u8; PREFIX_LEN] {
+    let [l0, l1, l2, l3] = (len as u32).to_be_bytes();
+    [0, l0, l1, l2, l3]
+}
+
+/// Why a message cannot be taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum MessageFault {
+    TooLarge {
+        len: usize,
+        max: usize,
+    },
+    CompressedWithoutEncoding,
+    UnknownFlag(u8),
+    /// The stream ended within a message.
+    Truncated,
+}
+
+impl MessageFault {
+    /// The status the call ends with, in grpcio's words where it has some.
+    pub(crate) fn status(self, role: Role) -> Status {
+        match self {
+            MessageFault::TooLarge { len, max } => too_large(role, "Received", len, max),
+            MessageFault::CompressedWithoutEncoding => {
+                Status::new(Code::Internal, "Compression bit set but no encoding configured")
+            }
+            MessageFault::UnknownFlag(flag) => {
+                Status::new(Code::Internal, format!("a message with the unknown flag {flag}"))
+            }
+            MessageFault::Truncated => Status::new(Code::Internal, "the stream ended within a message"),
+        }
+    }
+}
+
+/// The status of a message over the limit: `CLIENT: Received message larger than max (5 vs. 4)`.
+pub(crate) fn too_large(role: Role, verb: &str, len: usize, max: usize) -> Status {
+    let side = match role {
+        Role::Client => "CLIENT",
+        Role::Server => "SERVER",
+    };
+    Status::new(Code::ResourceExhausted, format!("{side}: {verb} message larger than max ({len} vs. {max})"))
+}
+
+/// Reads a prefix: the length of the message that follows.
+pub(crate) fn read_prefix(prefix: [u8; PREFIX_LEN], max: Option<usize>) -> Result<usize, MessageFault> {
+    let [flag, l0, l1, l2, l3] = prefix;
+    let len = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
+    match (flag, max) {
+        (0 | 1, Some(max)) if len > max => Err(MessageFault::TooLarge { len, max }),
+        (0, _) => Ok(len),
+        (1, _) => Err(MessageFault::CompressedWithoutEncoding),
+        _ => Err(MessageFault::UnknownFlag(flag)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MessageFault, prefix, read_prefix};
+
+    #[test]
+    fn reads_what_it_writes() {
+        assert_eq!(prefix(0x01_02_03_04), [0, 1, 2, 3, 4]);
+        assert_eq!(read_prefix(prefix(0x01_02_03_04), None), Ok(0x01_02_03_04));
+        assert_eq!(read_prefix([0, 0xff, 0xff, 0xff, 0xff], None), Ok(u32::MAX as usize));
+    }
+
+    #[test]
+    fn takes_the_limit_and_not_a_byte_more() {
+        assert_eq!(read_prefix(prefix(4), Some(4)), Ok(4));
+        assert_eq!(read_prefix(prefix(5), Some(4)), Err(MessageFault::TooLarge { len: 5, max: 4 }));
+    }
+
+    #[test]
+    fn refuses_flags_other_than_0() {
+        assert_eq!(read_prefix([1, 0, 0, 0, 0], None), Err(MessageFault::CompressedWithoutEncoding));
+        assert_eq!(read_prefix([2, 0, 0, 0, 0], None), Err(MessageFault::UnknownFlag(2)));
+    }
+}

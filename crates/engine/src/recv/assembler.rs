@@ -1,0 +1,155 @@
+use bytes::{Bytes, BytesMut};
+
+use crate::grpc::message::{MessageFault, PREFIX_LEN, read_prefix};
+
+/// Cuts a call's DATA, however chopped, into messages.
+///
+/// A small message that came whole is copied to the connection's [`Arena`]; a larger or chopped one into a buffer of
+/// its own, which grows with what has come and not with what was announced.
+#[derive(Debug, Default)]
+pub(crate) struct Assembler {
+    prefix: [u8; PREFIX_LEN],
+    prefix_len: usize,
+    body: Vec<u8>,
+    /// Length of the message begun, once its prefix is whole.
+    body_len: usize,
+}
+
+/// Where small messages of all calls of a connection lie one behind the other, so that they cost no allocation each.
+#[derive(Debug, Default)]
+pub(crate) struct Arena(BytesMut);
+
+/// Messages up to this length go to the arena.
+const SMALL: usize = 2 << 10;
+
+/// The arena's size: what one small message can keep alive.
+const ARENA: usize = 16 << 10;
+
+/// What is allocated for a message on the word of its prefix alone.
+const FIRST_GROWTH: usize = 64 << 10;
+
+impl Arena {
+    fn message(&mut self, body: &[u8]) -> Bytes {
+        match body.len() {
+            0 => Bytes::new(),
+            1..=SMALL => {
+                if self.0.capacity() < body.len() {
+                    self.0.reserve(ARENA);
+                }
+                self.0.extend_from_slice(body);
+                self.0.split().freeze()
+            }
+            _ => Bytes::copy_from_slice(body),
+        }
+    }
+}
+
+impl Assembler {
+    /// Takes the next bytes of DATA and gives each message that they complete.
+    ///
+    /// # Errors
+    /// What is wrong with a message; no more may be pushed.
+    pub(crate) fn push(
+        &mut self,
+        mut data: &[u8],
+        max: Option<usize>,
+        arena: &mut Arena,
+        mut message: impl FnMut(Bytes),
+    ) -> Result<(), MessageFault> {
+        while !data.is_empty() {
+            if self.prefix_len < PREFIX_LEN {
+                let taken = data.len().min(PREFIX_LEN - self.prefix_len);
+                self.prefix[self.prefix_len..][..taken].copy_from_slice(&data[..taken]);
+                self.prefix_len += taken;
+                data = &data[taken..];
+                if self.prefix_len < PREFIX_LEN {
+                    break;
+                }
+                self.body_len = read_prefix(self.prefix, max)?;
+            }
+            let missing = self.body_len - self.body.len();
+            if data.len() < missing {
+                self.extend(data);
+                break;
+            }
+            let (rest, after) = data.split_at(missing);
+            data = after;
+            message(if self.body.is_empty() {
+                arena.message(rest)
+            } else {
+                self.extend(rest);
+                Bytes::from(std::mem::take(&mut self.body))
+            });
+            (self.prefix_len, self.body_len) = (0, 0);
+        }
+        Ok(())
+    }
+
+    fn extend(&mut self, data: &[u8]) {
+        let (held, len) = (self.body.len(), self.body.len() + data.len());
+        if self.body.capacity() < len {
+            let grown = len.max(2 * held).max(FIRST_GROWTH).min(self.body_len);
+            self.body.reserve_exact(grown - held);
+        }
+        self.body.extend_from_slice(data);
+    }
+
+    /// How many bytes the message begun still lacks, as far as that is known.
+    pub(crate) fn missing(&self) -> usize {
+        if self.prefix_len < PREFIX_LEN { 0 } else { self.body_len - self.body.len() }
+    }
+
+    /// The stream has ended: whether it did so between two messages.
+    pub(crate) fn finish(&self) -> Result<(), MessageFault> {
+        if self.prefix_len == 0 { Ok(()) } else { Err(MessageFault::Truncated) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{Arena, Assembler, FIRST_GROWTH, SMALL};
+    use crate::grpc::message::{MessageFault, prefix};
+
+    fn framed(messages: &[Vec<u8>]) -> Vec<u8> {
+        messages.iter().flat_map(|message| [&prefix(message.len())[..], message].concat()).collect()
+    }
+
+    #[test]
+    fn cuts_any_chop_into_the_same_messages() {
+        let messages: Vec<Vec<u8>> =
+            [0, 1, 5, SMALL, SMALL + 1, 0, 70_000, 3].iter().map(|&len| vec![len as u8; len]).collect();
+        let stream = framed(&messages);
+        for chop in [1, 2, 3, 4, 5, 6, 7, 1000, 16_384, stream.len()] {
+            let (mut assembler, mut arena, mut found) = (Assembler::default(), Arena::default(), Vec::<Bytes>::new());
+            for data in stream.chunks(chop) {
+                assembler.push(data, Some(70_000), &mut arena, |message| found.push(message)).unwrap();
+            }
+            assert_eq!(assembler.finish(), Ok(()));
+            assert!(found == messages, "chopped by {chop}");
+        }
+    }
+
+    #[test]
+    fn knows_what_is_missing() {
+        let (mut assembler, mut arena) = (Assembler::default(), Arena::default());
+        let mut push = |data: &[u8]| {
+            assembler.push(data, None, &mut arena, |_| panic!("no message yet")).unwrap();
+            (assembler.missing(), assembler.finish())
+        };
+        assert_eq!(push(&[]), (0, Ok(())));
+        assert_eq!(push(&[0, 0, 0, 0]), (0, Err(MessageFault::Truncated)));
+        assert_eq!(push(&[9]), (9, Err(MessageFault::Truncated)));
+        assert_eq!(push(b"abc"), (6, Err(MessageFault::Truncated)));
+    }
+
+    #[test]
+    fn an_announced_length_allocates_little() {
+        let (mut assembler, mut arena) = (Assembler::default(), Arena::default());
+        let mut push = |data: &[u8]| assembler.push(data, None, &mut arena, |_| panic!("no message yet"));
+        push(&[0, 0xff, 0xff, 0xff, 0xff]).unwrap();
+        push(b"x").unwrap();
+        assert!(assembler.body.capacity() <= FIRST_GROWTH);
+    }
+}

@@ -1,0 +1,96 @@
+/// One contiguous buffer between the transport and the frame reader. It starts small, grows while reads fill it, and
+/// never holds more than the frame that is being waited for and what came with it.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    /// All of it initialized, so that the hands can read into a plain slice.
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    filled_up: bool,
+}
+
+/// The first size, and the least room given to a read.
+const MIN: usize = 4 << 10;
+
+/// Past this size a larger read saves no more time.
+const MAX: usize = 128 << 10;
+
+impl Inbox {
+    /// Room to read into: at least `wanted` bytes (what the frame begun still lacks), never empty.
+    pub(crate) fn room(&mut self, wanted: usize) -> &mut [u8] {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+        let wanted = wanted.max(MIN);
+        let size = if self.filled_up { (self.buffer.len() * 2).min(MAX) } else { self.buffer.len() };
+        self.filled_up = false;
+        if self.buffer.len() - self.end < wanted {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        let size = size.max(self.end + wanted);
+        if self.buffer.len() < size {
+            self.buffer.resize(size, 0);
+        }
+        &mut self.buffer[self.end..]
+    }
+
+    /// The first `len` bytes of the room were filled.
+    pub(crate) fn fill(&mut self, len: usize) {
+        self.end = (self.end + len).min(self.buffer.len());
+        self.filled_up = self.end == self.buffer.len();
+    }
+
+    /// What was read and not yet used.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// The first `len` of [`bytes`](Inbox::bytes) were used.
+    pub(crate) fn consume(&mut self, len: usize) {
+        self.start += len;
+        debug_assert!(self.start <= self.end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Inbox, MAX, MIN};
+
+    fn read(inbox: &mut Inbox, wanted: usize, bytes: &[u8]) {
+        inbox.room(wanted)[..bytes.len()].copy_from_slice(bytes);
+        inbox.fill(bytes.len());
+    }
+
+    #[test]
+    fn keeps_what_is_not_used() {
+        let mut inbox = Inbox::default();
+        read(&mut inbox, 0, b"abcdef");
+        inbox.consume(4);
+        read(&mut inbox, 5 * MIN, b"gh");
+        assert_eq!(inbox.bytes(), b"efgh");
+        inbox.consume(4);
+        assert_eq!(inbox.bytes(), b"");
+    }
+
+    #[test]
+    fn grows_while_reads_fill_it_and_no_further_than_it_should() {
+        let mut inbox = Inbox::default();
+        for _ in 0..20 {
+            let room = inbox.room(0).len();
+            assert!((MIN..=MAX).contains(&room));
+            inbox.fill(room);
+            inbox.consume(room);
+        }
+        assert_eq!(inbox.room(0).len(), MAX);
+    }
+
+    #[test]
+    fn never_gives_less_room_than_wanted() {
+        let mut inbox = Inbox::default();
+        read(&mut inbox, 0, &[0; MIN - 1]);
+        inbox.consume(1);
+        assert!(inbox.room(3 * MIN).len() >= 3 * MIN);
+        assert_eq!(inbox.bytes().len(), MIN - 2);
+    }
+}

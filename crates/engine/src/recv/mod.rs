@@ -1,0 +1,7 @@
+//! What was received: the [`Inbox`] that the transport reads into, and each call's message [`Assembler`].
+
+mod assembler;
+mod inbox;
+
+pub(crate) use assembler::{Arena, Assembler};
+pub(crate) use inbox::Inbox;

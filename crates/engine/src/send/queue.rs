@@ -1,0 +1,157 @@
+use std::collections::VecDeque;
+
+use bytes::{Buf, Bytes};
+
+use crate::connection::{LARGE, Outgoing, Transmit};
+use crate::grpc::message::PREFIX_LEN;
+
+/// The messages of one call that wait to be sent, prefixes included, as one run of bytes: small ones copied one behind
+/// the other, large ones referenced.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    copied: Vec<u8>,
+    /// What lies before this in `copied` was taken.
+    copied_start: usize,
+    pieces: VecDeque<Piece>,
+    len: usize,
+}
+
+#[derive(Debug)]
+enum Piece {
+    /// This many bytes of `copied`.
+    Copied(usize),
+    Shared(Bytes),
+}
+
+/// What an empty queue may keep allocated for its next call.
+const KEPT: usize = 4 << 10;
+
+impl Queue {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn push(&mut self, prefix: [u8; PREFIX_LEN], message: Outgoing<'_>) {
+        let large = match message {
+            Outgoing::Copied(message) if message.len() >= LARGE => Bytes::copy_from_slice(message),
+            Outgoing::Shared(message) if message.len() >= LARGE => message,
+            Outgoing::Copied(message) => return self.copy(prefix, message),
+            Outgoing::Shared(message) => return self.copy(prefix, &message),
+        };
+        self.copy(prefix, &[]);
+        self.len += large.len();
+        self.pieces.push_back(Piece::Shared(large));
+    }
+
+    fn copy(&mut self, prefix: [u8; PREFIX_LEN], message: &[u8]) {
+        self.copied.extend_from_slice(&prefix);
+        self.copied.extend_from_slice(message);
+        let added = PREFIX_LEN + message.len();
+        self.len += added;
+        match self.pieces.back_mut() {
+            Some(Piece::Copied(length)) => *length += added,
+            _ => self.pieces.push_back(Piece::Copied(added)),
+        }
+    }
+
+    /// Moves the first `count` bytes (at most [`len`](Queue::len)) to `out`.
+    pub(crate) fn take(&mut self, count: usize, out: &mut Transmit) {
+        debug_assert!(count <= self.len);
+        self.len -= count;
+        let mut left = count;
+        while left > 0 {
+            let Some(front) = self.pieces.front_mut() else { break };
+            let (taken, whole) = match front {
+                Piece::Copied(length) => {
+                    let taken = left.min(*length);
+                    let bytes = &self.copied[self.copied_start..][..taken];
+                    out.small(|out| out.extend_from_slice(bytes));
+                    self.copied_start += taken;
+                    *length -= taken;
+                    (taken, *length == 0)
+                }
+                Piece::Shared(bytes) => {
+                    let taken = left.min(bytes.len());
+                    if taken >= LARGE {
+                        out.large(bytes.split_to(taken));
+                    } else {
+                        out.small(|out| out.extend_from_slice(&bytes[..taken]));
+                        bytes.advance(taken);
+                    }
+                    (taken, bytes.is_empty())
+                }
+            };
+            left -= taken;
+            if whole {
+                self.pieces.pop_front();
+            }
+        }
+        self.reclaim();
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.pieces.clear();
+        self.len = 0;
+        self.copied_start = self.copied.len();
+        self.reclaim();
+    }
+
+    fn reclaim(&mut self) {
+        if self.copied_start == self.copied.len() {
+            self.copied.clear();
+            self.copied.shrink_to(KEPT);
+            self.copied_start = 0;
+        } else if self.copied_start > KEPT && self.copied_start > self.copied.len() / 2 {
+            self.copied.drain(..self.copied_start);
+            self.copied_start = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::{Buf, Bytes};
+
+    use super::Queue;
+    use crate::connection::{LARGE, Outgoing, Transmit};
+
+    #[test]
+    fn gives_back_the_same_bytes_in_any_portions() {
+        let large = Bytes::from(vec![7; LARGE + 3]);
+        let copied_large = vec![9; LARGE];
+        let mut whole = b"PRE01abcPRE02".to_vec();
+        whole.extend_from_slice(&large);
+        whole.extend_from_slice(b"PRE03de");
+        whole.extend_from_slice(b"PRE04");
+        whole.extend_from_slice(&copied_large);
+        for portion in [1, 7, 4096, LARGE, LARGE + 1, whole.len()] {
+            let mut queue = Queue::default();
+            queue.push(*b"PRE01", Outgoing::Copied(b"abc"));
+            queue.push(*b"PRE02", Outgoing::Shared(large.clone()));
+            queue.push(*b"PRE03", Outgoing::Shared(Bytes::from_static(b"de")));
+            queue.push(*b"PRE04", Outgoing::Copied(&copied_large));
+            assert_eq!(queue.len(), whole.len());
+            let mut out = Transmit::default();
+            while !queue.is_empty() {
+                queue.take(portion.min(queue.len()), &mut out);
+            }
+            let length = out.remaining();
+            assert!(out.copy_to_bytes(length) == whole, "portions of {portion}");
+        }
+    }
+
+    #[test]
+    fn references_large_messages() {
+        let large = Bytes::from(vec![7; LARGE]);
+        let mut queue = Queue::default();
+        queue.push([0; 5], Outgoing::Shared(large.clone()));
+        let mut out = Transmit::default();
+        queue.take(queue.len(), &mut out);
+        out.advance(5);
+        assert_eq!(out.chunk().as_ptr(), large.as_ptr());
+    }
+}

@@ -1,0 +1,57 @@
+//! SETTINGS: what this side announces, and what the peer did.
+
+use crate::{
+    Limits, Role,
+    frame::{DEFAULT_MAX_FRAME_SIZE, DEFAULT_WINDOW, LARGEST_MAX_FRAME_SIZE, MAX_U31, Setting},
+    hpack::DEFAULT_TABLE_SIZE,
+};
+
+/// What the peer's SETTINGS come to so far.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PeerSettings {
+    /// Its first SETTINGS have arrived.
+    pub(crate) received: bool,
+    pub(crate) max_frame_size: u32,
+    pub(crate) initial_window: u32,
+    /// How many streams this side may open.
+    pub(crate) max_concurrent_streams: u32,
+}
+
+/// How many streams a client opens before it knows the server's limit: what RFC 9113 6.5.2 recommends as the least.
+const STREAMS_BEFORE_SETTINGS: u32 = 100;
+
+impl Default for PeerSettings {
+    fn default() -> PeerSettings {
+        PeerSettings {
+            received: false,
+            max_frame_size: DEFAULT_MAX_FRAME_SIZE,
+            initial_window: DEFAULT_WINDOW,
+            max_concurrent_streams: STREAMS_BEFORE_SETTINGS,
+        }
+    }
+}
+
+/// Brings limits that have a legal range into it.
+pub(crate) fn legal(mut limits: Limits) -> Limits {
+    limits.initial_stream_window = limits.initial_stream_window.min(MAX_U31);
+    limits.connection_window = limits.connection_window.clamp(DEFAULT_WINDOW, MAX_U31);
+    limits.max_frame_size = limits.max_frame_size.clamp(DEFAULT_MAX_FRAME_SIZE, LARGEST_MAX_FRAME_SIZE);
+    limits
+}
+
+/// What this side announces. Defaults of RFC 9113 go without saying.
+pub(crate) fn announced(role: Role, limits: &Limits) -> impl Iterator<Item = Setting> {
+    let client = role == Role::Client;
+    let streams = if client { Some(0) } else { limits.max_concurrent_streams };
+    let table = limits.header_table_size;
+    [
+        (table != DEFAULT_TABLE_SIZE).then_some(Setting::HeaderTableSize(table)),
+        client.then_some(Setting::EnablePush(false)),
+        streams.map(Setting::MaxConcurrentStreams),
+        Some(Setting::InitialWindowSize(limits.initial_stream_window)),
+        Some(Setting::MaxFrameSize(limits.max_frame_size)),
+        Some(Setting::MaxHeaderListSize(limits.max_header_list_size)),
+    ]
+    .into_iter()
+    .flatten()
+}

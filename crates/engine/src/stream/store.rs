@@ -1,0 +1,253 @@
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::{BuildHasherDefault, Hasher},
+    time::Instant,
+};
+
+use farcall_core::{Metadata, Status};
+
+use super::State;
+use crate::{
+    CallId,
+    flow::{ReceiveWindow, SendWindow},
+    recv::Assembler,
+    send::Queue,
+};
+
+/// One call and its stream.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) call: CallId,
+    /// 0 as long as the call waits for a stream.
+    pub(crate) id: u32,
+    pub(crate) state: State,
+    /// The call has ended: its `Closed` is told or waits to be polled, and nothing else happens to it.
+    pub(crate) over: bool,
+    /// The application has half-closed (client) or responded (server).
+    pub(crate) finished: bool,
+    /// Server: response headers are sent.
+    pub(crate) headers_sent: bool,
+    /// Client: response headers have arrived.
+    pub(crate) headers_received: bool,
+    /// Messages of the peer are not wanted any more, or are not gRPC's.
+    pub(crate) discarding: bool,
+    /// The scheduler has it.
+    pub(crate) scheduled: bool,
+    /// The send buffer is full: `Writable` is owed.
+    pub(crate) crowded: bool,
+    /// Client: `:status`.
+    pub(crate) http: u16,
+    /// DATA still to come by content-length.
+    pub(crate) content_length: Option<u64>,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) queue: Queue,
+    pub(crate) send_window: SendWindow,
+    pub(crate) receive_window: ReceiveWindow,
+    pub(crate) assembler: Assembler,
+    /// Bytes of messages that the application has, and their number.
+    pub(crate) held: usize,
+    pub(crate) held_messages: usize,
+    /// Server: what is sent when the queue is empty.
+    pub(crate) answer: Option<Answer>,
+    /// Client: the request, as long as it waits for a stream.
+    pub(crate) waiting: Option<Box<Waiting>>,
+}
+
+/// Trailers that wait for messages to go first.
+pub(crate) type Answer = Box<(Status, Metadata)>;
+
+/// A request that waits for a stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) path: String,
+    pub(crate) authority: String,
+    pub(crate) metadata: Metadata,
+}
+
+impl Stream {
+    fn vacant(call: CallId) -> Stream {
+        Stream {
+            call,
+            id: 0,
+            state: State::Idle,
+            over: true,
+            finished: false,
+            headers_sent: false,
+            headers_received: false,
+            discarding: false,
+            scheduled: false,
+            crowded: false,
+            http: 0,
+            content_length: None,
+            deadline: None,
+            queue: Queue::default(),
+            send_window: SendWindow::new(0),
+            receive_window: ReceiveWindow::new(0),
+            assembler: Assembler::default(),
+            held: 0,
+            held_messages: 0,
+            answer: None,
+            waiting: None,
+        }
+    }
+}
+
+/// All calls of a connection: slots that are used again, found by handle or by stream id.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    slots: Vec<Stream>,
+    vacant: Vec<u32>,
+    ids: HashMap<u32, u32, BuildHasherDefault<IdHasher>>,
+    /// How the streams that closed last did so, newest at the back.
+    closed: VecDeque<(u32, State)>,
+    live: usize,
+}
+
+/// How many closed streams are remembered, to tell what was in flight from what breaks the protocol.
+const REMEMBERED: usize = 128;
+
+impl Store {
+    /// A new call, without a stream as yet.
+    pub(crate) fn insert(&mut self) -> &mut Stream {
+        let index = self.vacant.pop().unwrap_or_else(|| {
+            let index = self.slots.len() as u32;
+            self.slots.push(Stream::vacant(CallId { index, generation: 0 }));
+            index
+        });
+        self.live += 1;
+        let stream = &mut self.slots[index as usize];
+        stream.over = false;
+        stream
+    }
+
+    /// The handle's call has a stream from now on.
+    pub(crate) fn link(&mut self, call: CallId, id: u32) {
+        self.ids.insert(id, call.index);
+    }
+
+    /// The call, unless it is over.
+    pub(crate) fn live(&mut self, call: CallId) -> Option<&mut Stream> {
+        self.slots.get_mut(call.index()).filter(|stream| stream.call == call && !stream.over)
+    }
+
+    pub(crate) fn is_live(&self, call: CallId) -> bool {
+        self.peek(call).is_some()
+    }
+
+    /// [`live`](Store::live), to look only.
+    pub(crate) fn peek(&self, call: CallId) -> Option<&Stream> {
+        self.slots.get(call.index()).filter(|stream| stream.call == call && !stream.over)
+    }
+
+    /// The call of a stream that is not closed.
+    pub(crate) fn by_id(&mut self, id: u32) -> Option<&mut Stream> {
+        let index = *self.ids.get(&id)?;
+        Some(&mut self.slots[index as usize])
+    }
+
+    /// How a stream that is neither open nor idle closed; `None` when that is forgotten, or when its id was skipped.
+    pub(crate) fn closed_state(&self, id: u32) -> Option<State> {
+        self.closed.iter().rev().find(|(closed, _)| *closed == id).map(|(_, state)| *state)
+    }
+
+    /// A stream has closed: it is found no more, and how it closed is remembered. Does nothing when it was not open.
+    pub(crate) fn unlink(&mut self, id: u32, state: State) {
+        if self.ids.remove(&id).is_some() {
+            self.remember(id, state);
+        }
+    }
+
+    /// Remembers how a stream closed.
+    pub(crate) fn remember(&mut self, id: u32, state: State) {
+        if self.closed.len() == REMEMBERED {
+            self.closed.pop_front();
+        }
+        self.closed.push_back((id, state));
+    }
+
+    /// The call has ended. Its slot stays taken until [`free`](Store::free).
+    pub(crate) fn end(&mut self, call: CallId) {
+        let Some(stream) = self.live(call) else { return };
+        let mut queue = std::mem::take(&mut stream.queue);
+        queue.clear();
+        *stream = Stream { queue, scheduled: stream.scheduled, ..Stream::vacant(call) };
+        self.live -= 1;
+    }
+
+    /// The application knows that the call has ended: its slot may be used again.
+    pub(crate) fn free(&mut self, call: CallId) {
+        let slot = &mut self.slots[call.index()];
+        debug_assert!(slot.over && slot.call == call);
+        slot.call.generation = slot.call.generation.wrapping_add(1);
+        slot.scheduled = false;
+        self.vacant.push(call.index);
+    }
+
+    /// Calls that have not ended.
+    pub(crate) fn len(&self) -> usize {
+        self.live
+    }
+
+    /// Streams that are not closed.
+    pub(crate) fn streams(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Stream> {
+        self.slots.iter_mut().filter(|stream| !stream.over)
+    }
+}
+
+/// Spreads stream ids, which count up by two, over the map's buckets. A peer that picks its ids can make a few collide
+/// but not many: they only go up, and no more are kept than streams may be open.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u32(u32::from(byte));
+        }
+    }
+
+    fn write_u32(&mut self, id: u32) {
+        let hash = (self.0 ^ u64::from(id)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = hash ^ hash >> 32;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{REMEMBERED, Store};
+    use crate::stream::State;
+
+    #[test]
+    fn a_stale_handle_is_never_mistaken() {
+        let mut store = Store::default();
+        let first = store.insert().call;
+        store.end(first);
+        assert!(!store.is_live(first));
+        let meanwhile = store.insert().call;
+        assert_ne!(meanwhile.index(), first.index(), "a slot is not used again before it is freed");
+        store.free(first);
+        let second = store.insert().call;
+        assert_eq!(second.index(), first.index());
+        assert!(store.is_live(second) && !store.is_live(first));
+        assert_eq!(store.len(), 2);
+    }
+
+    #[test]
+    fn remembers_how_the_last_streams_closed() {
+        let mut store = Store::default();
+        for id in 0..=REMEMBERED as u32 {
+            store.remember(id, State::Ended);
+        }
+        assert_eq!(store.closed_state(0), None);
+        assert_eq!(store.closed_state(1), Some(State::Ended));
+        assert_eq!(store.closed.len(), REMEMBERED);
+    }
+}

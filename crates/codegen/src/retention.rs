@@ -83,13 +83,20 @@ struct Stripper<'a> {
 /// as a whole.
 macro_rules! strip_options {
     ($self:ident, $owner:expr, $name:literal) => {
-        if let Some(options) = $owner.options.as_option_mut() {
+        strip_options!($self, $owner, $name, |_options| {})
+    };
+    ($self:ident, $owner:expr, $name:literal, |$options:ident| $more:block) => {
+        if let Some(options) = $owner.options.as_option_mut()
+            && options.encoded_len() > 0
+        {
             if let Some(features) = options.features.as_option_mut() {
                 $self.features(features);
             }
             if let Some(schema) = $self.canonical {
                 wire::canonicalize(schema, concat!(".google.protobuf.", $name), &mut options.__buffa_unknown_fields.0);
             }
+            let $options = &mut *options;
+            $more
             if options.encoded_len() == 0 {
                 $owner.options.take();
             }
@@ -129,11 +136,10 @@ impl Stripper<'_> {
             self.message(nested);
         }
         for range in &mut message.extension_range {
-            if let Some(options) = range.options.as_option_mut() {
+            strip_options!(self, range, "ExtensionRangeOptions", |options| {
                 options.declaration.clear();
                 options.verification = None;
-            }
-            strip_options!(self, range, "ExtensionRangeOptions");
+            });
         }
     }
 

@@ -101,7 +101,7 @@ impl<'a> Schema<'a> {
             return None;
         }
         let entry = self.message(field.type_name.as_deref()?)?;
-        if !entry.options.as_option().is_some_and(|options| options.map_entry == Some(true)) {
+        if !is_map_entry(entry) {
             return None;
         }
         Some((entry.field.first()?, entry.field.get(1)?))
@@ -170,6 +170,10 @@ pub(crate) fn public_dependencies(file: &FileDescriptorProto) -> impl Iterator<I
 
 pub(crate) fn is_repeated(field: &FieldDescriptorProto) -> bool {
     field.label == Some(field_descriptor_proto::Label::LABEL_REPEATED)
+}
+
+pub(crate) fn is_map_entry(message: &DescriptorProto) -> bool {
+    message.options.as_option().is_some_and(|options| options.map_entry == Some(true))
 }
 
 /// True for `py_generic_services`, if there is anything for it to act on.

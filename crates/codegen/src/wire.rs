@@ -9,7 +9,7 @@ use buffa_descriptor::generated::descriptor::field_descriptor_proto::Type;
 use buffa_descriptor::generated::descriptor::field_options::OptionRetention;
 use buffa_descriptor::generated::descriptor::{FeatureSet, FieldDescriptorProto, FileDescriptorProto};
 
-use crate::schema::{Declared, Schema, is_repeated};
+use crate::schema::{Declared, Schema, is_map_entry, is_repeated};
 
 /// Deeper than any option that protoc itself accepts (its parsers stop at 100).
 const MAX_DEPTH: usize = 100;
@@ -35,9 +35,11 @@ fn canonical(schema: &Schema<'_>, message: &str, fields: &UnknownFields, depth: 
             None => unknown.push(field.clone()),
         }
     }
+    // An entry of a map always has both its key and its value.
+    let keep_defaults = schema.message(message).is_some_and(is_map_entry);
     let mut out = UnknownFields::default();
     for (number, (declared, values)) in known {
-        for data in canonical_values(schema, declared, values, depth) {
+        for data in canonical_values(schema, declared, values, keep_defaults, depth) {
             out.push(UnknownField { number, data });
         }
     }
@@ -51,6 +53,7 @@ fn canonical_values(
     schema: &Schema<'_>,
     Declared { field, file }: Declared<'_>,
     mut values: Vec<UnknownFieldData>,
+    keep_defaults: bool,
     depth: usize,
 ) -> Vec<UnknownFieldData> {
     let options = field.options.as_option();
@@ -70,7 +73,7 @@ fn canonical_values(
         return if is_packed(field, file) { vec![packed(values)] } else { values };
     }
     let last = values.pop();
-    last.into_iter().filter(|value| has_presence(field, file) || !is_default(value)).collect()
+    last.into_iter().filter(|value| keep_defaults || has_presence(field, file) || !is_default(value)).collect()
 }
 
 /// All values of one singular message field as one: its bytes, or its group's fields, joined.

@@ -56,11 +56,7 @@ pub(crate) fn closure(files: Vec<FileDescriptorProto>, inputs: &[String]) -> Res
     Ok(ordered)
 }
 
-/// Writes `files` as a set to `name`.
-///
-/// # Errors
-/// A line that names the file and what the operating system said.
-pub(crate) fn write(name: &str, files: Vec<FileDescriptorProto>) -> Result<(), String> {
-    let set = FileDescriptorSet { file: files, ..FileDescriptorSet::default() };
-    std::fs::write(name, set.encode_to_vec()).map_err(|error| format!("{name}: {}", error_text(&error)))
+/// The bytes of a set of `files`.
+pub(crate) fn encode(files: Vec<FileDescriptorProto>) -> Vec<u8> {
+    FileDescriptorSet { file: files, ..FileDescriptorSet::default() }.encode_to_vec()
 }

@@ -1,7 +1,7 @@
 //! The face of the compiler: a command that takes protoc's arguments and answers in protoc's words.
 //!
 //! `arguments` reads argv, `source_tree` finds files under `-I`, `output` gathers what generators wrote and puts it
-//! on disk, `descriptor_set` reads and writes descriptor sets. Nothing is written unless everything succeeded.
+//! on disk (by way of `staging`), `descriptor_set` reads and writes descriptor sets. Nothing is written unless everything succeeded.
 //!
 //! Not here: what `.proto` means (`farcall-schema`) and what code looks like (`farcall-codegen`).
 
@@ -11,6 +11,7 @@ mod help;
 mod output;
 mod run;
 mod source_tree;
+mod staging;
 
 use std::io::Write;
 

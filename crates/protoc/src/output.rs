@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::Path;
 
 use farcall_codegen::OutputFile;
 
 use crate::source_tree::error_text;
+use crate::staging::Staging;
 
 /// The files that go into one output directory.
 #[derive(Default)]
@@ -37,18 +37,20 @@ impl OutputDirectory {
         }
     }
 
-    /// Writes all files under `directory`, which must exist.
+    /// Stages all files under `directory`, which must exist.
     ///
     /// # Errors
     /// A line that names the path and what the operating system said.
-    pub(crate) fn write(&self, directory: &str) -> Result<(), String> {
-        let directory = with_trailing_slash(directory);
+    pub(crate) fn stage(&self, directory: &str, staging: &mut Staging) -> Result<(), String> {
         if !directory.is_empty() {
-            fs::metadata(&directory).map_err(|error| format!("{directory}: {}", error_text(&error)))?;
+            fs::metadata(directory).map_err(|error| format!("{directory}: {}", error_text(&error)))?;
         }
         for (name, content) in &self.files {
             let path = format!("{directory}{name}");
-            write_file(Path::new(&path), content).map_err(|error| format!("{path}: {}", error_text(&error)))?;
+            if let Some(parent) = Path::new(&path).parent() {
+                fs::create_dir_all(parent).map_err(|error| format!("{}: {}", parent.display(), error_text(&error)))?;
+            }
+            staging.write(&path, content.as_bytes())?;
         }
         Ok(())
     }
@@ -57,13 +59,6 @@ impl OutputDirectory {
 /// The key of an output directory: directives that name the same one share it.
 pub(crate) fn with_trailing_slash(directory: &str) -> String {
     if directory.is_empty() || directory.ends_with('/') { directory.to_owned() } else { format!("{directory}/") }
-}
-
-fn write_file(path: &Path, content: &str) -> io::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    fs::write(path, content)
 }
 
 /// Puts `content` before the line of the insertion point, indented like it.

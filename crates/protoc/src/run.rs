@@ -11,6 +11,7 @@ use farcall_schema::{Compiler, Diagnostic, Severity};
 use crate::arguments::{self, Action, Arguments, ErrorFormat, Mapping};
 use crate::output::{OutputDirectory, with_trailing_slash};
 use crate::source_tree::DiskTree;
+use crate::staging::Staging;
 use crate::{Bundled, LIBPROTOC_VERSION, descriptor_set, help};
 
 /// An error that is on standard error already, or is this line.
@@ -70,13 +71,14 @@ fn compile(arguments: &Arguments, bundled: Bundled, stderr: &mut dyn Write) -> R
     if failed {
         return Err(Failure::Reported);
     }
+    let mut staging = Staging::default();
     for (directory, outputs) in &directories {
-        outputs.write(directory)?;
+        outputs.stage(directory, &mut staging)?;
     }
     if let Some(name) = &arguments.descriptor_set_out {
-        descriptor_set::write(name, files_for_set(arguments, &loaded))?;
+        staging.write(name, &descriptor_set::encode(files_for_set(arguments, &loaded)))?;
     }
-    Ok(())
+    Ok(staging.commit()?)
 }
 
 fn generator(flag: &str) -> Result<Box<dyn Generator>, String> {
@@ -94,8 +96,8 @@ struct Loaded {
     files: Vec<Arc<FileDescriptorProto>>,
     /// The inputs' virtual paths.
     inputs: Vec<String>,
-    /// Removes options of source retention.
-    strip: Box<dyn Fn(&FileDescriptorProto) -> FileDescriptorProto>,
+    /// `files` without options of source retention; empty where nobody asks for them.
+    stripped: Vec<FileDescriptorProto>,
 }
 
 fn load(arguments: &Arguments, bundled: Bundled, stderr: &mut dyn Write) -> Result<Loaded, Failure> {
@@ -108,13 +110,9 @@ fn load(arguments: &Arguments, bundled: Bundled, stderr: &mut dyn Write) -> Resu
     }
     if !arguments.descriptor_set_in.is_empty() && arguments.roots.is_empty() {
         let files = descriptor_set::closure(supplied, &inputs)?;
-        return Ok(Loaded {
-            files: files.into_iter().map(Arc::new).collect(),
-            inputs,
-            strip: Box::new(FileDescriptorProto::clone),
-        });
+        return Ok(Loaded { files: files.into_iter().map(Arc::new).collect(), inputs, stripped: Vec::new() });
     }
-    let mut compiler = Compiler::new(tree);
+    let mut compiler = Compiler::new(&tree);
     for file in supplied {
         compiler.add_descriptor(file);
     }
@@ -122,30 +120,53 @@ fn load(arguments: &Arguments, bundled: Bundled, stderr: &mut dyn Write) -> Resu
     let result = compiler.compile(&paths);
     let mut fatal = !result.ok;
     for diagnostic in &result.diagnostics {
-        let _ = match arguments.error_format {
-            ErrorFormat::Gcc => writeln!(stderr, "{diagnostic}"),
-            ErrorFormat::Msvs => writeln!(stderr, "{}", diagnostic.msvs()),
-        };
+        let _ = writeln!(stderr, "{}", rendered(diagnostic, &tree, arguments.error_format));
         fatal |= arguments.fatal_warnings && diagnostic.severity == Severity::Warning;
     }
     if fatal {
         return Err(Failure::Reported);
     }
-    Ok(Loaded { files: result.files, inputs, strip: Box::new(move |file| compiler.strip_source_retention(file)) })
+    let strip = if arguments.retain_options || arguments.descriptor_set_out.is_none() {
+        Vec::new()
+    } else {
+        result.files.iter().map(|file| compiler.strip_source_retention(file)).collect()
+    };
+    Ok(Loaded { files: result.files, inputs, stripped: strip })
+}
+
+/// A diagnostic as protoc prints it: with the path on disk, where the file is on disk.
+fn rendered(diagnostic: &Diagnostic, tree: &DiskTree, format: ErrorFormat) -> String {
+    let Diagnostic { file, line, column, severity, message } = diagnostic;
+    let path = tree.disk_path(file).unwrap_or_else(|| file.clone());
+    let (kind, prefix) = match severity {
+        Severity::Error => ("error", ""),
+        Severity::Warning => ("warning", "warning: "),
+        // protoc logs these, without a position.
+        Severity::Note => return message.clone(),
+    };
+    match (line, format) {
+        (None, _) => format!("{path}: {prefix}{message}"),
+        (Some(line), ErrorFormat::Gcc) => format!("{path}:{}:{}: {prefix}{message}", line + 1, column + 1),
+        (Some(line), ErrorFormat::Msvs) => {
+            format!("{path}({}) : {kind} in column={}: {prefix}{message}", line + 1, column + 1)
+        }
+    }
 }
 
 fn files_for_set(arguments: &Arguments, loaded: &Loaded) -> Vec<FileDescriptorProto> {
-    let wanted = |file: &&Arc<FileDescriptorProto>| {
+    let originals = loaded.files.iter().map(Arc::as_ref);
+    let files: Vec<&FileDescriptorProto> =
+        if loaded.stripped.is_empty() { originals.collect() } else { loaded.stripped.iter().collect() };
+    let wanted = |file: &&FileDescriptorProto| {
         arguments.include_imports || loaded.inputs.iter().any(|input| file.name.as_deref() == Some(input))
     };
-    let files = loaded.files.iter().filter(wanted).map(|file| {
-        let mut file = if arguments.retain_options { (**file).clone() } else { (loaded.strip)(file) };
+    let written = files.into_iter().filter(wanted).cloned().map(|mut file| {
         if !arguments.include_source_info {
             file.source_code_info.take();
         }
         file
     });
-    files.collect()
+    written.collect()
 }
 
 /// What [`generate`] gives.
@@ -175,7 +196,9 @@ pub fn generate(virtual_path: &str, include_paths: &[String], what: Generated) -
         include_paths.iter().map(|disk| Mapping { virtual_path: String::new(), disk: disk.clone() }).collect();
     let mut compiler = Compiler::new(DiskTree::new(&roots, Bundled::Absent));
     let result = compiler.compile(&[virtual_path]);
-    let mut outcome = Outcome { diagnostics: result.diagnostics, ..Outcome::default() };
+    // Nobody who imports a file at run time can mend its imports.
+    let diagnostics = result.diagnostics.into_iter().filter(|diagnostic| !is_unused_import(diagnostic)).collect();
+    let mut outcome = Outcome { diagnostics, ..Outcome::default() };
     if !result.ok {
         return outcome;
     }
@@ -200,4 +223,10 @@ pub fn generate(virtual_path: &str, include_paths: &[String], what: Generated) -
         }),
     }
     outcome
+}
+
+fn is_unused_import(diagnostic: &Diagnostic) -> bool {
+    diagnostic.severity == Severity::Warning
+        && diagnostic.message.starts_with("Import ")
+        && diagnostic.message.ends_with(" is unused.")
 }

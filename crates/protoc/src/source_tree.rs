@@ -66,7 +66,10 @@ impl DiskTree {
     }
 
     /// The first existing file that `virtual_path` may mean.
-    fn disk_path(&self, virtual_path: &str) -> Option<String> {
+    pub(crate) fn disk_path(&self, virtual_path: &str) -> Option<String> {
+        if !is_virtual(virtual_path) {
+            return None;
+        }
         self.candidates(virtual_path).find(|disk| open(Path::new(disk)).is_ok())
     }
 
@@ -84,7 +87,7 @@ impl DiskTree {
 
 impl SourceTree for DiskTree {
     fn read(&self, virtual_path: &str) -> Result<Vec<u8>, SourceError> {
-        if virtual_path != canonical(virtual_path) || climbs(virtual_path) {
+        if !is_virtual(virtual_path) {
             return Err(SourceError::Other(
                 "Backslashes, consecutive slashes, \".\", or \"..\" are not allowed in the virtual path".into(),
             ));
@@ -143,6 +146,11 @@ fn canonical(path: &str) -> String {
     let root = if path.starts_with('/') { "/" } else { "" };
     let slash = if path.ends_with('/') && !joined.is_empty() { "/" } else { "" };
     format!("{root}{joined}{slash}")
+}
+
+/// Whether an import may be written like this.
+fn is_virtual(path: &str) -> bool {
+    path == canonical(path) && !climbs(path)
 }
 
 fn climbs(path: &str) -> bool {

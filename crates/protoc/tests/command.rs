@@ -1,0 +1,223 @@
+//! What the command says and does for right and wrong arguments: protoc's words and exit codes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A fresh directory with the given files, and the command run inside it.
+struct Place(PathBuf);
+
+impl Place {
+    fn new(name: &str, files: &[(&str, &str)]) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("command-{name}"));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(path.join("out")).expect("a directory");
+        let place = Self(path);
+        for (name, text) in files {
+            place.write(name, text);
+        }
+        place
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.0.join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        fs::write(path, text).expect("a written file");
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_farcall-protoc"))
+            .args(arguments)
+            .current_dir(&self.0)
+            .output()
+            .expect("the command")
+    }
+
+    /// Runs and expects exit code 1, nothing written and this on standard error.
+    fn fails(&self, arguments: &[&str], expected: &str) {
+        let output = self.run(arguments);
+        assert_eq!(String::from_utf8_lossy(&output.stderr).trim_end(), expected, "{arguments:?}");
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let written: Vec<_> = fs::read_dir(self.0.join("out")).expect("out").collect();
+        assert!(written.is_empty(), "{arguments:?} wrote {written:?}");
+    }
+
+    /// Runs and expects exit code 0 and this on standard error.
+    fn succeeds(&self, arguments: &[&str], expected: &str) {
+        let output = self.run(arguments);
+        assert_eq!(String::from_utf8_lossy(&output.stderr).trim_end(), expected, "{arguments:?}");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.join(name).exists()
+    }
+}
+
+const SAMPLE: &str = "syntax = \"proto3\";\npackage a;\nmessage M { int32 x = 1; }\n";
+const PYTHON: &str = "--python_out=out";
+
+fn sample(name: &str) -> Place {
+    Place::new(name, &[("a.proto", SAMPLE), ("sub/b.proto", SAMPLE)])
+}
+
+#[test]
+fn version_and_help_go_to_standard_output() {
+    let place = sample("version");
+    assert_eq!(place.run(&["--version"]).stdout, b"libprotoc 35.1\n");
+    for arguments in [vec!["-h"], vec!["--help"], vec![]] {
+        let output = place.run(&arguments);
+        assert!(output.stdout.starts_with(b"Usage: "), "{arguments:?}");
+        assert_eq!(output.status.code(), Some(0));
+    }
+}
+
+#[test]
+fn wrong_arguments_are_named() {
+    let place = sample("arguments");
+    for (arguments, expected) in [
+        (vec!["-I."], "Missing input file."),
+        (vec!["-I.", "a.proto"], "Missing output directives."),
+        (vec!["-I.", "--bogus", "a.proto"], "Unknown flag: --bogus"),
+        (vec!["-I.", "--bogus", "-I."], "Missing value for flag: --bogus"),
+        (vec!["-I.", "--bogus=1", "a.proto"], "Unknown flag: --bogus"),
+        (vec!["-x", "a.proto"], "Unknown flag: -x"),
+        (vec!["-I"], "Missing value for flag: -I"),
+        (vec!["-I="], "--proto_path passed empty directory name.  (Use \".\" for current directory.)"),
+        (vec!["@nope.txt"], "Failed to open argument file: nope.txt"),
+        (vec!["--error_format=xx", "a.proto"], "Unknown error format: xx"),
+        (vec!["-o", "x", "-o", "y", "a.proto"], "-o may only be passed once."),
+        (vec!["--descriptor_set_out=", "a.proto"], "--descriptor_set_out requires a non-empty value."),
+        (vec!["--include_imports", "--include_imports"], "--include_imports may only be passed once."),
+        (vec!["--decode"], "Missing value for flag: --decode\nTo decode an unknown message, use --decode_raw."),
+        (vec!["-I.", "--python_opt=pyi_out", PYTHON, "a.proto"], "Unknown flag: --python_opt"),
+        (vec!["-I.", "--encode=a.M", "a.proto"], "--encode: not supported yet"),
+    ] {
+        place.fails(&arguments, expected);
+    }
+}
+
+#[test]
+fn inputs_that_are_no_files_of_the_tree_are_named() {
+    let place = sample("inputs");
+    let absolute = fs::canonicalize(place.0.join("a.proto")).expect("a path");
+    let absolute = absolute.to_str().expect("a UTF-8 path");
+    place.fails(
+        &["-I.", PYTHON, "missing.proto"],
+        "Could not make proto path relative: missing.proto: No such file or directory",
+    );
+    place.fails(&["-I.", PYTHON, "sub"], "Could not map to virtual file: sub: Input file is a directory.");
+    place.fails(
+        &["-I.", PYTHON, absolute],
+        &format!(
+            "{absolute}: File does not reside within any path specified using --proto_path (or -I).  You must \
+             specify a --proto_path which encompasses this file.  Note that the proto_path must be an exact prefix \
+             of the .proto file names -- protoc is too dumb to figure out when two paths (e.g. absolute and \
+             relative) are equivalent (it's harder than you think)."
+        ),
+    );
+    place.write("sub/a.proto", SAMPLE);
+    place.fails(
+        &["-Isub", "-I.", PYTHON, "a.proto"],
+        "a.proto: Input is shadowed in the --proto_path by \"sub/a.proto\".  Either use the latter file as your \
+         input or reorder the --proto_path so that the former file's location comes first.",
+    );
+}
+
+#[test]
+fn outputs_that_cannot_be_written_leave_nothing_behind() {
+    let place = sample("outputs");
+    place.fails(&["-I.", "--python_out=nodir", "a.proto"], "nodir/: No such file or directory");
+    place.fails(&["-I.", PYTHON, PYTHON, "a.proto"], "a_pb2.py: Tried to write the same file twice.");
+    place.fails(
+        &["-I.", "--grpc_python_out=grpc_1_0:out", "sub/b.proto"],
+        "sub/b_pb2.py: Tried to insert into file that doesn't exist.",
+    );
+    place.fails(&["-I.", PYTHON, "--pyi_out=nodir", "a.proto"], "nodir/: No such file or directory");
+    place.fails(&["-I.", PYTHON, "-onodir/x", "a.proto"], "nodir/x: No such file or directory");
+}
+
+#[test]
+fn generator_options_are_checked() {
+    let place = sample("options");
+    for (directive, expected) in [
+        ("--python_out=bogus:out", "--python_out: a.proto: Unknown generator option: bogus"),
+        ("--pyi_out=bogus:out", "--pyi_out: a.proto: Unknown generator option: bogus"),
+        ("--grpc_python_out=bogus:out", "--grpc_python_out: a.proto: Invalid grpc version 'bogus'."),
+        (
+            "--grpc_python_out=grpc_2_0,a,b:out",
+            "--grpc_python_out: a.proto: --grpc_python_out received too many comma-delimited parameters.",
+        ),
+    ] {
+        place.fails(&["-I.", directive, "a.proto"], expected);
+    }
+}
+
+#[test]
+fn search_paths_take_all_of_protocs_forms() {
+    for (name, arguments, expected) in [
+        ("default", vec![PYTHON, "a.proto"], "a_pb2.py"),
+        ("joined", vec!["-Isub", PYTHON, "sub/b.proto"], "b_pb2.py"),
+        ("apart", vec!["-I", "sub", PYTHON, "b.proto"], "b_pb2.py"),
+        ("long", vec!["--proto_path=sub", PYTHON, "b.proto"], "b_pb2.py"),
+        ("long-apart", vec!["--proto_path", "sub", PYTHON, "b.proto"], "b_pb2.py"),
+        ("list", vec!["-Isub:.", PYTHON, "a.proto"], "a_pb2.py"),
+        ("mapped", vec!["-Ipb=./sub", PYTHON, "pb/b.proto"], "pb/b_pb2.py"),
+        ("mapped-disk", vec!["-Ipb=sub", PYTHON, "sub/b.proto"], "pb/b_pb2.py"),
+        ("options-after", vec!["a.proto", "-I.", PYTHON], "a_pb2.py"),
+    ] {
+        let place = sample(&format!("search-{name}"));
+        place.succeeds(&arguments, "");
+        assert!(place.has(&format!("out/{expected}")), "{arguments:?}");
+    }
+    let place = sample("search-missing");
+    place.succeeds(&["-Inowhere", "-I.", PYTHON, "a.proto"], "nowhere: warning: directory does not exist.");
+}
+
+#[test]
+fn argument_files_hold_one_argument_a_line() {
+    let place = sample("argument-file");
+    place.write("arguments.txt", "-I.\n--python_out=out\na.proto\n");
+    place.succeeds(&["@arguments.txt"], "");
+    assert!(place.has("out/a_pb2.py"));
+}
+
+#[test]
+fn diagnostics_have_the_path_on_disk_and_the_chosen_format() {
+    let place = Place::new("diagnostics", &[("sub/bad.proto", "syntax = \"proto3\";\nmessage A { B b = 1; }\n")]);
+    place.fails(&["-I.", PYTHON, "sub/bad.proto"], "sub/bad.proto:2:13: \"B\" is not defined.");
+    place.fails(&["-Isub", PYTHON, "bad.proto"], "sub/bad.proto:2:13: \"B\" is not defined.");
+    place.fails(
+        &["-I.", "--error_format=msvs", PYTHON, "sub/bad.proto"],
+        "sub/bad.proto(2) : error in column=13: \"B\" is not defined.",
+    );
+}
+
+#[test]
+fn warnings_are_fatal_only_on_request() {
+    let text = "syntax = \"proto3\";\nimport \"google/protobuf/empty.proto\";\n";
+    let place = Place::new("warnings", &[("unused.proto", text)]);
+    let warning = "unused.proto:2:1: warning: Import google/protobuf/empty.proto is unused.";
+    place.fails(&["-I.", "--fatal_warnings", PYTHON, "unused.proto"], warning);
+    place.succeeds(&["-I.", PYTHON, "unused.proto"], warning);
+}
+
+#[test]
+fn descriptor_sets_can_take_the_place_of_text() {
+    let place = sample("sets");
+    place.succeeds(&["-I.", "-oset.pb", "--include_imports", "--include_source_info", "a.proto"], "");
+    fs::remove_file(place.0.join("a.proto")).expect("removed");
+    place.succeeds(&["--descriptor_set_in=set.pb", PYTHON, "a.proto"], "");
+    assert!(place.has("out/a_pb2.py"));
+    let place = sample("sets-garbage");
+    place.write("garbage.pb", "\u{1}\u{2}\u{3}");
+    place.fails(&["--descriptor_set_in=garbage.pb", PYTHON, "a.proto"], "garbage.pb: Unable to parse.");
+}
+
+#[test]
+fn an_endless_input_is_an_error() {
+    let place = sample("endless");
+    let output = place.run(&["@/dev/zero"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stderr, b"Failed to open argument file: /dev/zero\n");
+}

@@ -1,0 +1,72 @@
+//! Every sample under `tests/golden/in`, with every variant of options, gives the bytes that grpcio-tools gave.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use farcall_protoc::{Bundled, run};
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden")
+}
+
+/// Path below `root` -> content.
+fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut directories = vec![root.to_path_buf()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                directories.push(path);
+            } else {
+                let name = path.strip_prefix(root).expect("a path below the root").to_string_lossy().into_owned();
+                found.insert(name, fs::read(&path).expect("a readable file"));
+            }
+        }
+    }
+    found
+}
+
+/// One line of `variants.txt`: name, option of gRPC, option of Python, files.
+fn check(line: &str) {
+    let mut words = line.split_whitespace();
+    let (name, grpc, python) = (words.next().expect("a name"), words.next(), words.next());
+    let named: Vec<String> = words.map(str::to_owned).collect();
+    let inputs = if named.is_empty() {
+        files(&golden().join("in")).into_keys().filter(|name| name.ends_with(".proto")).collect()
+    } else {
+        named
+    };
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("golden-{name}"));
+    let _ = fs::remove_dir_all(&out);
+    fs::create_dir_all(&out).expect("an output directory");
+    let directive = |flag: &str, option: Option<&str>| {
+        let option = option.filter(|option| *option != "-").map(|option| format!("{option}:")).unwrap_or_default();
+        format!("--{flag}={option}{}", out.display())
+    };
+    let mut arguments = vec!["protoc".to_owned(), format!("-I{}", golden().join("in").display())];
+    arguments.extend([directive("python_out", python), directive("grpc_python_out", grpc)]);
+    if python.is_none_or(|option| option == "-") {
+        arguments.push(directive("pyi_out", None));
+    }
+    arguments.extend(inputs);
+    let mut stderr = Vec::new();
+    let code = run(&arguments, Bundled::Fallback, &mut Vec::new(), &mut stderr);
+    assert_eq!(code, 0, "{name}: {}", String::from_utf8_lossy(&stderr));
+
+    let (ours, expected) = (files(&out), files(&golden().join("out").join(name)));
+    assert_eq!(ours.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "{name}: names of files");
+    let different: Vec<&String> = ours.keys().filter(|file| ours[*file] != expected[*file]).collect();
+    assert!(different.is_empty(), "{name}: differ from grpcio-tools in {}: {different:?}", out.display());
+}
+
+#[test]
+fn outputs_equal_those_of_grpcio_tools() {
+    let variants = fs::read_to_string(golden().join("variants.txt")).expect("variants.txt");
+    let lines: Vec<&str> = variants.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
+    assert!(!lines.is_empty());
+    for line in lines {
+        check(line);
+    }
+}

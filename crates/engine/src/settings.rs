@@ -33,7 +33,7 @@ impl Default for PeerSettings {
 
 /// Brings limits that have a legal range into it.
 pub(crate) fn legal(mut limits: Limits) -> Limits {
-    limits.initial_stream_window = limits.initial_stream_window.min(MAX_U31);
+    limits.initial_stream_window = limits.initial_stream_window.clamp(1, MAX_U31);
     limits.connection_window = limits.connection_window.clamp(DEFAULT_WINDOW, MAX_U31);
     limits.max_frame_size = limits.max_frame_size.clamp(DEFAULT_MAX_FRAME_SIZE, LARGEST_MAX_FRAME_SIZE);
     limits

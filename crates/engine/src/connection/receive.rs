@@ -504,6 +504,14 @@ impl Connection {
         let initial = self.config.limits.initial_stream_window;
         for stream in self.store.iter_mut().filter(|stream| stream.id != 0) {
             stream.receive_window.settings_acknowledged(initial);
+            // A message that was let in over a smaller window is let in still.
+            let missing = stream.assembler.missing();
+            if missing > 0
+                && let Some(increment) = stream.receive_window.require(missing)
+            {
+                let stream = stream.id;
+                self.transmit.small(|out| WindowUpdate { stream, increment }.encode(out));
+            }
         }
     }
 

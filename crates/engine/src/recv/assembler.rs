@@ -96,7 +96,11 @@ impl Assembler {
 
     /// How many bytes the message begun still lacks, as far as that is known.
     pub(crate) fn missing(&self) -> usize {
-        if self.prefix_len < PREFIX_LEN { 0 } else { self.body_len - self.body.len() }
+        match self.prefix_len {
+            0 => 0,
+            PREFIX_LEN => self.body_len - self.body.len(),
+            begun => PREFIX_LEN - begun,
+        }
     }
 
     /// The stream has ended: whether it did so between two messages.
@@ -139,7 +143,7 @@ mod tests {
             (assembler.missing(), assembler.finish())
         };
         assert_eq!(push(&[]), (0, Ok(())));
-        assert_eq!(push(&[0, 0, 0, 0]), (0, Err(MessageFault::Truncated)));
+        assert_eq!(push(&[0, 0, 0, 0]), (1, Err(MessageFault::Truncated)));
         assert_eq!(push(&[9]), (9, Err(MessageFault::Truncated)));
         assert_eq!(push(b"abc"), (6, Err(MessageFault::Truncated)));
     }

@@ -1,0 +1,12 @@
+//! How connections behave, seen from outside: one file per subject, all on the fake world of `support`.
+
+mod support;
+
+mod bad_input;
+mod calls;
+mod cancellation;
+mod deadlines;
+mod flow_control;
+mod fuzz_regressions;
+mod goaway;
+mod random;

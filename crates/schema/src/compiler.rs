@@ -77,6 +77,11 @@ impl<S: SourceTree> Compiler<S> {
         file.clone()
     }
 
+    /// All that was compiled.
+    pub(crate) fn into_pool(self) -> Pool {
+        self.pool
+    }
+
     /// Loads a file and what it imports, depth first. A chain of imports may be as long as it likes: what waits is
     /// kept in a list, not on the stack.
     fn load(&mut self, path: &str, inputs: &HashSet<&str>, diagnostics: &mut Vec<Diagnostic>) -> Option<FileId> {

@@ -33,6 +33,8 @@ pub(crate) struct Lexer<'a> {
     line: u32,
     column: u32,
     style: Style,
+    /// Reads what may stand in a URL as one token: between brackets in text format.
+    pub(crate) url_chars: bool,
     pub(crate) current: Token,
     pub(crate) previous: Token,
     /// What lexer and parser have found so far.
@@ -56,6 +58,10 @@ fn is_space_in_line(byte: u8) -> bool {
     byte != b'\n' && is_space(byte)
 }
 
+fn is_url_char(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_-.~!$&()*+,;=%/".contains(&byte)
+}
+
 impl<'a> Lexer<'a> {
     pub(crate) fn new(source: &'a [u8], style: Style) -> Self {
         Lexer {
@@ -64,6 +70,7 @@ impl<'a> Lexer<'a> {
             line: 0,
             column: 0,
             style,
+            url_chars: false,
             current: Token::START,
             previous: Token::START,
             findings: Vec::new(),
@@ -185,6 +192,10 @@ impl<'a> Lexer<'a> {
     }
 
     fn token_body(&mut self) -> TokenKind {
+        if self.url_chars && is_url_char(self.byte()) {
+            self.eat_while(is_url_char);
+            return TokenKind::UrlChars;
+        }
         match self.byte() {
             byte if is_letter(byte) => {
                 self.eat_while(|byte| is_letter(byte) || byte.is_ascii_digit());

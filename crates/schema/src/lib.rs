@@ -9,7 +9,10 @@
 
 mod comments;
 mod compiler;
+mod builtin;
 mod diagnostic;
+mod dynamic;
+mod features;
 mod json_name;
 mod lexer;
 mod limits;
@@ -20,6 +23,7 @@ mod site;
 mod source_tree;
 mod tag;
 mod text;
+mod text_format;
 mod token;
 pub mod wellknown;
 

@@ -26,3 +26,6 @@ pub(crate) const FULL_NAME: usize = 65535;
 
 /// Messages may have this many fields.
 pub(crate) const MESSAGE_FIELDS: usize = 65535;
+
+/// Values of options may nest this deep. Bounds recursion over messages that contain themselves.
+pub(crate) const OPTION_NESTING: u32 = 100;

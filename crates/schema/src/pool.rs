@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::features::Features;
 use buffa_descriptor::generated::descriptor::{
     DescriptorProto, Edition, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
 };
@@ -296,6 +297,41 @@ impl Pool {
         let (first, rest) = scope.split_first()?;
         let outermost = &self.file(file).proto.message_type[*first as usize];
         Some(rest.iter().fold(outermost, |message, &index| &message.nested_type[index as usize]))
+    }
+
+    /// Features of the message at the end of a chain of indices, or of the file.
+    fn scope_features(&self, file: FileId, scope: &[u32]) -> Features {
+        let file = self.file(file);
+        let own = file.proto.options.as_option().and_then(|options| options.features.as_option());
+        let mut features = Features::of_edition(file.edition()).with(own);
+        let mut messages = &file.proto.message_type;
+        for &index in scope {
+            let message = &messages[index as usize];
+            features = features.with(message.options.as_option().and_then(|options| options.features.as_option()));
+            messages = &message.nested_type;
+        }
+        features
+    }
+
+    pub(crate) fn file_features(&self, id: FileId) -> Features {
+        self.scope_features(id, &[])
+    }
+
+    pub(crate) fn message_features(&self, id: MessageId) -> Features {
+        let Place { file, scope, index } = &self.messages[id.0 as usize].place;
+        self.scope_features(*file, &[scope, &[*index][..]].concat())
+    }
+
+    pub(crate) fn enum_features(&self, id: EnumId) -> Features {
+        let Place { file, scope, .. } = &self.enums[id.0 as usize].place;
+        let own = self.enumeration(id).options.as_option().and_then(|options| options.features.as_option());
+        self.scope_features(*file, scope).with(own)
+    }
+
+    /// Features around an extension.
+    pub(crate) fn extension_scope_features(&self, id: ExtensionId) -> Features {
+        let Place { file, scope, .. } = &self.extensions[id.0 as usize].declared.place;
+        self.scope_features(*file, scope)
     }
 
     /// The message a resolved type name (`.package.Name`) stands for.

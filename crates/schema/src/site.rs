@@ -21,6 +21,8 @@ pub(crate) enum Site {
     Extendee(Vec<i32>),
     /// The statement that imports this file.
     Import(String),
+    /// The name of the option at this path.
+    OptionName(Vec<i32>),
     /// The value of the option at this path.
     OptionValue(Vec<i32>),
 }
@@ -42,6 +44,8 @@ impl Site {
             }
             Site::Extendee(path) => extendee(locations, path),
             Site::Import(name) => import(file, locations, name),
+            Site::OptionName(path) | Site::OptionValue(path) if is_copy(locations, path) => None,
+            Site::OptionName(path) => first_at(locations, &[&path[..], &[tag::uninterpreted::NAME]].concat()),
             Site::OptionValue(path) => option_value(locations, path),
         }?;
         match location.span[..] {
@@ -80,4 +84,16 @@ fn option_value<'a>(locations: &'a [Location], path: &[i32]) -> Option<&'a Locat
         Some((&step, parent)) => parent == path && step != tag::uninterpreted::NAME,
         None => false,
     })
+}
+
+/// Whether the option was written for the extension range before the one it is on.
+fn is_copy(locations: &[Location], path: &[i32]) -> bool {
+    let [parent @ .., tag::message::EXTENSION_RANGE, index, tag::range::OPTIONS, uninterpreted, option] = path else {
+        return false;
+    };
+    let previous = [parent, &[tag::message::EXTENSION_RANGE, index - 1, tag::range::OPTIONS, *uninterpreted, *option]];
+    match (first_at(locations, path), first_at(locations, &previous.concat())) {
+        (Some(location), Some(previous)) => location.span == previous.span,
+        _ => false,
+    }
 }

@@ -13,6 +13,8 @@ pub(crate) enum TokenKind {
     String,
     /// One byte that is none of the above.
     Symbol,
+    /// What may stand in a URL.
+    UrlChars,
 }
 
 /// A token: where it lies in the source and on the page (lines and columns counted from 0).

@@ -1,7 +1,6 @@
 //! The first pass: every declaration gets its full name, and is checked as far as it can be on its own.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use buffa_descriptor::generated::descriptor::descriptor_proto::{ExtensionRange, ReservedRange};
 use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Type};
@@ -53,7 +52,7 @@ fn name_of(name: &Option<String>) -> &str {
 impl Linker<'_> {
     /// False if the file is beyond help.
     pub(super) fn declare(&mut self, is_input: bool) -> bool {
-        let proto = Arc::clone(&self.proto);
+        let proto = self.proto();
         if !self.declare_package(&proto) || !self.find_imports(&proto, is_input) {
             return false;
         }
@@ -142,19 +141,19 @@ impl Linker<'_> {
         if dependencies.len() == proto.dependency.len() {
             for &index in &proto.public_dependency {
                 if let Some(id) = dependencies.get(index as usize) {
-                    self.unused.remove(id);
+                    self.names.unused.remove(id);
                 }
             }
         }
         for &id in &dependencies {
-            let mut visible = std::mem::take(&mut self.visible);
+            let mut visible = std::mem::take(&mut self.names.visible);
             self.add_public(id, &mut visible);
-            self.visible = visible;
+            self.names.visible = visible;
         }
         for &id in option_dependencies.iter().flatten() {
-            let mut visible = std::mem::take(&mut self.visible_options);
+            let mut visible = std::mem::take(&mut self.names.visible_options);
             self.add_public(id, &mut visible);
-            self.visible_options = visible;
+            self.names.visible_options = visible;
         }
         self.pool.set_dependencies(self.id, dependencies, option_dependencies);
         true
@@ -162,7 +161,7 @@ impl Linker<'_> {
 
     fn track_import(&mut self, id: FileId, is_input: bool) {
         if is_input && self.pool.file(id).proto.public_dependency.is_empty() {
-            self.unused.insert(id);
+            self.names.unused.insert(id);
         }
     }
 

@@ -6,6 +6,7 @@ use crate::limits::{FIELD_NUMBER_MAX, RESERVED_NUMBERS};
 use crate::site::Site;
 
 use super::Linker;
+use super::declare::join;
 
 const SUGGESTIONS: i32 = 3;
 
@@ -28,7 +29,7 @@ impl Linker<'_> {
         if self.hints.is_empty() {
             return;
         }
-        let proto = std::sync::Arc::clone(&self.proto);
+        let proto = self.proto();
         for (index, message) in proto.message_type.iter().enumerate() {
             let Some(hints) = self.hints.remove(&index) else { continue };
             let count = hints.wanted.min(SUGGESTIONS);
@@ -46,10 +47,7 @@ impl Linker<'_> {
 
     /// The full name of something at the top of the file.
     pub(super) fn full_name(&self, name: &str) -> String {
-        match self.proto.package.as_deref() {
-            None | Some("") => name.to_owned(),
-            Some(package) => format!("{package}.{name}"),
-        }
+        join(self.pool.file(self.id).package(), name)
     }
 }
 

@@ -1,6 +1,8 @@
 //! From a name as written to the symbol it means, by protobuf's scoping rules.
 
-use crate::pool::{FileId, Kind, Symbol};
+use std::collections::{BTreeSet, HashSet};
+
+use crate::pool::{FileId, Kind, Pool, Symbol};
 use crate::site::Site;
 
 use super::Linker;
@@ -22,38 +24,33 @@ pub(crate) enum Want {
     Types,
 }
 
-impl Linker<'_> {
+/// Which names a file may use, and which imports that took.
+pub(crate) struct Names {
+    file: FileId,
+    /// Imports, and what they import publicly.
+    pub(super) visible: HashSet<FileId>,
+    /// Files whose extensions may be used in options only.
+    pub(super) visible_options: HashSet<FileId>,
+    /// Imports nothing has needed so far.
+    pub(super) unused: BTreeSet<FileId>,
+    /// Why the last look-up found nothing.
+    pub(crate) miss: Miss,
+}
+
+impl Names {
+    pub(super) fn new(file: FileId) -> Self {
+        Names {
+            file,
+            visible: HashSet::new(),
+            visible_options: HashSet::new(),
+            unused: BTreeSet::new(),
+            miss: Miss::default(),
+        }
+    }
+
     /// Finds a full name in any file, imported or not.
-    pub(crate) fn find_anywhere(&mut self, name: &str) -> Option<Symbol> {
-        let symbol = self.pool.symbol(name)?;
-        if symbol.kind != Kind::Package {
-            self.unused.remove(&symbol.file);
-        }
-        Some(symbol)
-    }
-
-    /// Finds a full name in this file and in what it may use.
-    pub(crate) fn find_symbol(&mut self, name: &str) -> Option<Symbol> {
-        let symbol = self.find_anywhere_tracked(name)?;
-        let is_option = matches!(symbol.kind, Kind::Field(..) | Kind::Extension(_));
-        if symbol.file == self.id
-            || self.visible.contains(&symbol.file)
-            || (is_option && self.visible_options.contains(&symbol.file))
-        {
-            return Some(symbol);
-        }
-        if symbol.kind == Kind::Package {
-            let mut files = [self.id].into_iter().chain(self.visible.iter().copied()).chain(self.visible_options.iter().copied());
-            if files.any(|file| self.is_in_package(file, name)) {
-                return Some(symbol);
-            }
-        }
-        self.miss.undeclared = Some((symbol.file, name.to_owned()));
-        None
-    }
-
-    fn find_anywhere_tracked(&mut self, name: &str) -> Option<Symbol> {
-        let symbol = self.pool.symbol(name)?;
+    pub(crate) fn find_anywhere(&mut self, pool: &Pool, name: &str) -> Option<Symbol> {
+        let symbol = pool.symbol(name)?;
         let is_usable = self.visible.contains(&symbol.file) || self.visible_options.contains(&symbol.file);
         if is_usable && symbol.kind != Kind::Package {
             self.unused.remove(&symbol.file);
@@ -61,32 +58,52 @@ impl Linker<'_> {
         Some(symbol)
     }
 
-    fn is_in_package(&self, file: FileId, name: &str) -> bool {
-        let rest = self.pool.file(file).package().strip_prefix(name);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    /// Finds a full name in this file and in what it may use.
+    pub(crate) fn find_symbol(&mut self, pool: &Pool, name: &str) -> Option<Symbol> {
+        let symbol = self.find_anywhere(pool, name)?;
+        let is_field = matches!(symbol.kind, Kind::Field(..) | Kind::Extension(_));
+        if symbol.file == self.file
+            || self.visible.contains(&symbol.file)
+            || (is_field && self.visible_options.contains(&symbol.file))
+        {
+            return Some(symbol);
+        }
+        if symbol.kind == Kind::Package {
+            let mut files = [self.file].into_iter().chain(self.visible.iter().copied());
+            let mut option_files = self.visible_options.iter().copied();
+            let is_in_package = |file: FileId| {
+                let rest = pool.file(file).package().strip_prefix(name);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            if files.any(is_in_package) || option_files.any(is_in_package) {
+                return Some(symbol);
+            }
+        }
+        self.miss.undeclared = Some((symbol.file, name.to_owned()));
+        None
     }
 
     /// Finds what `name` means in the scope that holds `relative_to`: the innermost scope that has the name's first
     /// part decides.
-    pub(crate) fn look_up(&mut self, name: &str, relative_to: &str, want: Want) -> Option<Symbol> {
+    pub(crate) fn look_up(&mut self, pool: &Pool, name: &str, relative_to: &str, want: Want) -> Option<Symbol> {
         self.miss = Miss::default();
         if let Some(absolute) = name.strip_prefix('.') {
-            return self.find_symbol(absolute);
+            return self.find_symbol(pool, absolute);
         }
         let first_part = name.split('.').next().unwrap_or(name);
         let mut scope = relative_to.to_owned();
         loop {
             let Some(dot) = scope.rfind('.') else {
-                return self.find_symbol(name);
+                return self.find_symbol(pool, name);
             };
             scope.truncate(dot);
             scope.push('.');
             scope.push_str(first_part);
-            if let Some(symbol) = self.find_symbol(&scope) {
+            if let Some(symbol) = self.find_symbol(pool, &scope) {
                 if first_part.len() < name.len() {
                     if symbol.is_scope() {
                         scope.push_str(&name[first_part.len()..]);
-                        let found = self.find_symbol(&scope);
+                        let found = self.find_symbol(pool, &scope);
                         if found.is_none() {
                             self.miss.resolved = Some(scope);
                         }
@@ -99,10 +116,16 @@ impl Linker<'_> {
             scope.truncate(dot);
         }
     }
+}
+
+impl Linker<'_> {
+    pub(super) fn look_up(&mut self, name: &str, relative_to: &str, want: Want) -> Option<Symbol> {
+        self.names.look_up(self.pool, name, relative_to, want)
+    }
 
     /// Reports that the last look-up found nothing.
     pub(crate) fn not_defined(&mut self, site: Site, name: &str) {
-        let Miss { undeclared, resolved } = std::mem::take(&mut self.miss);
+        let Miss { undeclared, resolved } = std::mem::take(&mut self.names.miss);
         if undeclared.is_none() && resolved.is_none() {
             self.error(site.clone(), format!("\"{name}\" is not defined."));
         }

@@ -7,9 +7,11 @@
 mod declare;
 mod hints;
 mod lookup;
+mod map_conflicts;
+mod options;
 mod resolve;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use buffa_descriptor::generated::descriptor::FileDescriptorProto;
@@ -19,7 +21,7 @@ use crate::lexer::Finding;
 use crate::pool::{File, FileId, Pool};
 use crate::site::Site;
 use hints::Hints;
-use lookup::Miss;
+use lookup::Names;
 
 /// Links `proto`, whose imports have been loaded as far as they can be. `is_input` says that the user named the
 /// file, so that its unused imports matter. On failure the pool is as it was.
@@ -28,66 +30,22 @@ pub(crate) fn link(pool: &mut Pool, proto: FileDescriptorProto, is_input: bool) 
     let mut linker = Linker::new(pool, proto);
     let linked = linker.run(is_input);
     let id = linker.id;
-    let findings = linker.findings;
+    let findings = linker.report.findings;
     if !linked {
         pool.roll_back(&checkpoint);
     }
     (linked.then_some(id), findings)
 }
 
-pub(crate) struct Linker<'p> {
-    pub(crate) pool: &'p mut Pool,
-    pub(crate) id: FileId,
-    /// The file as parsed; what the pool holds changes as names are resolved.
-    pub(crate) proto: Arc<FileDescriptorProto>,
-    /// Files whose names may be used: imports, and what they import publicly.
-    visible: HashSet<FileId>,
-    /// Files whose extensions may be used in options only.
-    visible_options: HashSet<FileId>,
-    /// Imports nothing has needed so far.
-    unused: BTreeSet<FileId>,
-    /// Why the last look-up found nothing.
-    miss: Miss,
-    /// By the message they concern.
-    hints: HashMap<usize, Hints>,
+/// What there is to say about a file.
+pub(crate) struct Report {
+    /// The file, for its positions.
+    proto: Arc<FileDescriptorProto>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) had_errors: bool,
 }
 
-impl<'p> Linker<'p> {
-    fn new(pool: &'p mut Pool, proto: FileDescriptorProto) -> Self {
-        let proto = Arc::new(proto);
-        let dependencies = Vec::new();
-        let file = File { proto: Arc::clone(&proto), dependencies, option_dependencies: Vec::new() };
-        let id = pool.add_file(file);
-        Linker {
-            pool,
-            id,
-            proto,
-            visible: HashSet::new(),
-            visible_options: HashSet::new(),
-            unused: BTreeSet::new(),
-            miss: Miss::default(),
-            hints: HashMap::new(),
-            findings: Vec::new(),
-            had_errors: false,
-        }
-    }
-
-    fn run(&mut self, is_input: bool) -> bool {
-        if !self.declare(is_input) {
-            return false;
-        }
-        let resolutions = self.resolve();
-        self.suggest_field_numbers();
-        if self.had_errors {
-            return false;
-        }
-        self.apply(resolutions);
-        self.report_unused_imports();
-        !self.had_errors
-    }
-
+impl Report {
     pub(crate) fn error(&mut self, site: Site, message: impl Into<String>) {
         self.had_errors = true;
         self.find(site, Severity::Error, message.into());
@@ -104,10 +62,70 @@ impl<'p> Linker<'p> {
         };
         self.findings.push(Finding { line, column, severity, message });
     }
+}
+
+pub(crate) struct Linker<'p> {
+    pool: &'p mut Pool,
+    id: FileId,
+    names: Names,
+    /// By the message they concern.
+    hints: HashMap<usize, Hints>,
+    report: Report,
+}
+
+impl<'p> Linker<'p> {
+    fn new(pool: &'p mut Pool, proto: FileDescriptorProto) -> Self {
+        let proto = Arc::new(proto);
+        let file = File { proto: Arc::clone(&proto), dependencies: Vec::new(), option_dependencies: Vec::new() };
+        let id = pool.add_file(file);
+        let report = Report { proto, findings: Vec::new(), had_errors: false };
+        Linker { pool, id, names: Names::new(id), hints: HashMap::new(), report }
+    }
+
+    fn run(&mut self, is_input: bool) -> bool {
+        if !self.declare(is_input) {
+            return false;
+        }
+        let resolutions = self.resolve();
+        self.suggest_field_numbers();
+        if self.report.had_errors {
+            self.detect_map_conflicts();
+            return false;
+        }
+        self.apply(resolutions);
+        self.interpret_options();
+        self.report_unused_imports();
+        !self.report.had_errors
+    }
+
+    fn error(&mut self, site: Site, message: impl Into<String>) {
+        self.report.error(site, message);
+    }
+
+    fn warn(&mut self, site: Site, message: impl Into<String>) {
+        self.report.warn(site, message);
+    }
+
+    /// The file as it is now.
+    fn proto(&self) -> Arc<FileDescriptorProto> {
+        Arc::clone(&self.pool.file(self.id).proto)
+    }
+
+    /// Changes the file. Positions must stay where they are.
+    fn change<T>(&mut self, change: impl FnOnce(&mut FileDescriptorProto) -> T) -> T {
+        // With the only other handle let go, the pool's is changed in place.
+        self.report.proto = Arc::default();
+        let result = change(self.pool.proto_mut(self.id));
+        self.report.proto = self.proto();
+        result
+    }
 
     fn report_unused_imports(&mut self) {
+        if self.report.had_errors {
+            return;
+        }
         let names: Vec<String> =
-            self.unused.iter().map(|&file| self.pool.file(file).name().to_owned()).collect();
+            self.names.unused.iter().map(|&file| self.pool.file(file).name().to_owned()).collect();
         for name in names {
             let message = format!("Import {name} is unused.");
             self.warn(Site::Import(name), message);

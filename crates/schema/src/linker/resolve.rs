@@ -1,7 +1,6 @@
 //! The second pass: what types, extendees and methods' messages refer to.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
 
 use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Type};
 use buffa_descriptor::generated::descriptor::{
@@ -35,7 +34,7 @@ type Numbers = HashMap<(MessageId, i32), String>;
 impl Linker<'_> {
     /// In the order in which [`Linker::apply`] walks.
     pub(super) fn resolve(&mut self) -> Vec<Resolution> {
-        let proto = Arc::clone(&self.proto);
+        let proto = self.proto();
         let package = proto.package.as_deref().unwrap_or_default();
         let mut resolutions = Vec::new();
         let mut numbers = Numbers::new();
@@ -303,26 +302,24 @@ impl Linker<'_> {
     /// Writes resolved names, defaults and JSON names into the pool's file.
     pub(super) fn apply(&mut self, resolutions: Vec<Resolution>) {
         let mut resolutions = resolutions.into_iter();
-        // With the only other handle let go, the pool's is changed in place.
-        self.proto = Arc::default();
-        let file: &mut FileDescriptorProto = self.pool.proto_mut(self.id);
-        if file.syntax.as_deref() == Some("proto2") {
-            // Descriptors never say so.
-            file.syntax = None;
-        }
-        for message in &mut file.message_type {
-            apply_message(message, &mut resolutions);
-        }
-        for extension in &mut file.extension {
-            apply_field(extension, resolutions.next());
-        }
-        for method in file.service.iter_mut().flat_map(|service| &mut service.method) {
-            if let Some(resolution) = resolutions.next() {
-                method.input_type = resolution.type_name;
-                method.output_type = resolution.other_name;
+        self.change(|file| {
+            if file.syntax.as_deref() == Some("proto2") {
+                // Descriptors never say so.
+                file.syntax = None;
             }
-        }
-        self.proto = Arc::clone(&self.pool.file(self.id).proto);
+            for message in &mut file.message_type {
+                apply_message(message, &mut resolutions);
+            }
+            for extension in &mut file.extension {
+                apply_field(extension, resolutions.next());
+            }
+            for method in file.service.iter_mut().flat_map(|service| &mut service.method) {
+                if let Some(resolution) = resolutions.next() {
+                    method.input_type = resolution.type_name;
+                    method.output_type = resolution.other_name;
+                }
+            }
+        });
     }
 }
 

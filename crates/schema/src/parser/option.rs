@@ -105,7 +105,7 @@ impl Parser<'_> {
                 option.aggregate_value = Some(self.uninterpreted_block()?);
                 Ok(())
             }
-            TokenKind::Symbol => self.fail("Expected option value."),
+            TokenKind::Symbol | TokenKind::UrlChars => self.fail("Expected option value."),
         }
     }
 

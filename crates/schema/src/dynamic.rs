@@ -1,0 +1,481 @@
+//! Messages whose type is known only at run time: what options are made of.
+//!
+//! Fields are written in the order of their numbers, extensions among them, and what is unknown last: the order
+//! C++ gives to dynamic messages.
+
+use std::collections::BTreeMap;
+
+use buffa::{UnknownField, UnknownFieldData, UnknownFields};
+use buffa_descriptor::generated::descriptor::feature_set::{
+    EnumType, FieldPresence, MessageEncoding, RepeatedFieldEncoding,
+};
+use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Type};
+use buffa_descriptor::generated::descriptor::{DescriptorProto, EnumDescriptorProto, Edition, FieldDescriptorProto};
+
+use crate::features::{Features, is_legacy};
+use crate::limits::OPTION_NESTING;
+use crate::pool::{EnumId, ExtensionId, FileId, MessageId, Pool};
+
+/// A message type and the pool it lives in.
+#[derive(Clone, Copy)]
+pub(crate) struct MessageRef<'p> {
+    pub(crate) pool: &'p Pool,
+    pub(crate) id: MessageId,
+}
+
+/// An enum type and the pool it lives in.
+#[derive(Clone, Copy)]
+pub(crate) struct EnumRef<'p> {
+    pub(crate) pool: &'p Pool,
+    pub(crate) id: EnumId,
+}
+
+/// A field or extension and the pool it lives in.
+#[derive(Clone, Copy)]
+pub(crate) struct FieldRef<'p> {
+    pub(crate) pool: &'p Pool,
+    pub(crate) proto: &'p FieldDescriptorProto,
+    /// The message it lies in or extends.
+    pub(crate) parent: MessageId,
+    pub(crate) extension: Option<ExtensionId>,
+}
+
+impl<'p> MessageRef<'p> {
+    pub(crate) fn find(pool: &'p Pool, full_name: &str) -> Option<Self> {
+        match pool.symbol(full_name)?.kind {
+            crate::pool::Kind::Message(id) => Some(MessageRef { pool, id }),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn proto(self) -> &'p DescriptorProto {
+        self.pool.message(self.id)
+    }
+
+    pub(crate) fn full_name(self) -> &'p str {
+        self.pool.message_name(self.id)
+    }
+
+    pub(crate) fn field(self, proto: &'p FieldDescriptorProto) -> FieldRef<'p> {
+        FieldRef { pool: self.pool, proto, parent: self.id, extension: None }
+    }
+
+    pub(crate) fn fields(self) -> impl Iterator<Item = FieldRef<'p>> {
+        self.proto().field.iter().map(move |proto| self.field(proto))
+    }
+
+    pub(crate) fn field_by_name(self, name: &str) -> Option<FieldRef<'p>> {
+        self.fields().find(|field| field.name() == name)
+    }
+
+    /// The field or known extension with this number.
+    pub(crate) fn field_by_number(self, number: i32) -> Option<FieldRef<'p>> {
+        self.fields().find(|field| field.number() == number).or_else(|| {
+            let id = self.pool.extension_by_number(self.id, number)?;
+            FieldRef::extension(self.pool, id)
+        })
+    }
+
+    pub(crate) fn is_map_entry(self) -> bool {
+        self.proto().options.as_option().is_some_and(|options| options.map_entry == Some(true))
+    }
+
+    pub(crate) fn is_message_set(self) -> bool {
+        self.proto().options.as_option().is_some_and(|options| options.message_set_wire_format == Some(true))
+    }
+}
+
+impl<'p> EnumRef<'p> {
+    pub(crate) fn proto(self) -> &'p EnumDescriptorProto {
+        self.pool.enumeration(self.id)
+    }
+
+    pub(crate) fn full_name(self) -> &'p str {
+        self.pool.enum_name(self.id)
+    }
+
+    pub(crate) fn number_of(self, name: &str) -> Option<i32> {
+        let value = self.proto().value.iter().find(|value| value.name.as_deref() == Some(name))?;
+        Some(value.number.unwrap_or(0))
+    }
+
+    pub(crate) fn has_number(self, number: i32) -> bool {
+        self.proto().value.iter().any(|value| value.number.unwrap_or(0) == number)
+    }
+
+    pub(crate) fn is_closed(self) -> bool {
+        self.pool.enum_features(self.id).enum_type == EnumType::CLOSED
+    }
+}
+
+impl<'p> FieldRef<'p> {
+    pub(crate) fn extension(pool: &'p Pool, id: ExtensionId) -> Option<Self> {
+        Some(FieldRef { pool, proto: pool.extension(id), parent: pool.extendee(id)?, extension: Some(id) })
+    }
+
+    pub(crate) fn name(self) -> &'p str {
+        self.proto.name.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn full_name(self) -> String {
+        match self.extension {
+            Some(id) => self.pool.extension_name(id).to_owned(),
+            None => format!("{}.{}", self.pool.message_name(self.parent), self.name()),
+        }
+    }
+
+    pub(crate) fn number(self) -> i32 {
+        self.proto.number.unwrap_or(0)
+    }
+
+    pub(crate) fn file(self) -> FileId {
+        match self.extension {
+            Some(id) => self.pool.extension_file(id),
+            None => self.pool.message_file(self.parent),
+        }
+    }
+
+    fn edition(self) -> Edition {
+        self.pool.file(self.file()).edition()
+    }
+
+    pub(crate) fn features(self) -> Features {
+        let outer = match self.extension {
+            Some(id) => self.pool.extension_scope_features(id),
+            None => self.pool.message_features(self.parent),
+        };
+        let mut features = outer.with(self.proto.options.as_option().and_then(|options| options.features.as_option()));
+        if is_legacy(self.edition()) {
+            let packed = self.proto.options.as_option().and_then(|options| options.packed);
+            match packed {
+                Some(true) => features.repeated_field_encoding = RepeatedFieldEncoding::PACKED,
+                Some(false) => features.repeated_field_encoding = RepeatedFieldEncoding::EXPANDED,
+                None => {}
+            }
+            if self.proto.label == Some(Label::LABEL_REQUIRED) {
+                features.field_presence = FieldPresence::LEGACY_REQUIRED;
+            }
+            if self.proto.r#type == Some(Type::TYPE_GROUP) {
+                features.message_encoding = MessageEncoding::DELIMITED;
+            }
+        }
+        features
+    }
+
+    /// The type on the wire: a message field is a group where features say so.
+    pub(crate) fn wire_type(self) -> Type {
+        let declared = self.proto.r#type.unwrap_or(Type::TYPE_INT32);
+        let is_delimited = declared == Type::TYPE_MESSAGE
+            && !is_legacy(self.edition())
+            && self.features().message_encoding == MessageEncoding::DELIMITED
+            && !MessageRef { pool: self.pool, id: self.parent }.is_map_entry()
+            && !self.message().is_some_and(MessageRef::is_map_entry);
+        if is_delimited { Type::TYPE_GROUP } else { declared }
+    }
+
+    pub(crate) fn is_message(self) -> bool {
+        matches!(self.proto.r#type, Some(Type::TYPE_MESSAGE | Type::TYPE_GROUP))
+    }
+
+    pub(crate) fn is_repeated(self) -> bool {
+        self.proto.label == Some(Label::LABEL_REPEATED)
+    }
+
+    pub(crate) fn is_required(self) -> bool {
+        self.proto.label == Some(Label::LABEL_REQUIRED)
+            || (!self.is_repeated()
+                && !is_legacy(self.edition())
+                && self.features().field_presence == FieldPresence::LEGACY_REQUIRED)
+    }
+
+    /// Whether it is repeated and of a type that can be packed.
+    pub(crate) fn is_packable(self) -> bool {
+        self.is_repeated()
+            && !matches!(
+                self.proto.r#type,
+                Some(Type::TYPE_STRING | Type::TYPE_BYTES | Type::TYPE_MESSAGE | Type::TYPE_GROUP)
+            )
+    }
+
+    fn is_packed(self) -> bool {
+        self.is_packable() && self.features().repeated_field_encoding == RepeatedFieldEncoding::PACKED
+    }
+
+    /// Whether it tells unset from zero.
+    pub(crate) fn has_presence(self) -> bool {
+        if self.is_repeated() {
+            return false;
+        }
+        self.is_message()
+            || self.extension.is_some()
+            || self.proto.oneof_index.is_some()
+            || self.features().field_presence != FieldPresence::IMPLICIT
+    }
+
+    pub(crate) fn message(self) -> Option<MessageRef<'p>> {
+        let id = self.pool.message_by_type_name(self.proto.type_name.as_deref())?;
+        Some(MessageRef { pool: self.pool, id })
+    }
+
+    pub(crate) fn enumeration(self) -> Option<EnumRef<'p>> {
+        let id = self.pool.enum_by_type_name(self.proto.type_name.as_deref())?;
+        Some(EnumRef { pool: self.pool, id })
+    }
+}
+
+/// A value of a field.
+#[derive(Clone)]
+pub(crate) enum Value<'p> {
+    /// As on the wire: zigzag and sign extension are done.
+    Varint(u64),
+    Fixed32(u32),
+    Fixed64(u64),
+    Bytes(Vec<u8>),
+    Message(Dynamic<'p>),
+}
+
+impl Value<'_> {
+    fn is_zero(&self) -> bool {
+        match self {
+            Value::Varint(value) | Value::Fixed64(value) => *value == 0,
+            Value::Fixed32(value) => *value == 0,
+            Value::Bytes(bytes) => bytes.is_empty(),
+            Value::Message(_) => false,
+        }
+    }
+}
+
+/// A field with its values; more than one only if it is repeated.
+#[derive(Clone)]
+pub(crate) struct Slot<'p> {
+    pub(crate) field: FieldRef<'p>,
+    pub(crate) values: Vec<Value<'p>>,
+}
+
+/// A message.
+#[derive(Clone)]
+pub(crate) struct Dynamic<'p> {
+    pub(crate) message: MessageRef<'p>,
+    pub(crate) fields: BTreeMap<i32, Slot<'p>>,
+    unknown: UnknownFields,
+}
+
+impl<'p> Dynamic<'p> {
+    pub(crate) fn new(message: MessageRef<'p>) -> Self {
+        Dynamic { message, fields: BTreeMap::new(), unknown: UnknownFields::new() }
+    }
+
+    /// Reads a message from its wire form. `None` if it is malformed or too deep.
+    pub(crate) fn decode(message: MessageRef<'p>, bytes: &[u8]) -> Option<Self> {
+        let mut decoded = Dynamic::new(message);
+        decoded.merge(UnknownFields::decode_from_slice(bytes).ok()?, OPTION_NESTING)?;
+        Some(decoded)
+    }
+
+    pub(crate) fn from_unknown(message: MessageRef<'p>, fields: UnknownFields) -> Option<Self> {
+        let mut decoded = Dynamic::new(message);
+        decoded.merge(fields, OPTION_NESTING)?;
+        Some(decoded)
+    }
+
+    fn merge(&mut self, fields: UnknownFields, depth: u32) -> Option<()> {
+        let depth = depth.checked_sub(1)?;
+        for unknown in fields {
+            match self.message.field_by_number(unknown.number as i32) {
+                Some(field) => self.merge_field(field, unknown, depth)?,
+                None => self.unknown.push(unknown),
+            }
+        }
+        Some(())
+    }
+
+    fn merge_field(&mut self, field: FieldRef<'p>, unknown: UnknownField, depth: u32) -> Option<()> {
+        let number = unknown.number;
+        let wire_type = field.wire_type();
+        let value = match (wire_type, unknown.data) {
+            (Type::TYPE_MESSAGE, UnknownFieldData::LengthDelimited(bytes)) => {
+                return self.merge_message(field, UnknownFields::decode_from_slice(&bytes).ok()?, depth);
+            }
+            (Type::TYPE_GROUP, UnknownFieldData::Group(fields)) => return self.merge_message(field, fields, depth),
+            (Type::TYPE_STRING | Type::TYPE_BYTES, UnknownFieldData::LengthDelimited(bytes)) => Value::Bytes(bytes),
+            (_, UnknownFieldData::LengthDelimited(bytes)) if field.is_packable() => {
+                for value in unpack(wire_type, &bytes)? {
+                    self.merge_scalar(field, value);
+                }
+                return Some(());
+            }
+            (Type::TYPE_DOUBLE | Type::TYPE_FIXED64 | Type::TYPE_SFIXED64, UnknownFieldData::Fixed64(value)) => {
+                Value::Fixed64(value)
+            }
+            (Type::TYPE_FLOAT | Type::TYPE_FIXED32 | Type::TYPE_SFIXED32, UnknownFieldData::Fixed32(value)) => {
+                Value::Fixed32(value)
+            }
+            (wire_type, UnknownFieldData::Varint(value)) if is_varint(wire_type) => Value::Varint(value),
+            (_, data) => {
+                self.unknown.push(UnknownField { number, data });
+                return Some(());
+            }
+        };
+        self.merge_scalar(field, value);
+        Some(())
+    }
+
+    fn merge_scalar(&mut self, field: FieldRef<'p>, value: Value<'p>) {
+        if let (Some(definition), Value::Varint(number)) = (field.enumeration(), &value)
+            && definition.is_closed()
+            && !definition.has_number(*number as i32)
+        {
+            let data = UnknownFieldData::Varint(*number);
+            self.unknown.push(UnknownField { number: field.number() as u32, data });
+            return;
+        }
+        self.set(field, value);
+    }
+
+    fn merge_message(&mut self, field: FieldRef<'p>, fields: UnknownFields, depth: u32) -> Option<()> {
+        let message = field.message()?;
+        let slot = self.fields.entry(field.number()).or_insert_with(|| Slot { field, values: Vec::new() });
+        if field.is_repeated() || slot.values.is_empty() {
+            slot.values.push(Value::Message(Dynamic::new(message)));
+        }
+        match slot.values.last_mut() {
+            Some(Value::Message(inner)) => inner.merge(fields, depth),
+            _ => None,
+        }
+    }
+
+    /// Sets a field, or adds to it if it is repeated. Clears the other members of its oneof.
+    pub(crate) fn set(&mut self, field: FieldRef<'p>, value: Value<'p>) {
+        if let Some(oneof) = field.proto.oneof_index.filter(|_| field.extension.is_none()) {
+            self.fields.retain(|number, slot| {
+                *number == field.number() || slot.field.extension.is_some() || slot.field.proto.oneof_index != Some(oneof)
+            });
+        }
+        if !field.is_repeated() && !field.has_presence() && value.is_zero() {
+            self.fields.remove(&field.number());
+            return;
+        }
+        let slot = self.fields.entry(field.number()).or_insert_with(|| Slot { field, values: Vec::new() });
+        if !field.is_repeated() {
+            slot.values.clear();
+        }
+        slot.values.push(value);
+    }
+
+    /// The wire form, as fields.
+    pub(crate) fn into_unknown(self) -> UnknownFields {
+        let is_message_set = self.message.is_message_set();
+        let mut out = UnknownFields::new();
+        for (number, Slot { field, values }) in self.fields {
+            let number = number as u32;
+            if field.is_packed() {
+                let mut packed = Vec::new();
+                values.iter().for_each(|value| pack(value, &mut packed));
+                out.push(UnknownField { number, data: UnknownFieldData::LengthDelimited(packed) });
+                continue;
+            }
+            let is_group = field.wire_type() == Type::TYPE_GROUP;
+            for value in values {
+                let data = match value {
+                    Value::Varint(value) => UnknownFieldData::Varint(value),
+                    Value::Fixed32(value) => UnknownFieldData::Fixed32(value),
+                    Value::Fixed64(value) => UnknownFieldData::Fixed64(value),
+                    Value::Bytes(bytes) => UnknownFieldData::LengthDelimited(bytes),
+                    Value::Message(inner) if is_group => UnknownFieldData::Group(inner.into_unknown()),
+                    Value::Message(inner) => UnknownFieldData::LengthDelimited(inner.encode()),
+                };
+                out.push(if is_message_set && field.extension.is_some() {
+                    message_set_item(number, data)
+                } else {
+                    UnknownField { number, data }
+                });
+            }
+        }
+        self.unknown.into_iter().for_each(|field| out.push(field));
+        out
+    }
+
+    /// The wire form.
+    pub(crate) fn encode(self) -> Vec<u8> {
+        encode_fields(&self.into_unknown())
+    }
+
+    /// Names of required fields that are not set, here and below.
+    pub(crate) fn missing_required(&self, prefix: &str, missing: &mut Vec<String>) {
+        for field in self.message.fields() {
+            if field.is_required() && !self.fields.contains_key(&field.number()) {
+                missing.push(format!("{prefix}{}", field.name()));
+            }
+        }
+        for slot in self.fields.values() {
+            let name = match slot.field.extension {
+                Some(_) => format!("({})", slot.field.full_name()),
+                None => slot.field.name().to_owned(),
+            };
+            for (index, value) in slot.values.iter().enumerate() {
+                if let Value::Message(inner) = value {
+                    let index = if slot.field.is_repeated() { format!("[{index}]") } else { String::new() };
+                    inner.missing_required(&format!("{prefix}{name}{index}."), missing);
+                }
+            }
+        }
+    }
+}
+
+/// The bytes of some fields.
+pub(crate) fn encode_fields(fields: &UnknownFields) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(fields.encoded_len());
+    fields.write_to(&mut bytes);
+    bytes
+}
+
+/// An extension of a message set: a group of type and message.
+fn message_set_item(number: u32, data: UnknownFieldData) -> UnknownField {
+    let mut item = UnknownFields::new();
+    item.push(UnknownField { number: 2, data: UnknownFieldData::Varint(u64::from(number)) });
+    item.push(UnknownField { number: 3, data });
+    UnknownField { number: 1, data: UnknownFieldData::Group(item) }
+}
+
+fn is_varint(wire_type: Type) -> bool {
+    matches!(
+        wire_type,
+        Type::TYPE_INT32
+            | Type::TYPE_INT64
+            | Type::TYPE_UINT32
+            | Type::TYPE_UINT64
+            | Type::TYPE_SINT32
+            | Type::TYPE_SINT64
+            | Type::TYPE_BOOL
+            | Type::TYPE_ENUM
+    )
+}
+
+fn pack(value: &Value<'_>, out: &mut Vec<u8>) {
+    match value {
+        Value::Varint(value) => buffa::encoding::encode_varint(*value, out),
+        Value::Fixed32(value) => out.extend(value.to_le_bytes()),
+        Value::Fixed64(value) => out.extend(value.to_le_bytes()),
+        Value::Bytes(_) | Value::Message(_) => {}
+    }
+}
+
+fn unpack<'p>(wire_type: Type, mut bytes: &[u8]) -> Option<Vec<Value<'p>>> {
+    let mut values = Vec::new();
+    while !bytes.is_empty() {
+        values.push(match wire_type {
+            Type::TYPE_DOUBLE | Type::TYPE_FIXED64 | Type::TYPE_SFIXED64 => {
+                let (value, rest) = bytes.split_first_chunk()?;
+                bytes = rest;
+                Value::Fixed64(u64::from_le_bytes(*value))
+            }
+            Type::TYPE_FLOAT | Type::TYPE_FIXED32 | Type::TYPE_SFIXED32 => {
+                let (value, rest) = bytes.split_first_chunk()?;
+                bytes = rest;
+                Value::Fixed32(u32::from_le_bytes(*value))
+            }
+            _ => Value::Varint(buffa::encoding::decode_varint(&mut bytes).ok()?),
+        });
+    }
+    Some(values)
+}

@@ -1,0 +1,223 @@
+//! One option: which field it names, and that it is named once.
+
+use std::collections::HashMap;
+
+use buffa::{UnknownField, UnknownFieldData, UnknownFields};
+use buffa_descriptor::generated::descriptor::UninterpretedOption;
+use buffa_descriptor::generated::descriptor::field_descriptor_proto::Type;
+
+use crate::builtin;
+use crate::dynamic::{FieldRef, MessageRef, encode_fields};
+use crate::linker::Report;
+use crate::linker::lookup::{Names, Want};
+use crate::pool::{FileId, Kind, Pool};
+use crate::site::Site;
+use crate::tag;
+
+use super::Moves;
+use super::elements::Element;
+
+pub(super) struct Interpreter<'a> {
+    pub(super) pool: &'a Pool,
+    pub(super) file: FileId,
+    pub(super) names: &'a mut Names,
+    pub(super) report: &'a mut Report,
+    pub(super) moves: &'a mut Moves,
+    /// How many values each repeated option has, by its path.
+    pub(super) repeated: &'a mut HashMap<Vec<i32>, i32>,
+}
+
+/// An option that makes no sense; why has been reported.
+pub(super) struct Failed;
+
+impl<'a> Interpreter<'a> {
+    /// Interprets those options of an element that are extensions, or those that are not. `None` if there are none
+    /// or one of them is wrong.
+    pub(super) fn interpret(&mut self, element: &mut Element, extensions: bool) -> Option<UnknownFields> {
+        let options = std::mem::take(&mut element.options);
+        let mut set = std::mem::take(&mut element.unknown);
+        let mut failed = false;
+        for (index, option) in options.iter().enumerate() {
+            let Some(first) = option.name.first() else { continue };
+            // Names that no option can have are reported with the extensions.
+            let is_reserved = first.name_part == "uninterpreted_option";
+            if (first.is_extension || is_reserved) != extensions {
+                continue;
+            }
+            let path = [&element.path[..], &[tag::options::UNINTERPRETED, index as i32]].concat();
+            if self.option(option, &path, element, &mut set).is_err() {
+                failed = true;
+                break;
+            }
+        }
+        element.options = options;
+        (!failed && !set.is_empty()).then_some(set)
+    }
+
+    pub(super) fn name_error<T>(&mut self, path: &[i32], message: String) -> Result<T, Failed> {
+        self.report.error(Site::OptionName(path.to_vec()), message);
+        Err(Failed)
+    }
+
+    pub(super) fn value_error<T>(&mut self, path: &[i32], message: String) -> Result<T, Failed> {
+        self.report.error(Site::OptionValue(path.to_vec()), message);
+        Err(Failed)
+    }
+
+    fn option(
+        &mut self,
+        option: &UninterpretedOption,
+        path: &[i32],
+        element: &Element,
+        set: &mut UnknownFields,
+    ) -> Result<(), Failed> {
+        if option.name[0].name_part == "uninterpreted_option" {
+            let message = "Option must not use reserved name \"uninterpreted_option\".".to_owned();
+            return self.name_error(path, message);
+        }
+        let Some(options_type) = self.options_type(element.message) else {
+            return self.name_error(path, format!("\"{}\" is not defined.", element.message));
+        };
+        let (outer, field, shown_name) = self.find_field(option, path, element, options_type)?;
+        if !field.is_repeated() {
+            let numbers: Vec<i32> = outer.iter().map(|field| field.number()).collect();
+            if is_set(&numbers, field.number(), set) {
+                return self.name_error(path, format!("Option \"{shown_name}\" was already set."));
+            }
+        }
+        let mut value = UnknownFields::new();
+        value.push(self.value(option, path, field)?);
+        for field in outer.iter().rev() {
+            let number = field.number() as u32;
+            let data = match field.wire_type() {
+                Type::TYPE_GROUP => UnknownFieldData::Group(value),
+                _ => UnknownFieldData::LengthDelimited(encode_fields(&value)),
+            };
+            value = UnknownFields::new();
+            value.push(UnknownField { number, data });
+        }
+        value.into_iter().for_each(|field| set.push(field));
+
+        let mut destination = element.path.clone();
+        destination.extend(outer.iter().map(|field| field.number()).chain([field.number()]));
+        if field.is_repeated() {
+            let count = self.repeated.entry(destination.clone()).or_insert(0);
+            destination.push(*count);
+            *count += 1;
+        }
+        self.moves.insert(path.to_vec(), destination);
+        Ok(())
+    }
+
+    /// The options message: as imported, else as built in.
+    fn options_type(&mut self, full_name: &str) -> Option<MessageRef<'a>> {
+        match self.names.find_anywhere(self.pool, full_name).map(|symbol| symbol.kind) {
+            Some(Kind::Message(id)) => Some(MessageRef { pool: self.pool, id }),
+            _ => MessageRef::find(builtin::pool(), full_name),
+        }
+    }
+
+    /// Follows the parts of the option's name. Returns the fields on the way, the field at the end, and the name as
+    /// messages show it.
+    fn find_field(
+        &mut self,
+        option: &UninterpretedOption,
+        path: &[i32],
+        element: &Element,
+        options_type: MessageRef<'a>,
+    ) -> Result<(Vec<FieldRef<'a>>, FieldRef<'a>, String), Failed> {
+        let mut message = options_type;
+        let mut outer = Vec::new();
+        let mut shown = String::new();
+        let is_feature = option.name[0].name_part == "features" && !option.name[0].is_extension;
+        for (index, part) in option.name.iter().enumerate() {
+            if index > 0 {
+                shown.push('.');
+            }
+            self.names.miss.resolved = None;
+            let field = if part.is_extension {
+                shown.push_str(&format!("({})", part.name_part));
+                self.find_extension(&part.name_part, &element.scope)
+            } else {
+                shown.push_str(&part.name_part);
+                message.field_by_name(&part.name_part)
+            };
+            let Some(field) = field else {
+                let message = self.unknown_option(&shown);
+                return self.name_error(path, message);
+            };
+            if field.parent != message.id || !std::ptr::eq(field.pool, message.pool) {
+                let name = message.proto().name.as_deref().unwrap_or_default();
+                let text = format!("Option field \"{shown}\" is not a field or extension of message \"{name}\".");
+                return self.name_error(path, text);
+            }
+            if is_feature && std::ptr::eq(field.pool, self.pool) && field.file() == self.file {
+                let text = format!("Feature \"{shown}\" can't be used in the same file it's defined in.");
+                return self.name_error(path, text);
+            }
+            if index + 1 == option.name.len() {
+                return Ok((outer, field, shown));
+            }
+            if !field.is_message() {
+                return self.name_error(path, format!("Option \"{shown}\" is an atomic type, not a message."));
+            }
+            if field.is_repeated() {
+                let text = format!(
+                    "Option field \"{shown}\" is a repeated message. Repeated message options must be initialized using \
+                     an aggregate value."
+                );
+                return self.name_error(path, text);
+            }
+            outer.push(field);
+            let Some(inner) = field.message() else { return Err(Failed) };
+            message = inner;
+        }
+        Err(Failed)
+    }
+
+    fn find_extension(&mut self, name: &str, scope: &str) -> Option<FieldRef<'a>> {
+        let symbol = self.names.look_up(self.pool, name, scope, Want::Anything)?;
+        field_of(self.pool, symbol.kind)
+    }
+
+    fn unknown_option(&mut self, shown: &str) -> String {
+        match self.names.miss.resolved.take() {
+            Some(resolved) => format!(
+                "Option \"{shown}\" is resolved to \"({resolved})\", which is not defined. The innermost scope is \
+                 searched first in name resolution. Consider using a leading '.'(i.e., \"(.{}\") to start from the \
+                 outermost scope.",
+                shown.get(1..).unwrap_or_default()
+            ),
+            None => format!(
+                "Option \"{shown}\" unknown. Ensure that your proto definition file imports the proto which defines the \
+                 option (i.e. via import option after edition 2024)."
+            ),
+        }
+    }
+}
+
+/// The field or extension a symbol is.
+pub(super) fn field_of(pool: &Pool, kind: Kind) -> Option<FieldRef<'_>> {
+    match kind {
+        Kind::Extension(id) => FieldRef::extension(pool, id),
+        Kind::Field(id, index) => {
+            let message = MessageRef { pool, id };
+            Some(message.field(message.proto().field.get(index as usize)?))
+        }
+        _ => None,
+    }
+}
+
+/// Whether the field `number` inside the fields `outer` has a value.
+fn is_set(outer: &[i32], number: i32, set: &UnknownFields) -> bool {
+    let Some((&first, rest)) = outer.split_first() else {
+        return set.iter().any(|field| field.number as i32 == number);
+    };
+    set.iter().filter(|field| field.number as i32 == first).any(|field| match &field.data {
+        UnknownFieldData::LengthDelimited(bytes) => {
+            UnknownFields::decode_from_slice(bytes).is_ok_and(|inner| is_set(rest, number, &inner))
+        }
+        UnknownFieldData::Group(inner) => is_set(rest, number, inner),
+        _ => false,
+    })
+}

@@ -245,7 +245,7 @@ impl ClientCall {
         wait(py, &self.0, convert::deadline(timeout), &CallState::ended)
     }
 
-    fn status<'py>(&self, py: Python<'py>) -> PyResult<Option<(u32, String, Bound<'py, PyTuple>, bool)>> {
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Option<Ended<'py>>> {
         if !self.0.is_ours() {
             let code = Code::Cancelled.number();
             return Ok(Some((code, OF_THE_PARENT.to_owned(), PyTuple::empty(py), false)));
@@ -284,6 +284,9 @@ impl Drop for ClientCall {
         }
     }
 }
+
+/// Code, details, trailing metadata, and whether they are the server's.
+type Ended<'py> = (u32, String, Bound<'py, PyTuple>, bool);
 
 /// Waits until `done`, or the time is up; whether it was done.
 pub(crate) fn wait(

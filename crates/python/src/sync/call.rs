@@ -243,27 +243,14 @@ impl Call {
             }
         }
         let sent = self.with_engine(Then::Go, |engine, id| {
-            engine.send_message(id, message.into_outgoing()).map(|()| engine.writable(id))
-        });
-        match sent {
-            Some(Ok(writable)) => {
-                // Writable again is told under the connection's lock, which is free by now: ask once more.
-                if !writable {
-                    self.note_full();
-                }
-                true
-            }
-            Some(Err(_)) | None => false,
-        }
-    }
-
-    /// Remembers that the send buffer is full, unless it is not any more.
-    fn note_full(self: &Arc<Self>) {
-        self.with_engine(Then::Wait, |engine, id| {
-            if !engine.writable(id) {
+            let sent = engine.send_message(id, message.into_outgoing());
+            if sent.is_ok() && !engine.writable(id) {
+                // Room is told by an event, under the lock that is held here.
                 self.lock().full = true;
             }
+            sent
         });
+        matches!(sent, Some(Ok(())))
     }
 
     /// Client: no more messages will be sent.
@@ -383,6 +370,10 @@ impl CallState {
     #[must_use]
     pub(crate) fn end(&mut self, closed: Box<Closed>) -> Vec<Callback> {
         self.place = Place::Gone;
+        if !closed.completed && matches!(closed.status.code, Code::Cancelled | Code::DeadlineExceeded) {
+            // This side has given up: what nobody took, nobody wants.
+            self.inbox.clear();
+        }
         self.closed.get_or_insert(closed);
         std::mem::take(&mut self.callbacks)
     }

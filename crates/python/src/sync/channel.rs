@@ -9,7 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use farcall_channel::{Action, Address, Channel as Brain, ConnectionId, Connectivity, Pick, Target};
+use farcall_channel::{Action, Address, Channel as Brain, ConnectError, ConnectionId, Connectivity, Pick, Target};
 use farcall_core::{Code, Status};
 use farcall_engine::{Config, ErrorCode};
 
@@ -134,11 +134,12 @@ impl Channel {
         let mut state = lock(&self.state);
         let mut chores = Chores::default();
         state.sort(call, wait_for_ready, now, &mut chores);
-        if chores.place.is_empty() && chores.fail.is_empty() {
-            if let Some(deadline) = call.deadline {
-                let (channel, call) = (Arc::downgrade(self), Arc::downgrade(call));
-                self.reactor.at(deadline, Box::new(move || expire(&channel, &call)));
-            }
+        if chores.place.is_empty()
+            && chores.fail.is_empty()
+            && let Some(deadline) = call.deadline
+        {
+            let (channel, call) = (Arc::downgrade(self), Arc::downgrade(call));
+            self.reactor.at(deadline, Box::new(move || expire(&channel, &call)));
         }
         self.drive(state, chores);
     }
@@ -328,7 +329,7 @@ impl Channel {
         let socket = match Socket::connect(address) {
             Ok(socket) => socket,
             Err(error) => {
-                let error = connect_error(address, &error);
+                let error = connect_error(address, &os_text(&error));
                 lock(&self.state).brain.handle_connect_failed(id, &error, Instant::now());
                 return true;
             }
@@ -341,7 +342,8 @@ impl Channel {
             drop(state);
             close(&connection, &Status::new(Code::Cancelled, "Channel closed!"));
         } else if !connection.lock().is_over() {
-            state.connections.insert(id, Link { connection, works: false });
+            // It may work already: the reactor is quick.
+            state.connections.entry(id).or_insert(Link { connection, works: false });
         }
         false
     }
@@ -395,12 +397,16 @@ impl Owner for Attempt {
                     }
                 }
                 Notice::Draining => state.brain.handle_disconnected(self.id),
-                Notice::Lost(why) => {
+                Notice::Lost { why, connected } => {
                     let worked = state.connections.remove(&self.id).is_some_and(|link| link.works);
                     if worked {
                         state.brain.handle_disconnected(self.id);
                     } else {
-                        let error = connect_error(&self.address, &io::Error::other(why));
+                        let error = if connected {
+                            ConnectError { code: Code::Unavailable, why }
+                        } else {
+                            connect_error(&self.address, &why)
+                        };
                         state.brain.handle_connect_failed(self.id, &error, Instant::now());
                     }
                 }
@@ -418,11 +424,11 @@ fn close(connection: &Arc<Connection>, status: &Status) {
 
 /// The deadline of a call that waited for a connection has come.
 fn expire(channel: &Weak<Channel>, call: &Weak<Call>) {
-    if let (Some(channel), Some(call)) = (channel.upgrade(), call.upgrade()) {
-        if matches!(call.lock().place, Place::Waiting(..)) {
-            channel.forget(&call);
-            call.fail_waiting(deadline_exceeded());
-        }
+    let (Some(channel), Some(call)) = (channel.upgrade(), call.upgrade()) else { return };
+    let waits = matches!(call.lock().place, Place::Waiting(..));
+    if waits {
+        channel.forget(&call);
+        call.fail_waiting(deadline_exceeded());
     }
 }
 

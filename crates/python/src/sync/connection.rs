@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Buf;
@@ -25,6 +25,9 @@ use crate::process;
 
 /// Reads of one connection before others get their turn.
 const READS_IN_A_ROW: usize = 16;
+
+/// How long a peer that does not read may keep a connection that has ended.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Pieces of one vectored write.
 const PIECES: usize = 64;
@@ -55,10 +58,14 @@ pub(crate) struct State {
     pub(crate) followers: VecDeque<Arc<Follower>>,
     /// The handshake of the transport is not over.
     pub(crate) connecting: bool,
+    /// The handshake of the transport went well.
+    connected: bool,
     /// The socket took no more bytes; the keeper waits until it does.
     pub(crate) blocked: bool,
     /// When the keeper will look at the clock.
     pub(crate) armed: Option<Instant>,
+    /// The reactor's timer for it.
+    pub(crate) timer: Option<(Instant, u64)>,
     /// How often it was used; tells the reactor whether it rests.
     pub(crate) uses: u64,
     /// The reactor looks after it now and then, until it rests.
@@ -74,6 +81,8 @@ pub(crate) enum Keeper {
     Nobody,
     /// A thread that waits for a call.
     Leader,
+    /// A thread that waited for the leader to leave, and has been told to take over.
+    Promised,
     /// The reactor.
     Reactor,
 }
@@ -93,8 +102,12 @@ pub(crate) enum Notice {
     Ready,
     /// It takes no new calls.
     Draining,
-    /// It is over; why.
-    Lost(String),
+    /// It is over.
+    Lost {
+        why: String,
+        /// Whether the transport was connected.
+        connected: bool,
+    },
     /// Server: a call begins.
     Request(Arc<Call>, Box<RequestHead>),
     /// A call has ended, and these callbacks are due.
@@ -144,8 +157,10 @@ impl Connection {
                 keeper: Keeper::Nobody,
                 followers: VecDeque::new(),
                 connecting,
+                connected: !connecting,
                 blocked: false,
                 armed: None,
+                timer: None,
                 uses: 0,
                 lingering: false,
                 over: false,
@@ -248,14 +263,37 @@ impl Connection {
             }
         }
         if state.engine.error().is_some() && !state.over {
-            state.over = true;
-            state.blocked = false;
-            self.reactor.unwatch(self, state);
-            if self.generation == process::generation() {
-                self.socket.shut_down();
+            if state.blocked {
+                // The last words wait for room, but not for ever.
+                self.close_later(now);
+            } else {
+                self.shut_down(state);
             }
-            self.ring();
         }
+    }
+
+    fn close_later(self: &Arc<Self>, now: Instant) {
+        let weak = Arc::downgrade(self);
+        let close = move || {
+            if let Some(connection) = weak.upgrade() {
+                connection.shut_down(&mut connection.lock());
+            }
+        };
+        self.reactor.at(now + LAST_WORDS, Box::new(close));
+    }
+
+    /// Closes the transport; the brain is done with it.
+    fn shut_down(&self, state: &mut State) {
+        if state.over {
+            return;
+        }
+        state.over = true;
+        state.blocked = false;
+        self.reactor.unwatch(self, state);
+        if self.generation == process::generation() {
+            self.socket.shut_down();
+        }
+        self.ring();
     }
 
     /// Writes what the brain has, as far as the socket takes it.
@@ -313,7 +351,9 @@ impl Connection {
         match event {
             Event::Ready => notices.push(Notice::Ready),
             Event::Draining => notices.push(Notice::Draining),
-            Event::Disconnected(error) => notices.push(Notice::Lost(error.to_string())),
+            Event::Disconnected(error) => {
+                notices.push(Notice::Lost { why: error.to_string(), connected: state.connected });
+            }
             Event::Request { call: id, head } => {
                 let call = Call::of_server(self, id, head.deadline);
                 state.place(id, Arc::clone(&call));
@@ -343,18 +383,14 @@ impl Connection {
         state.uses += 1;
     }
 
-    /// The leader leaves.
+    /// The leader leaves: a thread that waits takes over, else the reactor.
     pub(crate) fn leave(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         state.keeper = Keeper::Nobody;
-        self.pass_on(state);
-    }
-
-    /// Finds somebody to look after it, if nobody does: a thread that waits, else the reactor.
-    pub(crate) fn pass_on(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        if state.keeper != Keeper::Nobody || state.over {
+        if state.over {
             return;
         }
         if let Some(follower) = state.followers.pop_front() {
+            state.keeper = Keeper::Promised;
             follower.promote();
             return;
         }
@@ -366,6 +402,8 @@ impl Connection {
         match state.keeper {
             Keeper::Nobody if state.needs_keeper() => self.give_to_reactor(state, now),
             Keeper::Nobody => self.reactor.linger(self, state),
+            // It will look at the clock before it sleeps.
+            Keeper::Promised => {}
             Keeper::Leader | Keeper::Reactor => {
                 let due = state.engine.poll_timeout();
                 if due.is_some_and(|due| state.armed.is_none_or(|armed| due < armed)) {
@@ -424,7 +462,10 @@ impl Connection {
     fn finish_connecting(&self, state: &mut State, now: Instant) -> bool {
         state.connecting = false;
         match self.socket.take_error() {
-            Ok(None) => true,
+            Ok(None) => {
+                state.connected = true;
+                true
+            }
             Ok(Some(error)) | Err(error) => {
                 state.engine.handle_transport_closed(&os_text(&error), now);
                 false
@@ -435,6 +476,7 @@ impl Connection {
     /// The reactor's timer for it went off.
     pub(crate) fn handle_timer(self: &Arc<Self>, now: Instant) {
         let mut state = self.lock();
+        state.timer = None;
         if state.keeper != Keeper::Reactor || state.over {
             return;
         }

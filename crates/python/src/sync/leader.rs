@@ -46,10 +46,9 @@ pub(crate) fn wait(
     loop {
         // Events are told under the connection's lock: what is not here yet will be seen by whoever leads.
         if done(&call.lock()) || state.is_over() {
-            connection.pass_on(state);
             return Waited::Done;
         }
-        if !matches!(state.keeper, Keeper::Leader) {
+        if state.keeper != Keeper::Leader {
             return lead(connection, state, call, until, done);
         }
         let me = Arc::new(Follower { call: Arc::clone(call), promoted: AtomicBool::new(false) });
@@ -58,10 +57,13 @@ pub(crate) fn wait(
         let waited = call.park(call.lock(), until, &|state| done(state) || me.promoted.load(Ordering::Relaxed));
         state = connection.lock();
         state.followers.retain(|other| !Arc::ptr_eq(other, &me));
-        if waited == Waited::TimedOut {
-            // Promoted at the last moment: somebody else must take over.
-            connection.pass_on(state);
-            return Waited::TimedOut;
+        let leaving = waited == Waited::TimedOut || done(&call.lock());
+        if leaving {
+            if state.keeper == Keeper::Promised && me.promoted.load(Ordering::Relaxed) {
+                // Promoted at the last moment: somebody else must take over.
+                connection.leave(state);
+            }
+            return waited;
         }
     }
 }

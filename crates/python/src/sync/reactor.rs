@@ -143,11 +143,17 @@ impl Reactor {
         }
     }
 
-    /// Wakes `connection` at the time it is armed for.
-    pub(crate) fn arm(&self, connection: &Arc<Connection>, state: &State) {
-        if let Some(at) = state.armed {
-            self.set(at, Timer::Connection(Arc::downgrade(connection)));
+    /// Wakes `connection` at the time it is armed for. It has one timer at most: one that goes off too early does no
+    /// harm, so only a later one is replaced.
+    pub(crate) fn arm(&self, connection: &Arc<Connection>, state: &mut State) {
+        let Some(at) = state.armed else { return };
+        if state.timer.is_some_and(|(set, _)| set <= at) {
+            return;
         }
+        if let Some(later) = state.timer.take() {
+            lock(&self.shared).timers.remove(&later);
+        }
+        state.timer = Some(self.set(at, Timer::Connection(Arc::downgrade(connection))));
     }
 
     /// Watches `connection` once it has not been used for a while.
@@ -185,12 +191,13 @@ impl Reactor {
         }
     }
 
-    fn set(&self, at: Instant, timer: Timer) {
+    fn set(&self, at: Instant, timer: Timer) -> (Instant, u64) {
         let mut shared = lock(&self.shared);
-        let number = shared.next_timer;
+        let key = (at, shared.next_timer);
         shared.next_timer += 1;
-        shared.timers.insert((at, number), timer);
+        shared.timers.insert(key, timer);
         self.wake_if_asleep_at(&shared, at);
+        key
     }
 
     fn wake_if_asleep_at(&self, shared: &Shared, due: Instant) {
@@ -247,7 +254,7 @@ impl Reactor {
     }
 
     /// Hands readiness on; the connection when more may be there to read.
-    fn handle(&self, token: usize, readable: bool, writable: bool) -> Option<Arc<Connection>> {
+    fn handle(self: &Arc<Self>, token: usize, readable: bool, writable: bool) -> Option<Arc<Connection>> {
         let source = lock(&self.shared).sources.get(&token).cloned()?;
         match source {
             Source::Connection(connection) => {
@@ -255,17 +262,22 @@ impl Reactor {
                 connection.handle_ready(readable, writable).then_some(connection)
             }
             Source::Listener(listener) => {
-                if let Some(retry_after) = listener.accept() {
-                    let weak = Arc::downgrade(&listener);
-                    let retry = Box::new(move || {
-                        if let Some(listener) = weak.upgrade() {
-                            listener.accept();
-                        }
-                    });
-                    self.at(Instant::now() + retry_after, retry);
-                }
+                self.accept(&listener);
                 None
             }
+        }
+    }
+
+    /// Accepts what waits, again later if the system has no descriptor left for it.
+    fn accept(self: &Arc<Self>, listener: &Arc<Listener>) {
+        if let Some(retry_after) = listener.accept() {
+            let (reactor, listener) = (Arc::downgrade(self), Arc::downgrade(listener));
+            let retry = move || {
+                if let (Some(reactor), Some(listener)) = (reactor.upgrade(), listener.upgrade()) {
+                    reactor.accept(&listener);
+                }
+            };
+            self.at(Instant::now() + retry_after, Box::new(retry));
         }
     }
 

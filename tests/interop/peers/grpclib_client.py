@@ -6,6 +6,7 @@ import sys
 import case_io
 import grpclib
 import grpclib.client
+import grpclib.exceptions
 import interop_pb2
 
 SERVICE = "/farcall.interop.Interop/"
@@ -81,6 +82,8 @@ async def perform(channel, case):
         code, details = error.status.name, error.message or ""
     except asyncio.TimeoutError:
         code = "DEADLINE_EXCEEDED"
+    except grpclib.exceptions.StreamTerminatedError as error:
+        code, details = "RESET", str(error)
     if code != "OK" and case["kind"] in ("unary", "client_stream"):
         outcome["replies"] = []  # The one reply of such a method counts only with OK.
     outcome["code"], outcome["details"] = code, details

@@ -1,1 +1,159 @@
-//! See Cargo.toml: filled in below.
+//! Compiles `.proto` files in `build.rs`, without protoc.
+//!
+//! ```no_run
+//! // build.rs
+//! fn main() -> Result<(), farcall_build::Error> {
+//!     farcall_build::configure().compile(&["proto/greeter.proto"], &["proto"])
+//! }
+//! ```
+//!
+//! For every proto package a file `package.name.rs` appears in Cargo's `OUT_DIR`, to be included in a module of the
+//! same name with `farcall::include_proto!("package.name")`. Where packages use one another's types, include
+//! `farcall::include_proto!("_includes")` instead: it declares the whole tree of modules.
+//!
+//! The user's crate needs `farcall`, and `buffa` for the messages (`buffa-types` too where `google/protobuf/*.proto`
+//! are used). `google/protobuf/*.proto` need not be on the include path.
+//!
+//! Here are the include path, the environment of a build script and files. What `.proto` means is in
+//! `farcall-schema`, what the code looks like in `farcall-codegen`.
+
+mod tree;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use farcall_codegen::{Generator, Include, Request, Rust, RustOptions, Schema};
+use farcall_schema::{Compiler, Severity};
+
+use tree::IncludePath;
+
+pub use farcall_codegen::MessageCodec;
+
+/// Starts with the defaults: messages for `buffa`, clients and servers, output in `OUT_DIR`.
+pub fn configure() -> Builder {
+    Builder { options: RustOptions { include: Include::OutDir, ..RustOptions::default() }, out_dir: None }
+}
+
+/// Compiles one file with its own directory as the include path and the defaults of [`configure`].
+///
+/// # Errors
+/// As [`Builder::compile`].
+pub fn compile_protos(proto: impl AsRef<Path>) -> Result<(), Error> {
+    let proto = proto.as_ref();
+    configure().compile(&[proto], &[proto.parent().unwrap_or(Path::new("."))])
+}
+
+/// What to generate and where to put it.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is generated until `compile`"]
+pub struct Builder {
+    options: RustOptions,
+    out_dir: Option<PathBuf>,
+}
+
+impl Builder {
+    /// Whether clients are generated. Default: true.
+    pub fn build_client(mut self, enable: bool) -> Self {
+        self.options.client = enable;
+        self
+    }
+
+    /// Whether server traits are generated. Default: true.
+    pub fn build_server(mut self, enable: bool) -> Self {
+        self.options.server = enable;
+        self
+    }
+
+    /// Whether messages also get borrowed views. Default: false.
+    pub fn build_views(mut self, enable: bool) -> Self {
+        self.options.views = enable;
+        self
+    }
+
+    /// Which run time the messages belong to. With [`MessageCodec::Prost`] only services are generated, and the
+    /// messages come from `prost-build`, in modules laid out the same way, or from [`Builder::extern_path`].
+    pub fn codec(mut self, codec: MessageCodec) -> Self {
+        self.options.codec = codec;
+        self
+    }
+
+    /// Uses Rust types that exist already: `extern_path(".google.type", "::some_crate::google::type_")`. The proto
+    /// path is a package or a message, with a leading dot.
+    pub fn extern_path(mut self, proto_path: impl Into<String>, rust_path: impl Into<String>) -> Self {
+        self.options.extern_paths.push((proto_path.into(), rust_path.into()));
+        self
+    }
+
+    /// Where the files go, and must exist. Default: `OUT_DIR`. Elsewhere the tree of modules is `mod.rs`.
+    pub fn out_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.out_dir = Some(directory.into());
+        self.options.include = Include::Relative;
+        self
+    }
+
+    /// Compiles `protos`, paths on disk that lie below one of `includes`, where imports are looked up too. Tells
+    /// Cargo to run again when one of the files that were read changes.
+    ///
+    /// # Errors
+    /// [`Error`], with all that is wrong with the files in protoc's form, `file:line:column: message`.
+    pub fn compile(self, protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Result<(), Error> {
+        let out_dir = match &self.out_dir {
+            Some(directory) => directory.clone(),
+            None => std::env::var_os("OUT_DIR").map(PathBuf::from).ok_or_else(|| {
+                Error("OUT_DIR is not set: call this from build.rs, or set an output directory".into())
+            })?,
+        };
+        let tree = IncludePath::new(includes.iter().map(|include| include.as_ref().to_path_buf()).collect());
+        let inputs = protos.iter().map(|proto| tree.virtual_path(proto.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        let files = self.load(&tree, &inputs);
+        for path in tree.files_read() {
+            println!("cargo:rerun-if-changed={}", path.display());
+        }
+        let files = files?;
+        let schema = Schema::new(files.iter().map(Arc::as_ref));
+        let request = Request { schema: &schema, files_to_generate: &inputs, parameter: "" };
+        for output in (Rust { options: self.options }).generate(&request).map_err(Error)? {
+            let path = out_dir.join(&output.name);
+            std::fs::write(&path, output.content).map_err(|error| Error(format!("{}: {error}", path.display())))?;
+        }
+        Ok(())
+    }
+
+    fn load(&self, tree: &IncludePath, inputs: &[String]) -> Result<Vec<Arc<File>>, Error> {
+        let mut compiler = Compiler::new(tree);
+        let paths: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        let result = compiler.compile(&paths);
+        let (errors, others): (Vec<_>, Vec<_>) =
+            result.diagnostics.iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
+        for warning in others {
+            println!("cargo:warning={warning}");
+        }
+        if result.ok {
+            return Ok(result.files);
+        }
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Err(Error(lines.join("\n")))
+    }
+}
+
+type File = buffa_descriptor::generated::descriptor::FileDescriptorProto;
+
+/// Why no code was generated: the `.proto` files' errors, one a line, or what the file system said.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// As `Display`, because that is what a build script's `main` prints of an error.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\n{}", self.0)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -2,7 +2,7 @@
 //!
 //! One file per package, `pkg.name.rs`, holds everything of that package. A type of another package is named by a
 //! path relative to the tree of packages (`super::super::other::Msg`), so the files are to be included in nested
-//! modules named like the packages; `mod.rs`, written beside them, does that.
+//! modules named like the packages; `mod.rs` (`_includes.rs` for Cargo's `OUT_DIR`), written beside them, does that.
 
 mod service;
 
@@ -90,7 +90,8 @@ impl Generator for Rust {
             let generated = buffa_codegen::generate(files, request.files_to_generate, &config)
                 .map_err(|error| error.to_string())?;
             for file in generated.into_iter().filter(|file| file.kind == GeneratedFileKind::PackageMod) {
-                packages.insert(file.package, (file.name, file.content));
+                let name = package_file(&file.package);
+                packages.insert(file.package, (name, file.content));
             }
         }
         let context = CodeGenContext::for_generate(files, request.files_to_generate, &config);
@@ -100,25 +101,30 @@ impl Generator for Rust {
                 let code = write_service(&context, &options, file, index, declared)?;
                 let (_, content) = packages
                     .entry(package(file).to_owned())
-                    .or_insert_with(|| (buffa_codegen::package_to_filename(package(file)), String::new()));
+                    .or_insert_with(|| (package_file(package(file)), String::new()));
                 content.push('\n');
                 content.push_str(&code);
             }
         }
         let tree: Vec<(&str, &str)> =
             packages.iter().map(|(package, (file, _))| (file.as_str(), package.as_str())).collect();
-        let tree = OutputFile::new("mod.rs", module_tree(&tree, options.include));
+        let tree = module_tree(&tree, options.include);
         let files = packages.into_values().map(|(name, content)| OutputFile::new(name, content));
         Ok(files.chain([tree]).collect())
     }
 }
 
-fn module_tree(packages: &[(&str, &str)], include: Include) -> String {
-    let mode = match include {
-        Include::Relative => IncludeMode::Relative(""),
-        Include::OutDir => IncludeMode::OutDir,
+/// The file that has everything of a package; `_.rs` for files without one.
+fn package_file(package: &str) -> String {
+    if package.is_empty() { "_.rs".into() } else { format!("{package}.rs") }
+}
+
+fn module_tree(packages: &[(&str, &str)], include: Include) -> OutputFile {
+    let (name, mode) = match include {
+        Include::Relative => ("mod.rs", IncludeMode::Relative("")),
+        Include::OutDir => ("_includes.rs", IncludeMode::OutDir),
     };
-    buffa_codegen::generate_module_tree(packages, mode, false)
+    OutputFile::new(name, buffa_codegen::generate_module_tree(packages, mode, false))
 }
 
 fn with_parameter(mut options: RustOptions, parameter: &str) -> Result<RustOptions, String> {

@@ -1,0 +1,71 @@
+//! What a build script gets: files per package, or errors that say where.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use farcall_build::{MessageCodec, configure};
+
+fn place(name: &str, files: &[(&str, &str)]) -> PathBuf {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("build-{name}"));
+    let _ = fs::remove_dir_all(&root);
+    fs::create_dir_all(root.join("out")).expect("a directory");
+    for (name, text) in files {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        fs::write(path, text).expect("a written file");
+    }
+    root
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("a directory");
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+const GREETER: &str = r#"syntax = "proto3";
+package hello.v1;
+import "common/types.proto";
+// Greets.
+service Greeter { rpc Say (common.Name) returns (Reply); }
+message Reply { string text = 1; common.Name name = 2; }
+"#;
+const TYPES: &str = "syntax = \"proto3\";\npackage common;\nmessage Name { string first = 1; }\n";
+
+#[test]
+fn each_package_gets_a_file_and_the_tree_names_them() {
+    let root = place("packages", &[("proto/hello.proto", GREETER), ("proto/common/types.proto", TYPES)]);
+    let proto = root.join("proto");
+    configure()
+        .out_dir(root.join("out"))
+        .compile(&[proto.join("hello.proto"), proto.join("common/types.proto")], &[&proto])
+        .expect("compiled");
+    assert_eq!(names(&root.join("out")), ["common.rs", "hello.v1.rs", "mod.rs"]);
+    let tree = fs::read_to_string(root.join("out/mod.rs")).expect("mod.rs");
+    assert!(tree.contains("pub mod hello") && tree.contains("pub mod v1") && tree.contains("hello.v1.rs"));
+    let code = fs::read_to_string(root.join("out/hello.v1.rs")).expect("code");
+    assert!(code.contains("pub struct Reply") && code.contains("pub mod greeter_client"));
+    assert!(code.contains("super::super::super::common::Name"), "a client's path to a message of another package");
+}
+
+#[test]
+fn with_prost_only_services_are_written() {
+    let root = place("prost", &[("hello.proto", GREETER), ("common/types.proto", TYPES)]);
+    let builder = configure().codec(MessageCodec::Prost).build_server(false).out_dir(root.join("out"));
+    builder.compile(&[root.join("hello.proto")], &[&root]).expect("compiled");
+    let code = fs::read_to_string(root.join("out/hello.v1.rs")).expect("code");
+    assert!(!code.contains("pub struct Reply") && code.contains("Prost") && code.contains("super::Reply"));
+    assert!(!code.contains("greeter_server"));
+}
+
+#[test]
+fn errors_say_where() {
+    let root = place("errors", &[("bad.proto", "syntax = \"proto3\";\nmessage A { B b = 1; }\n")]);
+    let error = configure().out_dir(root.join("out")).compile(&[root.join("bad.proto")], &[&root]);
+    assert_eq!(error.expect_err("an error").to_string(), "bad.proto:2:13: \"B\" is not defined.");
+    assert!(names(&root.join("out")).is_empty());
+    let error = configure().out_dir(root.join("out")).compile(&[root.join("bad.proto")], &[root.join("elsewhere")]);
+    assert!(error.expect_err("an error").to_string().contains("not below any include directory"));
+}

@@ -69,3 +69,24 @@ fn errors_say_where() {
     let error = configure().out_dir(root.join("out")).compile(&[root.join("bad.proto")], &[root.join("elsewhere")]);
     assert!(error.expect_err("an error").to_string().contains("not below any include directory"));
 }
+
+#[test]
+fn with_prost_types_have_the_names_that_prost_build_gives() {
+    let proto = r#"syntax = "proto3";
+package a.b;
+import "google/protobuf/empty.proto";
+import "google/protobuf/timestamp.proto";
+message HTTPThing { message Inner {} }
+service S {
+  rpc One(HTTPThing) returns (HTTPThing.Inner);
+  rpc Two(google.protobuf.Empty) returns (google.protobuf.Timestamp);
+}
+"#;
+    let root = place("prost-names", &[("s.proto", proto)]);
+    let builder = configure().codec(MessageCodec::Prost).out_dir(root.join("out"));
+    builder.compile(&[root.join("s.proto")], &[&root]).expect("compiled");
+    let code = fs::read_to_string(root.join("out/a.b.rs")).expect("code");
+    for path in ["super::HttpThing", "super::http_thing::Inner", "()", "::prost_types::Timestamp"] {
+        assert!(code.contains(path), "{path} in {code}");
+    }
+}

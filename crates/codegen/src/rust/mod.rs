@@ -4,16 +4,17 @@
 //! path relative to the tree of packages (`super::super::other::Msg`), so the files are to be included in nested
 //! modules named like the packages; `mod.rs` (`_includes.rs` for Cargo's `OUT_DIR`), written beside them, does that.
 
+mod prost_path;
 mod service;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use buffa_codegen::context::CodeGenContext;
 use buffa_codegen::{CodeGenConfig, GeneratedFileKind, IncludeMode};
 use buffa_descriptor::generated::descriptor::{FileDescriptorProto, ServiceDescriptorProto};
 
 use crate::schema::package;
-use crate::{Generator, OutputFile, Request, parse_parameter};
+use crate::{Generator, OutputFile, Request, Schema, parse_parameter};
 
 /// Which run time the messages of services belong to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,7 +99,7 @@ impl Generator for Rust {
         for name in request.files_to_generate {
             let file = request.schema.file(name).ok_or_else(|| format!("{name}: File not found."))?;
             for (index, declared) in file.service.iter().enumerate() {
-                let code = write_service(&context, &options, file, index, declared)?;
+                let code = write_service(request.schema, &context, &options, file, index, declared)?;
                 let (_, content) = packages
                     .entry(package(file).to_owned())
                     .or_insert_with(|| (package_file(package(file)), String::new()));
@@ -159,29 +160,28 @@ pub(crate) struct Comments {
 }
 
 fn write_service(
+    schema: &Schema<'_>,
     context: &CodeGenContext<'_>,
     options: &RustOptions,
     file: &FileDescriptorProto,
     index: usize,
     declared: &ServiceDescriptorProto,
 ) -> Result<String, String> {
-    let mut missing = BTreeSet::new();
-    for method in &declared.method {
-        for name in [&method.input_type, &method.output_type].into_iter().flatten() {
-            if context.rust_type_relative(name, package(file), 1).is_none() {
-                missing.insert(name.clone());
-            }
-        }
-    }
-    if let Some(name) = missing.first() {
-        return Err(format!("{}: no Rust type for {name}", file.name.as_deref().unwrap_or_default()));
+    let resolve = |name: &str| match options.codec {
+        MessageCodec::Buffa => context.rust_type_relative(name, package(file), 1),
+        MessageCodec::Prost => prost_path::resolve(schema, &options.extern_paths, package(file), name),
+    };
+    let mut types = BTreeMap::new();
+    for name in declared.method.iter().flat_map(|method| [&method.input_type, &method.output_type]).flatten() {
+        let path = resolve(name)
+            .ok_or_else(|| format!("{}: no Rust type for {name}", file.name.as_deref().unwrap_or_default()))?;
+        types.insert(name.as_str(), path);
     }
     let comments = Comments {
         service: comment_lines(file, &[6, index]),
         methods: (0..declared.method.len()).map(|method| comment_lines(file, &[6, index, 2, method])).collect(),
     };
-    let types =
-        |name: &str| context.rust_type_relative(name, package(file), 1).unwrap_or_else(|| name.replace('.', "::"));
+    let types = |name: &str| types.get(name).cloned().unwrap_or_default();
     Ok(service::generate(declared, package(file), &comments, &types, options))
 }
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 from grpc import _credentials
+from grpc._experimental import experimental_api
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ def _call(
     )
 
 
+@experimental_api
 def unary_unary(
     request: Any,
     target: str,
@@ -184,6 +186,7 @@ def unary_unary(
     return _call("unary_unary", **locals())
 
 
+@experimental_api
 def unary_stream(
     request: Any,
     target: str,
@@ -205,6 +208,7 @@ def unary_stream(
     return responses
 
 
+@experimental_api
 def stream_unary(
     request_iterator: Iterator[Any],
     target: str,
@@ -226,6 +230,7 @@ def stream_unary(
     return _call("stream_unary", arguments.pop("request_iterator"), **arguments)
 
 
+@experimental_api
 def stream_stream(
     request_iterator: Iterator[Any],
     target: str,

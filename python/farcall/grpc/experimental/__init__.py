@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
+from grpc._experimental import ExperimentalApiWarning
+from grpc._experimental import experimental_api as experimental_api
 from grpc._simple_stubs import (
     insecure_channel_credentials,
     stream_stream,
@@ -15,10 +15,6 @@ from grpc._simple_stubs import (
     unary_stream,
     unary_unary,
 )
-
-_EXPERIMENTAL_APIS_USED: set[str] = set()
-
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class ChannelOptions:
@@ -30,32 +26,6 @@ class ChannelOptions:
 
 class UsageError(Exception):
     """An object was used in a way its state does not allow."""
-
-
-class ExperimentalApiWarning(Warning):
-    """An API was used that may change."""
-
-
-def _warn_experimental(api_name: str, stack_offset: int) -> None:
-    if api_name not in _EXPERIMENTAL_APIS_USED:
-        _EXPERIMENTAL_APIS_USED.add(api_name)
-        warnings.warn(
-            f"'{api_name}' is an experimental API. It is subject to change or "
-            "removal between minor releases. Proceed with caution.",
-            ExperimentalApiWarning,
-            stacklevel=2 + stack_offset,
-        )
-
-
-def experimental_api(f: _F) -> _F:
-    """Has the first use of a function warn that it may change."""
-
-    @functools.wraps(f)
-    def _wrapper(*args: Any, **kwargs: Any) -> Any:
-        _warn_experimental(f.__name__, 1)
-        return f(*args, **kwargs)
-
-    return _wrapper  # type: ignore[return-value]
 
 
 def wrap_server_method_handler(wrapper: Callable[[Callable[..., Any]], Callable[..., Any]], handler: Any) -> Any:

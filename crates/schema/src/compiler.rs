@@ -10,6 +10,7 @@ use crate::lexer::Finding;
 use crate::linker;
 use crate::parser::{Parsed, parse};
 use crate::pool::{FileId, Pool};
+use crate::retention;
 use crate::site::Site;
 use crate::source_tree::{SourceError, SourceTree};
 
@@ -74,7 +75,9 @@ impl<S: SourceTree> Compiler<S> {
     /// A copy of `file` (one this compiler returned) without the options that are retained in source only:
     /// what `--descriptor_set_out` without `--retain_options` and the descriptors in generated code hold.
     pub fn strip_source_retention(&self, file: &FileDescriptorProto) -> FileDescriptorProto {
-        file.clone()
+        let mut file = file.clone();
+        retention::strip(&self.pool, &mut file);
+        file
     }
 
     /// All that was compiled.

@@ -93,7 +93,8 @@ impl<'p> Linker<'p> {
             return false;
         }
         self.apply(resolutions);
-        self.interpret_options();
+        let pending = self.interpret_fields();
+        self.interpret_extensions(pending);
         self.report_unused_imports();
         !self.report.had_errors
     }

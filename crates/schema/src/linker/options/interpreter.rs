@@ -14,8 +14,7 @@ use crate::pool::{FileId, Kind, Pool};
 use crate::site::Site;
 use crate::tag;
 
-use super::Moves;
-use super::elements::Element;
+use super::{Element, Moves};
 
 pub(super) struct Interpreter<'a> {
     pub(super) pool: &'a Pool,
@@ -33,11 +32,10 @@ pub(super) struct Failed;
 impl<'a> Interpreter<'a> {
     /// Interprets those options of an element that are extensions, or those that are not. `None` if there are none
     /// or one of them is wrong.
-    pub(super) fn interpret(&mut self, element: &mut Element, extensions: bool) -> Option<UnknownFields> {
-        let options = std::mem::take(&mut element.options);
-        let mut set = std::mem::take(&mut element.unknown);
+    pub(super) fn interpret(&mut self, element: &Element, extensions: bool) -> Option<UnknownFields> {
+        let mut set = UnknownFields::new();
         let mut failed = false;
-        for (index, option) in options.iter().enumerate() {
+        for (index, option) in element.options.iter().enumerate() {
             let Some(first) = option.name.first() else { continue };
             // Names that no option can have are reported with the extensions.
             let is_reserved = first.name_part == "uninterpreted_option";
@@ -50,7 +48,6 @@ impl<'a> Interpreter<'a> {
                 break;
             }
         }
-        element.options = options;
         (!failed && !set.is_empty()).then_some(set)
     }
 

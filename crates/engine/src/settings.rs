@@ -11,7 +11,6 @@ use crate::{
 pub(crate) struct PeerSettings {
     /// Its first SETTINGS have arrived.
     pub(crate) received: bool,
-    pub(crate) max_frame_size: u32,
     pub(crate) initial_window: u32,
     /// How many streams this side may open.
     pub(crate) max_concurrent_streams: u32,
@@ -24,7 +23,6 @@ impl Default for PeerSettings {
     fn default() -> PeerSettings {
         PeerSettings {
             received: false,
-            max_frame_size: DEFAULT_MAX_FRAME_SIZE,
             initial_window: DEFAULT_WINDOW,
             max_concurrent_streams: STREAMS_BEFORE_SETTINGS,
         }

@@ -9,7 +9,7 @@ use crate::{
     frame::{GoAway, MAX_U31, Reset},
     goaway::Local,
     grpc::{message::PREFIX_LEN, status_map},
-    stream::Input,
+    stream::{Input, Stream},
 };
 
 impl Connection {
@@ -43,9 +43,18 @@ impl Connection {
         self.end_call(call, Closed { status, trailers: Metadata::new(), completed: false, unprocessed });
     }
 
-    /// The deadline has passed.
+    /// The deadline has passed. A server says so in trailers, for its RST_STREAM could reach a client that has not
+    /// noticed yet, and would tell it less.
     pub(super) fn expire(&mut self, call: CallId) {
-        self.abandon(call, Status::new(Code::DeadlineExceeded, "Deadline Exceeded"));
+        let status = Status::new(Code::DeadlineExceeded, "Deadline Exceeded");
+        if self.config.role == Role::Client {
+            return self.abandon(call, status);
+        }
+        let Some(stream) = self.store.live(call).filter(|stream| stream.state.is_open()) else { return };
+        stream.finished = true;
+        stream.queue.clear();
+        self.write_answer(call, &status, &Metadata::new());
+        self.end_call(call, Closed::locally(status));
     }
 
     /// Something is wrong with a call that HTTP has no word for: a client gives it up, a server answers it.
@@ -115,9 +124,10 @@ impl Connection {
         self.answered.clear();
         self.waiting.clear();
         self.scheduler.clear();
-        let calls: Vec<(CallId, bool)> = self.store.iter_mut().map(|stream| (stream.call, stream.id == 0)).collect();
-        for (call, unsent) in calls {
-            let unprocessed = unsent && self.config.role == Role::Client;
+        let (client, written) = (self.config.role == Role::Client, self.transmit.written());
+        let unsent = |stream: &Stream| client && (stream.id == 0 || stream.request_end > written);
+        let calls: Vec<(CallId, bool)> = self.store.iter_mut().map(|stream| (stream.call, unsent(stream))).collect();
+        for (call, unprocessed) in calls {
             self.end_call(
                 call,
                 Closed { status: status.clone(), trailers: Metadata::new(), completed: false, unprocessed },

@@ -86,6 +86,9 @@ impl Connection {
         let Some(stream) = self.store.by_id(id) else {
             return match self.config.role {
                 Role::Server => self.read_request(id, end_stream, block, now),
+                Role::Client if self.is_idle(id) => {
+                    Err(Fault::Connection(ErrorCode::PROTOCOL_ERROR, "a response on a stream that was not opened"))
+                }
                 Role::Client => {
                     self.step_closed(id, Input::ReceiveHeaders)?;
                     self.decode(block, |_, _| ()).map(|_| ())
@@ -168,7 +171,7 @@ impl Connection {
 
     /// Answers a request that does not become a call.
     fn refuse(&mut self, id: u32, end_stream: bool, refusal: &Refusal) -> Result<(), Fault> {
-        self.write_block(id, true, |writer| {
+        self.blocks.write(&mut self.transmit, id, true, |writer| {
             encode_trailers_only(refusal.http, &refusal.status, &Metadata::new(), writer);
         });
         if !end_stream {

@@ -27,7 +27,7 @@ use crate::{
     frame::{DEFAULT_WINDOW, GoAway, MAX_U31, PREFACE, Ping, WindowUpdate, encode_settings},
     goaway::{self, GoingAway, Local},
     grpc::message::{self, too_large},
-    hpack::{Decoder, Encoder},
+    hpack::Decoder,
     recv::{Arena, Inbox},
     send::Scheduler,
     settings::{self, PeerSettings},
@@ -63,8 +63,7 @@ pub struct Connection {
     last_peer_stream: u32,
 
     transmit: Transmit,
-    encoder: Encoder,
-    scratch: Vec<u8>,
+    blocks: send::Blocks,
     send_window: SendWindow,
     scheduler: Scheduler,
     /// Client: the next stream to open.
@@ -120,8 +119,7 @@ impl Connection {
             withheld: 0,
             last_peer_stream: 0,
             transmit,
-            encoder: Encoder::new(),
-            scratch: Vec::new(),
+            blocks: send::Blocks::new(),
             send_window: SendWindow::new(DEFAULT_WINDOW),
             scheduler: Scheduler::default(),
             next_stream: 1,
@@ -154,6 +152,7 @@ impl Connection {
         let status = Status::new(Code::Unavailable, format!("Stream removed ({why})"));
         let error = match &self.going_away.peer {
             Some(peer) if peer.code != ErrorCode::NO_ERROR => ConnectionError::GoneAway(peer.code, peer.debug.clone()),
+            _ if self.going_away.local != Local::Staying && self.calls() == 0 => ConnectionError::ClosedLocally,
             _ => ConnectionError::TransportClosed(why.to_owned()),
         };
         self.finish(error, &status);
@@ -300,10 +299,19 @@ impl Connection {
     }
 
     /// The application has taken `len` bytes of messages (their lengths as delivered, prefix not counted): the peer's
-    /// windows open again. Call it for every message, an empty one too: each costs its sender five bytes of window.
-    /// Harmless after the call is over.
+    /// windows open again. Harmless after the call is over.
+    ///
+    /// Right for one message at a time, an empty one too (each costs its sender five bytes of window for the prefix).
+    /// For several at once, [`release_many`](Connection::release_many) is exact; here their number is estimated.
     pub fn release(&mut self, call: CallId, len: usize) {
-        self.give_back(call, len);
+        let Some(stream) = self.store.peek(call) else { return };
+        let messages = (stream.held_messages * len).checked_div(stream.held).unwrap_or(1).max(1);
+        self.give_back(call, messages, len);
+    }
+
+    /// The application has taken this many messages of `len` bytes together.
+    pub fn release_many(&mut self, call: CallId, messages: usize, len: usize) {
+        self.give_back(call, messages, len);
     }
 
     /// Takes no new calls, lets those in flight finish, then disconnects (server: GOAWAY 2^31-1, PING, final GOAWAY).

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use farcall_core::{Code, Metadata, Status};
 
-use super::{CallId, Connection, Role};
+use super::{CallId, Connection, Role, Transmit};
 use crate::{
     Closed, ConnectionError, Event,
     error::{ErrorCode, Fault},
@@ -15,7 +15,7 @@ use crate::{
     goaway::{self, PeerGoAway},
     grpc::{message::MessageFault, status_map},
     recv::Inbox,
-    stream::{Input, State, Step},
+    stream::{Input, State, Step, Stream},
 };
 
 /// What the next bytes are.
@@ -172,7 +172,7 @@ impl Connection {
                 inbox.consume(HEAD_LEN + usize::from(padded));
                 self.begin_data(head, padding)
             }
-            0..=kind::CONTINUATION => {
+            kind::HEADERS..=kind::CONTINUATION => {
                 if head.length as usize > self.config.limits.header_block {
                     return Err(
                         Fault::Connection(ErrorCode::ENHANCE_YOUR_CALM, "a frame too large to be sensible").into()
@@ -230,7 +230,7 @@ impl Connection {
         match head.kind {
             kind::HEADERS => self.read_headers(head, payload, now).map_err(on_stream),
             kind::CONTINUATION => self.read_continuation(head, payload, now).map_err(on_stream),
-            kind::PRIORITY => read_priority(head, payload).map_err(on_stream),
+            kind::PRIORITY => self.read_priority(head, payload).map_err(on_stream),
             kind::RST_STREAM => self.read_reset(Reset::decode(head, payload)?, now).map_err(on_stream),
             kind::SETTINGS => self.read_settings(Settings::decode(head, payload)?),
             kind::PING => self.read_ping(Ping::decode(head, payload)?),
@@ -258,7 +258,7 @@ impl Connection {
     }
 
     /// Whether a stream was never opened.
-    fn is_idle(&self, id: u32) -> bool {
+    pub(super) fn is_idle(&self, id: u32) -> bool {
         match self.config.role {
             Role::Client => id.is_multiple_of(2) || id >= self.next_stream,
             Role::Server => id.is_multiple_of(2) || id > self.last_peer_stream,
@@ -356,12 +356,9 @@ impl Connection {
             return Some(fault);
         }
         // A message larger than the window would otherwise wait for room that it takes up itself.
-        let missing = stream.assembler.missing().saturating_sub(left);
-        if missing > 0
-            && let Some(increment) = stream.receive_window.require(missing)
-        {
-            let stream = stream.id;
-            self.transmit.small(|out| WindowUpdate { stream, increment }.encode(out));
+        // Before our SETTINGS are acknowledged the peer's window is not known: they may have made it large already.
+        if self.settings_acknowledged {
+            require(&mut self.transmit, stream, left);
         }
         None
     }
@@ -392,6 +389,20 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// PRIORITY means nothing any more (RFC 9113 5.3); only its form is checked.
+    fn read_priority(&mut self, head: Head, payload: &[u8]) -> Result<(), Fault> {
+        let Ok([d0, d1, d2, d3, _weight]) = <[u8; 5]>::try_from(payload) else {
+            return Err(Fault::Stream(ErrorCode::FRAME_SIZE_ERROR, "PRIORITY that is not of 5 bytes"));
+        };
+        if u32::from_be_bytes([d0, d1, d2, d3]) & MAX_U31 == head.stream {
+            return Err(Fault::Stream(ErrorCode::PROTOCOL_ERROR, "a stream that depends on itself"));
+        }
+        match self.store.by_id(head.stream) {
+            Some(_) => Ok(()),
+            None => self.step_closed(head.stream, Input::ReceivePriority),
+        }
     }
 
     fn read_reset(&mut self, reset: Reset, now: Instant) -> Result<(), Fault> {
@@ -464,13 +475,13 @@ impl Connection {
 
     fn apply(&mut self, setting: Setting) -> Result<(), Fault> {
         match setting {
-            Setting::HeaderTableSize(size) => self.encoder.set_max_table_size(size),
+            Setting::HeaderTableSize(size) => self.blocks.encoder.set_max_table_size(size),
             Setting::EnablePush(true) if self.config.role == Role::Client => {
                 return Err(Fault::Connection(ErrorCode::PROTOCOL_ERROR, "a server that switches push on"));
             }
             Setting::MaxConcurrentStreams(limit) => self.peer.max_concurrent_streams = limit,
             Setting::InitialWindowSize(size) => self.shift_send_windows(size)?,
-            Setting::MaxFrameSize(size) => self.peer.max_frame_size = size,
+            Setting::MaxFrameSize(size) => self.blocks.max_frame_size = size,
             // Advice, which gRPC leaves to the peer's own answer.
             Setting::EnablePush(_) | Setting::MaxHeaderListSize(_) => {}
         }
@@ -505,13 +516,7 @@ impl Connection {
         for stream in self.store.iter_mut().filter(|stream| stream.id != 0) {
             stream.receive_window.settings_acknowledged(initial);
             // A message that was let in over a smaller window is let in still.
-            let missing = stream.assembler.missing();
-            if missing > 0
-                && let Some(increment) = stream.receive_window.require(missing)
-            {
-                let stream = stream.id;
-                self.transmit.small(|out| WindowUpdate { stream, increment }.encode(out));
-            }
+            require(&mut self.transmit, stream, 0);
         }
     }
 
@@ -544,13 +549,14 @@ impl Connection {
     }
 }
 
-/// PRIORITY means nothing any more (RFC 9113 5.3); only its form is checked.
-fn read_priority(head: Head, payload: &[u8]) -> Result<(), Fault> {
-    let Ok([d0, d1, d2, d3, _weight]) = <[u8; 5]>::try_from(payload) else {
-        return Err(Fault::Stream(ErrorCode::FRAME_SIZE_ERROR, "PRIORITY that is not of 5 bytes"));
-    };
-    if u32::from_be_bytes([d0, d1, d2, d3]) & MAX_U31 == head.stream {
-        return Err(Fault::Stream(ErrorCode::PROTOCOL_ERROR, "a stream that depends on itself"));
+/// Makes sure that the rest of the message begun may come, of which `left` bytes are paid for.
+fn require(transmit: &mut Transmit, stream: &mut Stream, left: usize) {
+    let missing = stream.assembler.missing().saturating_sub(left);
+    if missing > 0
+        && stream.state.remote_may_send()
+        && let Some(increment) = stream.receive_window.require(missing)
+    {
+        let stream = stream.id;
+        transmit.small(|out| WindowUpdate { stream, increment }.encode(out));
     }
-    Ok(())
 }

@@ -5,12 +5,15 @@ use std::time::Instant;
 use bytes::Buf;
 use farcall_core::{Code, Metadata, Status, Timeout};
 
-use super::{CallId, Connection, Role};
+use super::{CallId, Connection, Role, Transmit};
 use crate::{
     Event,
     error::ErrorCode,
     flow::{ReceiveWindow, SendWindow},
-    frame::{DEFAULT_WINDOW, MAX_U31, Reset, WindowUpdate, encode_data_head, finish_block, start_block},
+    frame::{
+        DEFAULT_MAX_FRAME_SIZE, DEFAULT_WINDOW, MAX_U31, Reset, WindowUpdate, encode_data_head, finish_block,
+        start_block,
+    },
     goaway::Local,
     grpc::{
         fields::Writer,
@@ -18,6 +21,7 @@ use crate::{
         request,
         response::{encode_headers, encode_trailers, encode_trailers_only},
     },
+    hpack::Encoder,
     stream::{Input, State, Stream},
 };
 
@@ -30,18 +34,39 @@ const TURN: usize = 32 << 10;
 /// What one call may send in its turn while no other waits.
 const LONG_TURN: usize = 256 << 10;
 
-impl Connection {
+/// Header blocks out.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    pub(super) encoder: Encoder,
+    scratch: Vec<u8>,
+    /// The peer's MAX_FRAME_SIZE.
+    pub(super) max_frame_size: u32,
+}
+
+impl Blocks {
+    pub(super) fn new() -> Blocks {
+        Blocks { encoder: Encoder::new(), scratch: Vec::new(), max_frame_size: DEFAULT_MAX_FRAME_SIZE }
+    }
+
     /// Writes HEADERS (and CONTINUATION) for a stream.
-    pub(super) fn write_block(&mut self, id: u32, end_stream: bool, fields: impl FnOnce(&mut Writer<'_>)) {
+    pub(super) fn write(
+        &mut self,
+        transmit: &mut Transmit,
+        id: u32,
+        end_stream: bool,
+        fields: impl FnOnce(&mut Writer<'_>),
+    ) {
         let (hpack, scratch) = (&mut self.encoder, &mut self.scratch);
-        let max_frame_size = self.peer.max_frame_size as usize;
-        self.transmit.small(|out| {
+        let max_frame_size = self.max_frame_size as usize;
+        transmit.small(|out| {
             let mark = start_block(out);
             fields(&mut Writer { hpack, scratch, out });
             finish_block(out, mark, id, end_stream, max_frame_size);
         });
     }
+}
 
+impl Connection {
     /// Client: gives a call a stream and sends its request.
     pub(super) fn start(&mut self, call: CallId, path: &str, authority: &str, metadata: &Metadata, now: Instant) {
         let id = self.next_stream;
@@ -53,11 +78,12 @@ impl Connection {
         stream.state.advance(Input::Send);
         (stream.send_window, stream.receive_window) = (send_window, receive_window);
         let timeout = stream.deadline.map(|deadline| Timeout(deadline.saturating_duration_since(now)));
-        let scheme = self.config.scheme;
-        let user_agent = std::mem::take(&mut self.config.user_agent);
-        let outline = request::Outline { scheme, user_agent: &user_agent, path, authority, timeout, metadata };
-        self.write_block(id, false, |writer| request::encode(&outline, writer));
-        self.config.user_agent = user_agent;
+        let (scheme, user_agent) = (self.config.scheme, self.config.user_agent.as_str());
+        let outline = request::Outline { scheme, user_agent, path, authority, timeout, metadata };
+        self.blocks.write(&mut self.transmit, id, false, |writer| request::encode(&outline, writer));
+        if let Some(stream) = self.store.live(call) {
+            stream.request_end = self.transmit.end();
+        }
         self.schedule(call);
         if self.next_stream > MAX_U31 && self.going_away.peer.is_none() {
             self.events.push_back(Event::Draining);
@@ -90,7 +116,7 @@ impl Connection {
         stream.headers_sent = true;
         stream.state.advance(Input::Send);
         let id = stream.id;
-        self.write_block(id, false, |writer| encode_headers(metadata, writer));
+        self.blocks.write(&mut self.transmit, id, false, |writer| encode_headers(metadata, writer));
     }
 
     /// Server: ends a call with a status, after the messages that are still queued.
@@ -106,7 +132,7 @@ impl Connection {
         }
     }
 
-    fn write_answer(&mut self, call: CallId, status: &Status, trailers: &Metadata) {
+    pub(super) fn write_answer(&mut self, call: CallId, status: &Status, trailers: &Metadata) {
         let Some(stream) = self.store.live(call) else { return };
         let (id, headers_sent) = (stream.id, stream.headers_sent);
         stream.state.advance(Input::SendEnd);
@@ -116,9 +142,10 @@ impl Connection {
         }
         let state = stream.state;
         if headers_sent {
-            self.write_block(id, true, |writer| encode_trailers(status, trailers, writer));
+            self.blocks.write(&mut self.transmit, id, true, |writer| encode_trailers(status, trailers, writer));
         } else {
-            self.write_block(id, true, |writer| encode_trailers_only(200, status, trailers, writer));
+            self.blocks
+                .write(&mut self.transmit, id, true, |writer| encode_trailers_only(200, status, trailers, writer));
         }
         if early {
             // "Early server closure": the client need not send the rest.
@@ -162,7 +189,7 @@ impl Connection {
         let count = queued
             .min(stream.send_window.available())
             .min(self.send_window.available())
-            .min(self.peer.max_frame_size as usize)
+            .min(self.blocks.max_frame_size as usize)
             .min(turn);
         if count == 0 && queued > 0 {
             stream.scheduled = true;
@@ -191,14 +218,11 @@ impl Connection {
     }
 
     /// The application has taken messages: opens the windows again.
-    pub(super) fn give_back(&mut self, call: CallId, len: usize) {
+    pub(super) fn give_back(&mut self, call: CallId, messages: usize, len: usize) {
         let Some(stream) = self.store.live(call) else { return };
-        let bytes = len.min(stream.held);
-        stream.held -= bytes;
-        // One prefix for each message. Hands that gave several back as one have given all of them back when nothing
-        // is left.
-        let messages = if stream.held == 0 && len > 0 { stream.held_messages } else { stream.held_messages.min(1) };
+        let (messages, bytes) = (messages.min(stream.held_messages), len.min(stream.held));
         stream.held_messages -= messages;
+        stream.held -= bytes;
         let count = bytes + messages * PREFIX_LEN;
         self.unread = self.unread.saturating_sub(count);
         self.give_back_withheld();

@@ -86,11 +86,10 @@ fn is_name(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|&byte| TOKEN[usize::from(byte)])
 }
 
+/// Nothing that could be taken for another line where HTTP/1 is spoken behind. Spaces around a value are let through,
+/// against RFC 9113 8.2.1: grpcio sends them, in `grpc-message` for one.
 fn is_value(value: &[u8]) -> bool {
-    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
     !value.iter().any(|byte| matches!(byte, 0 | b'\n' | b'\r'))
-        && !value.first().is_some_and(is_space)
-        && !value.last().is_some_and(is_space)
 }
 
 fn is_connection_specific(name: &[u8]) -> bool {
@@ -188,7 +187,7 @@ mod tests {
 
     #[test]
     fn takes_what_http_takes() {
-        assert_eq!(fault(&[(b":path", b"/"), (b"a.b_c-1!", b"x y\x80\t z"), (b"empty", b"")]), None);
+        assert_eq!(fault(&[(b":path", b"/"), (b"a.b_c-1!", b" x y\x80\t z "), (b"empty", b"")]), None);
     }
 
     #[test]
@@ -203,8 +202,6 @@ mod tests {
             (b"k", b"a\nb"),
             (b"k", b"a\rb"),
             (b"k", b"a\0b"),
-            (b"k", b" a"),
-            (b"k", b"a\t"),
             (b"connection", b"close"),
             (b"keep-alive", b"1"),
             (b"proxy-connection", b"x"),

@@ -37,9 +37,19 @@ pub(crate) fn encode_trailers(status: &Status, trailers: &Metadata, writer: &mut
     let digits = [b'0' + number / 10, b'0' + number % 10];
     writer.constant(b"grpc-status", if number < 10 { &digits[1..] } else { &digits });
     if !status.message.is_empty() {
-        writer.varying(b"grpc-message", |out| percent::encode(&status.message, out));
+        writer.varying(b"grpc-message", |out| encode_message(&status.message, out));
     }
     writer.metadata(trailers);
+}
+
+/// A message, percent-coded. HTTP has no spaces around a value, so there they are coded too.
+fn encode_message(message: &str, out: &mut Vec<u8>) {
+    percent::encode(message, out);
+    for end in [out.len() - 1, 0] {
+        if out[end] == b' ' {
+            out.splice(end..=end, *b"%20");
+        }
+    }
 }
 
 /// Reads the fields of response headers, of trailers, or of both in one, one by one.
@@ -183,9 +193,9 @@ mod tests {
         assert_eq!((headers.http, headers.is_grpc, headers.status), (200, true, None));
         assert_eq!(headers.metadata, metadata);
 
-        for status in [Status::OK, Status::new(Code::Unauthenticated, " bad ☃ %\n")] {
+        for status in [Status::OK, Status::new(Code::Unauthenticated, " bad ☃ % "), Status::new(Code::Aborted, " ")] {
             let trailers = written(|writer| encode_trailers(&status, &metadata, writer), true);
-            assert_eq!(trailers.status.as_ref().map(|s| s.code), Some(status.code));
+            assert_eq!(trailers.status.as_ref(), Some(&status));
             assert_eq!(trailers.metadata, metadata);
             let both = written(|writer| encode_trailers_only(200, &status, &metadata, writer), false);
             assert_eq!((both.http, both.status), (200, trailers.status));

@@ -25,6 +25,8 @@ pub(crate) struct Stream {
     pub(crate) over: bool,
     /// The application has half-closed (client) or responded (server).
     pub(crate) finished: bool,
+    /// Client: where the request's HEADERS end in the connection's output.
+    pub(crate) request_end: u64,
     /// Server: response headers are sent.
     pub(crate) headers_sent: bool,
     /// Client: response headers have arrived.
@@ -72,6 +74,7 @@ impl Stream {
             state: State::Idle,
             over: true,
             finished: false,
+            request_end: 0,
             headers_sent: false,
             headers_received: false,
             discarding: false,

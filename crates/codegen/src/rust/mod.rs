@@ -92,7 +92,7 @@ impl Generator for Rust {
                 .map_err(|error| error.to_string())?;
             for file in generated.into_iter().filter(|file| file.kind == GeneratedFileKind::PackageMod) {
                 let name = package_file(&file.package);
-                packages.insert(file.package, (name, file.content));
+                packages.insert(file.package, (name, with_lints_allowed(&file.content)));
             }
         }
         let context = CodeGenContext::for_generate(files, request.files_to_generate, &config);
@@ -113,6 +113,24 @@ impl Generator for Rust {
         let files = packages.into_values().map(|(name, content)| OutputFile::new(name, content));
         Ok(files.chain([tree]).collect())
     }
+}
+
+/// Impls of messages that trip over a lint of clippy's, and the lint. The files are included in modules of the
+/// user's, which know nothing of it.
+const LINTS: [(&str, &str); 2] =
+    [("impl ::core::default::Default for ", "derivable_impls"), ("impl ::buffa::Message for ", "match_single_binding")];
+
+fn with_lints_allowed(code: &str) -> String {
+    let mut out = String::with_capacity(code.len() + code.len() / 64);
+    for line in code.split_inclusive('\n') {
+        let text = line.trim_start();
+        if let Some((_, lint)) = LINTS.iter().find(|(start, _)| text.starts_with(start)) {
+            out.push_str(&line[..line.len() - text.len()]);
+            out.push_str(&format!("#[allow(clippy::{lint})]\n"));
+        }
+        out.push_str(line);
+    }
+    out
 }
 
 /// The file that has everything of a package; `_.rs` for files without one.

@@ -1,7 +1,7 @@
 //! A fake world for connections: virtual time, a wire that chops, delays, stalls and breaks, and checkers that watch
 //! every event. Everything follows from one seed.
 
-#![allow(dead_code, reason = "each user of the fake world needs a part of it")]
+#![allow(dead_code, unused_imports, reason = "each user of the fake world needs a part of it")]
 #![allow(unreachable_pub, reason = "shared with the fuzz targets, which include it by its path")]
 
 mod end;

@@ -113,6 +113,12 @@ impl Connection {
         self.transmit.small(|out| GoAway { last_stream, code, debug }.encode(out));
     }
 
+    /// The transport is gone, and with it what was not written yet.
+    pub(super) fn lose_transport(&mut self, error: ConnectionError, status: &Status) {
+        self.transmit.discard();
+        self.finish(error, status);
+    }
+
     /// The one place where the connection ends. Every call that has not ended does so with `status`.
     pub(super) fn finish(&mut self, error: ConnectionError, status: &Status) {
         if self.error.is_some() {
@@ -124,8 +130,9 @@ impl Connection {
         self.answered.clear();
         self.waiting.clear();
         self.scheduler.clear();
-        let (client, written) = (self.config.role == Role::Client, self.transmit.written());
-        let unsent = |stream: &Stream| client && (stream.id == 0 || stream.request_end > written);
+        // What still waits in the output goes out, or is dropped already (`lose_transport`).
+        let (client, end) = (self.config.role == Role::Client, self.transmit.end());
+        let unsent = |stream: &Stream| client && (stream.id == 0 || stream.request_end > end);
         let calls: Vec<(CallId, bool)> = self.store.iter_mut().map(|stream| (stream.call, unsent(stream))).collect();
         for (call, unprocessed) in calls {
             self.end_call(

@@ -155,7 +155,7 @@ impl Connection {
             _ if self.going_away.local != Local::Staying && self.calls() == 0 => ConnectionError::ClosedLocally,
             _ => ConnectionError::TransportClosed(why.to_owned()),
         };
-        self.finish(error, &status);
+        self.lose_transport(error, &status);
     }
 
     /// The time of [`poll_timeout`](Connection::poll_timeout) has come.

@@ -60,6 +60,13 @@ impl Transmit {
         self.written
     }
 
+    /// Drops what is not written; it will not be.
+    pub(crate) fn discard(&mut self) {
+        self.chunks.clear();
+        (self.remaining, self.small_start) = (0, self.small.len());
+        self.reclaim();
+    }
+
     fn reclaim(&mut self) {
         if self.small_start == self.small.len() {
             self.small.clear();
@@ -177,6 +184,14 @@ mod tests {
             transmit.small(|out| out.push(b'x'));
             assert_eq!(transmit.chunk(), b"x");
         }
+    }
+
+    #[test]
+    fn discards_what_is_not_written() {
+        let mut transmit = sample();
+        transmit.advance(3);
+        transmit.discard();
+        assert_eq!((transmit.remaining(), transmit.written(), transmit.end()), (0, 3, 3));
     }
 
     #[test]

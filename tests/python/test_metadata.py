@@ -56,9 +56,10 @@ def test_received_pairs_have_names(mirror):
         assert values == {"k": "v", "k-bin": b"v"}
 
 
-def test_surrounding_spaces_are_kept(mirror):
-    _, call = mirror.uu("mirror").with_call(b"", metadata=[("k", " v ")], timeout=LONG)
-    assert call.trailing_metadata() == (("k", " v "),)
+@pytest.mark.better_than_grpcio("sends them, which HTTP/2 forbids")
+def test_surrounding_spaces_are_not_sent(mirror):
+    _, call = mirror.uu("mirror").with_call(b"", metadata=[("k", " v w ")], timeout=LONG)
+    assert call.trailing_metadata() == (("k", "v w"),)
 
 
 def test_bytes_are_taken_for_text(mirror):

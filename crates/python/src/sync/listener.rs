@@ -129,6 +129,9 @@ pub(crate) fn bind(
     reuse_port: bool,
     server: &Weak<Server>,
 ) -> Result<(Vec<Arc<Listener>>, u16), ListenError> {
+    if address == "unix:" || address == "unix-abstract:" {
+        return Err(ListenError::Invalid(format!("{address:?} names no socket")));
+    }
     if let Some(name) = address.strip_prefix("unix-abstract:") {
         let socket = bind_one(Domain::UNIX, &abstract_address(name.as_bytes())?, false)?;
         return Ok((vec![Listener::new(socket, server, None)?], 1));

@@ -173,14 +173,15 @@ pub fn base64(data: &[u8]) {
     }
 }
 
-/// A timeout that was read is written so that it is never shorter, and is then a fixed point.
+/// A timeout that was read is written so that it is never shorter, and is then a fixed point (but for none at all,
+/// which is written as the shortest there is).
 pub fn timeout(data: &[u8]) {
     let Ok(timeout) = Timeout::parse(data) else { return };
     let written = timeout.to_string();
     assert!(written.len() <= 9);
     let again = Timeout::parse(written.as_bytes()).expect("what is written can be read");
     assert!(again >= timeout);
-    assert_eq!(again.to_string(), written);
+    assert!(timeout.0.is_zero() || again.to_string() == written);
 }
 
 /// Keys and values are taken or refused whole, and kept in order.

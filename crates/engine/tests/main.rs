@@ -10,3 +10,4 @@ mod flow_control;
 mod fuzz_regressions;
 mod goaway;
 mod random;
+mod states;

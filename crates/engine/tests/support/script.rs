@@ -5,7 +5,7 @@ use std::{
 
 use bytes::Bytes;
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::{CallId, Config, ConnectionError, ErrorCode, Limits};
+use farcall_engine::{CallId, Closed, Config, ConnectionError, ErrorCode, Limits};
 use fastrand::Rng;
 
 use super::{End, Pair, Weather};
@@ -312,6 +312,7 @@ impl<'a> World<'a> {
     fn answer(&mut self) {
         let Some(tag) = self.pick(true) else { return };
         let code = Code::ALL[self.script.below(Code::ALL.len())];
+        let code = if code == Code::DeadlineExceeded { Code::Aborted } else { code };
         self.answer_with(tag, Status::new(code, if code == Code::Ok { "" } else { "answer %☃" }));
     }
 
@@ -437,7 +438,11 @@ impl<'a> World<'a> {
         let late = story.deadline.is_some();
         let client = self.pair.client.call(story.client).closed.as_ref();
         let client = client.unwrap_or_else(|| panic!("call {tag} waits for ever at the client: {story:?}"));
-        if client.completed {
+        // A server that sees the deadline pass first answers by itself.
+        let expired = |closed: &Closed| late && closed.status.code == Code::DeadlineExceeded;
+        if expired(client) {
+            assert_eq!(client.status.message, "Deadline Exceeded");
+        } else if client.completed {
             assert_eq!(Some(&client.status), story.answer.as_ref(), "call {tag}");
             assert_eq!(story.responses_seen, story.responses.len(), "call {tag} lost responses");
         } else {
@@ -451,7 +456,9 @@ impl<'a> World<'a> {
         let Some(call) = story.server else { return };
         let server = self.pair.server.call(call).closed.as_ref();
         let server = server.unwrap_or_else(|| panic!("call {tag} waits for ever at the server: {story:?}"));
-        if server.completed {
+        if expired(server) {
+            assert_eq!(server.status.message, "Deadline Exceeded");
+        } else if server.completed {
             assert_eq!(Some(&server.status), story.answer.as_ref(), "call {tag}");
         } else {
             let reason = story.client_cancelled || story.server_cancelled || late || lost;

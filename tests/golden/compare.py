@@ -4,8 +4,9 @@
     tests/golden/compare.py DIRECTORY [-I ROOT]... [--ours "target/debug/farcall-protoc"]
                             [--reference PYTHON] [--option grpc_1_0] [--show 5] [--every N]
 
-PYTHON is one that has grpcio-tools (default: the one that runs this). Each file is compiled on its own by both, for Python, .pyi, gRPC Python and a descriptor set with imports and source
-information. A file counts as identical if the exit code, standard error and every output byte are the same.
+PYTHON is one that has grpcio-tools (default: the one that runs this). Each file is compiled on its own by both, for
+Python, .pyi, gRPC Python and a descriptor set with imports and source information. A file counts as identical if the
+exit code, standard error and every output byte are the same.
 Exits 0 if all are.
 """
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import itertools
 import json
 import os
 import queue
@@ -92,7 +94,17 @@ def compile_one(run: Callable[[list[str], str], int], roots: list[str], option: 
         code = run(arguments, f"{directory}/stderr")
         stderr = Path(f"{directory}/stderr").read_text(errors="replace").replace(out, "OUT").replace(LOG_PREAMBLE, "")
         files = {str(path.relative_to(out)): path.read_bytes() for path in Path(out).rglob("*") if path.is_file()}
-        return Result(code, LOG_PREFIX.sub("", stderr), files)
+        return Result(code, in_order(LOG_PREFIX.sub("", stderr)), files)
+
+
+def in_order(stderr: str) -> str:
+    """Sorts runs of unused imports, which protoc prints in the order of a hash table."""
+    lines = stderr.splitlines()
+    for key, run in itertools.groupby(range(len(lines)), lambda index: lines[index].endswith(" is unused.")):
+        indexes = list(run)
+        if key:
+            lines[indexes[0] : indexes[-1] + 1] = sorted(lines[index] for index in indexes)
+    return "\n".join(lines)
 
 
 def differences(ours: Result, reference: Result) -> list[str]:

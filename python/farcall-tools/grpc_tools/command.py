@@ -6,7 +6,7 @@ import os
 import sys
 from typing import ClassVar
 
-import setuptools
+import setuptools  # type: ignore[import-untyped, unused-ignore]  # typed only with types-setuptools
 
 from grpc_tools import protoc
 
@@ -39,7 +39,7 @@ def build_package_protos(package_root: str, strict_mode: bool = False) -> None:
             sys.stderr.write(f"warning: {command} failed")
 
 
-class BuildPackageProtos(setuptools.Command):
+class BuildPackageProtos(setuptools.Command):  # type: ignore[misc, unused-ignore]
     """Compiles the `.proto` files under the root of the packages, `package_dir[""]`."""
 
     description = "build grpc protobuf modules"

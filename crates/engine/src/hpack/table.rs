@@ -34,6 +34,7 @@ impl Table {
         Table { max_size, ..Table::default() }
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -38,7 +38,10 @@ impl Greeter for Tour {
             "slow" => {
                 let _ended = TellsWhenDropped;
                 let left = request.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
-                println!("waiting, with {:.0} s or less to go", left.unwrap_or_default().as_secs_f64());
+                match left {
+                    Some(left) => println!("waiting, with {} ms or less to go", left.as_millis()),
+                    None => println!("waiting, as long as the client does"),
+                }
                 std::future::pending().await
             }
             name => {

@@ -192,9 +192,13 @@ fn outbox(
     half_closed: bool,
 ) -> PyResult<Result<Outbox, ClientCall>> {
     Ok(match convert::read_metadata(metadata)? {
+        Ok(_) if path.is_empty() || !path.bytes().all(|byte| (b' '..=b'~').contains(&byte)) => {
+            // No header can name it, so no server can have it.
+            Err(ClientCall(Call::failed(Status::new(Code::Unimplemented, "Method not found!"))))
+        }
         Ok(metadata) => {
             let wait_for_ready = wait_for_ready.unwrap_or(false);
-            Ok(Outbox { path, metadata, wait_for_ready, messages: Vec::new(), half_closed })
+            Ok(Outbox { path, metadata, wait_for_ready, half_closed, ..Outbox::default() })
         }
         Err(_) => Err(ClientCall(Call::failed(Status::new(Code::Internal, "Invalid metadata")))),
     })

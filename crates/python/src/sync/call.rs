@@ -10,13 +10,7 @@ use bytes::Bytes;
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{CallError, CallId, Closed, Connection as Engine, Outgoing};
 
-use super::{
-    Callback,
-    channel::Channel,
-    connection::{Connection, Then},
-    leader, lock,
-    notifier::Notifier,
-};
+use super::{Callback, channel::Channel, connection::Connection, leader, lock, notifier::Notifier};
 use crate::process;
 
 /// Messages below this are copied into the connection's buffer, larger ones are referenced.
@@ -27,6 +21,12 @@ const OUTBOX: usize = 64 << 10;
 
 /// Bytes taken by the application that are given back to the peer's window in one go.
 const RELEASE: usize = 128 << 10;
+
+/// What a message costs its sender besides its own bytes.
+const PREFIX: usize = 5;
+
+/// How often a call is put onto a connection at most. Each time the server has certainly done nothing for it.
+const ATTEMPTS: u32 = 5;
 
 /// How a wait ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,15 +70,18 @@ pub(crate) struct CallState {
     callbacks: Vec<Callback>,
     /// Threads parked on `changed`: without any, nothing need be woken.
     parked: usize,
-    /// Bytes taken by the application since the last release.
-    taken: usize,
+    /// Messages and bytes taken by the application since the last release.
+    taken: (usize, usize),
+    /// Client: what it takes to start over, as long as nothing but this was sent and nothing was received.
+    replay: Option<Box<Outbox>>,
+    attempts: u32,
 }
 
 /// Where a call is.
 #[derive(Default)]
 pub(crate) enum Place {
     /// Client: it waits for a connection.
-    Waiting(Weak<Channel>, Box<Outbox>),
+    Waiting(Box<Outbox>),
     /// On this connection.
     On(Arc<Connection>, CallId),
     /// It is over.
@@ -89,6 +92,7 @@ pub(crate) enum Place {
 /// What a call asked for before it had a connection.
 #[derive(Default)]
 pub(crate) struct Outbox {
+    pub(crate) channel: Weak<Channel>,
     pub(crate) path: String,
     pub(crate) metadata: Metadata,
     pub(crate) wait_for_ready: bool,
@@ -99,6 +103,11 @@ pub(crate) struct Outbox {
 impl CallState {
     fn is_over(&self) -> bool {
         self.closed.is_some()
+    }
+
+    /// Whether it is on this connection.
+    pub(crate) fn is_on(&self, connection: &Arc<Connection>) -> bool {
+        matches!(&self.place, Place::On(mine, _) if Arc::ptr_eq(mine, connection))
     }
 
     /// A message is here, or none will come.
@@ -122,13 +131,8 @@ impl CallState {
 
 impl Call {
     /// A call of a client that has no connection yet.
-    pub(crate) fn of_client(
-        channel: Weak<Channel>,
-        outbox: Outbox,
-        deadline: Option<Instant>,
-        notifier: Arc<Notifier>,
-    ) -> Arc<Call> {
-        let place = Place::Waiting(channel, Box::new(outbox));
+    pub(crate) fn of_client(outbox: Outbox, deadline: Option<Instant>, notifier: Arc<Notifier>) -> Arc<Call> {
+        let place = Place::Waiting(Box::new(outbox));
         Call::new(deadline, Some(notifier), CallState { place, ..CallState::default() })
     }
 
@@ -200,7 +204,11 @@ impl Call {
                 }
             };
             drop(state);
-            return leader::wait(&connection, self, until, done);
+            match leader::wait(&connection, self, until, done) {
+                // It may have gone back to waiting for a connection.
+                Waited::Done if !self.lock().is_on(&connection) => {}
+                other => return other,
+            }
         }
     }
 
@@ -236,13 +244,15 @@ impl Call {
         {
             let mut state = self.lock();
             let state = &mut *state;
-            if let Place::Waiting(_, outbox) = &mut state.place {
+            if let Place::Waiting(outbox) = &mut state.place {
                 outbox.messages.push(message.into_bytes());
                 state.full = outbox.messages.iter().map(Bytes::len).sum::<usize>() >= OUTBOX;
                 return true;
             }
         }
-        let sent = self.with_engine(Then::Go, |engine, id| {
+        let sent = self.with_engine(|engine, id| {
+            // What is sent from now on is not kept.
+            self.lock().replay = None;
             let sent = engine.send_message(id, message.into_outgoing());
             if sent.is_ok() && !engine.writable(id) {
                 // Room is told by an event, under the lock that is held here.
@@ -255,20 +265,26 @@ impl Call {
 
     /// Client: no more messages will be sent.
     pub(crate) fn half_close(self: &Arc<Self>) {
-        if let Place::Waiting(_, outbox) = &mut self.lock().place {
+        if let Place::Waiting(outbox) = &mut self.lock().place {
             outbox.half_closed = true;
             return;
         }
         // Over or half-closed already: nothing is left to say.
-        let _ = self.with_engine(Then::Go, |engine, id| engine.half_close(id));
+        let _ = self.with_engine(|engine, id| {
+            if let Some(replay) = &mut self.lock().replay {
+                replay.half_closed = true;
+            }
+            engine.half_close(id)
+        });
     }
 
     /// The next message, if one is here.
     pub(crate) fn take_message(self: &Arc<Self>) -> Option<Bytes> {
         let mut state = self.lock();
         let message = state.inbox.pop_front()?;
-        state.taken += message.len();
-        let release = state.taken >= RELEASE;
+        state.taken.0 += 1;
+        state.taken.1 += message.len();
+        let release = state.taken.1 + state.taken.0 * PREFIX >= RELEASE;
         drop(state);
         if release {
             self.release();
@@ -278,20 +294,20 @@ impl Call {
 
     /// Gives what the application took back to the peer's windows.
     pub(crate) fn release(self: &Arc<Self>) {
-        let taken = std::mem::take(&mut self.lock().taken);
-        if taken > 0 {
-            self.with_engine(Then::Go, |engine, id| engine.release(id, taken));
+        let (messages, bytes) = std::mem::take(&mut self.lock().taken);
+        if messages > 0 {
+            self.with_engine(|engine, id| engine.release_many(id, messages, bytes));
         }
     }
 
     /// Server: sends initial metadata now.
     pub(crate) fn send_headers(self: &Arc<Self>, metadata: &Metadata) -> Result<(), CallError> {
-        self.with_engine(Then::Go, |engine, id| engine.send_headers(id, metadata)).unwrap_or(Err(CallError::NoSuchCall))
+        self.with_engine(|engine, id| engine.send_headers(id, metadata)).unwrap_or(Err(CallError::NoSuchCall))
     }
 
     /// Server: answers, with a last message if given, in one write.
     pub(crate) fn finish(self: &Arc<Self>, message: Option<Message<'_>>, status: &Status, trailers: &Metadata) -> bool {
-        let answered = self.with_engine(Then::Go, |engine, id| {
+        let answered = self.with_engine(|engine, id| {
             if let Some(message) = message {
                 engine.send_message(id, message.into_outgoing())?;
             }
@@ -307,8 +323,8 @@ impl Call {
             if state.is_over() {
                 return false;
             }
-            if let Place::Waiting(channel, _) = &state.place {
-                let channel = channel.clone();
+            if let Place::Waiting(outbox) = &state.place {
+                let channel = outbox.channel.clone();
                 let ended = state.end(locally_ended(status));
                 drop(state);
                 self.after_end(ended);
@@ -318,7 +334,7 @@ impl Call {
                 return true;
             }
         }
-        self.with_engine(Then::Go, |engine, id| engine.cancel(id, status)).is_some()
+        self.with_engine(|engine, id| engine.cancel(id, status)).is_some()
     }
 
     /// Client: ends a call that still waits for a connection, with `status`.
@@ -356,20 +372,48 @@ impl Call {
     }
 
     /// Does something on the connection; `None` when the call is on none.
-    fn with_engine<R>(self: &Arc<Self>, then: Then, verb: impl FnOnce(&mut Engine, CallId) -> R) -> Option<R> {
+    fn with_engine<R>(self: &Arc<Self>, verb: impl FnOnce(&mut Engine, CallId) -> R) -> Option<R> {
         let (connection, id) = match &self.lock().place {
             Place::On(connection, id) => (Arc::clone(connection), *id),
             Place::Waiting(..) | Place::Gone => return None,
         };
-        Some(connection.step(then, |engine, _| verb(engine, id)))
+        Some(connection.step(|engine, _| verb(engine, id)))
     }
 }
 
 impl CallState {
+    /// Client: it is on a connection now.
+    pub(crate) fn place_on(&mut self, connection: &Arc<Connection>, id: CallId, full: bool) {
+        self.full = full;
+        self.peer = Arc::clone(&connection.peer);
+        self.attempts += 1;
+        let place = std::mem::replace(&mut self.place, Place::On(Arc::clone(connection), id));
+        if let Place::Waiting(outbox) = place {
+            self.replay = Some(outbox).filter(|_| self.attempts < ATTEMPTS);
+        }
+    }
+
+    /// Client: the server has answered.
+    pub(crate) fn headers_arrived(&mut self, metadata: Metadata) {
+        self.headers = Some(metadata);
+        self.replay = None;
+    }
+
+    /// Client: whether the call goes back to waiting, because the connection failed it before the server saw it.
+    pub(crate) fn start_over(&mut self, closed: &Closed) -> bool {
+        if !closed.unprocessed || closed.status.code != Code::Unavailable {
+            return false;
+        }
+        let Some(outbox) = self.replay.take() else { return false };
+        self.place = Place::Waiting(outbox);
+        true
+    }
+
     /// Marks the end; the callbacks that it calls for.
     #[must_use]
     pub(crate) fn end(&mut self, closed: Box<Closed>) -> Vec<Callback> {
         self.place = Place::Gone;
+        self.replay = None;
         if !closed.completed && matches!(closed.status.code, Code::Cancelled | Code::DeadlineExceeded) {
             // This side has given up: what nobody took, nobody wants.
             self.inbox.clear();

@@ -101,16 +101,16 @@ impl Channel {
     /// Starts a call with what is in `outbox`; never waits. `then` says whether the caller waits for it next.
     pub(crate) fn start(
         self: &Arc<Self>,
-        outbox: Outbox,
+        mut outbox: Outbox,
         message: Option<Message<'_>>,
         deadline: Option<Instant>,
         then: Then,
     ) -> Arc<Call> {
-        let mut outbox = outbox;
+        outbox.channel = Arc::downgrade(self);
         let connection = self.ready.load();
         let wait_for_ready = outbox.wait_for_ready;
         outbox.messages.extend(message.map(Message::into_bytes));
-        let call = Call::of_client(Arc::downgrade(self), outbox, deadline, Arc::clone(&self.notifier));
+        let call = Call::of_client(outbox, deadline, Arc::clone(&self.notifier));
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             call.fail_waiting(deadline_exceeded());
             return call;
@@ -142,6 +142,11 @@ impl Channel {
             self.reactor.at(deadline, Box::new(move || expire(&channel, &call)));
         }
         self.drive(state, chores);
+    }
+
+    fn find_connection_again(self: &Arc<Self>, call: &Arc<Call>) {
+        let wait_for_ready = matches!(&call.lock().place, Place::Waiting(outbox) if outbox.wait_for_ready);
+        self.find_connection(call, wait_for_ready);
     }
 
     /// A call that waited has ended.
@@ -211,11 +216,12 @@ impl Channel {
                     Action::Disconnect(id) => {
                         chores.disconnect.extend(state.connections.remove(&id).map(|link| link.connection));
                     }
-                    Action::StateChanged(_) => changed = true,
+                    Action::StateChanged(_) => {
+                        changed = true;
+                        // May well want more of the brain.
+                        self.publish(&mut state, &mut chores);
+                    }
                 }
-            }
-            if changed {
-                self.publish(&mut state, &mut chores);
             }
             self.arm(&mut state);
             drop(state);
@@ -243,7 +249,7 @@ impl Channel {
         self.ready.store(ready);
         for call in std::mem::take(&mut state.waiting) {
             let wait_for_ready = match &call.lock().place {
-                Place::Waiting(_, outbox) => outbox.wait_for_ready,
+                Place::Waiting(outbox) => outbox.wait_for_ready,
                 Place::On(..) | Place::Gone => continue,
             };
             state.sort(&call, wait_for_ready, now, chores);
@@ -288,8 +294,7 @@ impl Channel {
             if !connection.adopt(&call, &self.authority, Then::Go) {
                 // Its end is about to be told; the call waits for what comes after.
                 lock(&self.state).lose(&connection);
-                let wait_for_ready = matches!(&call.lock().place, Place::Waiting(_, outbox) if outbox.wait_for_ready);
-                self.find_connection(&call, wait_for_ready);
+                self.find_connection_again(&call);
                 told = true;
             }
         }
@@ -386,7 +391,12 @@ impl Owner for Attempt {
                 call.run(callbacks);
                 continue;
             }
-            let Some(channel) = &channel else { continue };
+            let Some(channel) = &channel else {
+                if let Notice::Again(call) = notice {
+                    call.fail_waiting(Status::new(Code::Cancelled, "Channel deallocated!"));
+                }
+                continue;
+            };
             let mut state = lock(&channel.state);
             match notice {
                 Notice::Ready => {
@@ -410,6 +420,12 @@ impl Owner for Attempt {
                         state.brain.handle_connect_failed(self.id, &error, Instant::now());
                     }
                 }
+                Notice::Again(call) => {
+                    state.lose(connection);
+                    drop(state);
+                    channel.find_connection_again(&call);
+                    state = lock(&channel.state);
+                }
                 Notice::Request(..) | Notice::Ended(..) => {}
             }
             channel.drive(state, Chores::default());
@@ -419,7 +435,7 @@ impl Owner for Attempt {
 
 /// Ends a connection and every call on it.
 fn close(connection: &Arc<Connection>, status: &Status) {
-    connection.step(Then::Go, |engine, now| engine.close(ErrorCode::NO_ERROR, "", status, now));
+    connection.step(|engine, now| engine.close(ErrorCode::NO_ERROR, "", status, now));
 }
 
 /// The deadline of a call that waited for a connection has come.

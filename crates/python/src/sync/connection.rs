@@ -66,6 +66,8 @@ pub(crate) struct State {
     pub(crate) armed: Option<Instant>,
     /// The reactor's timer for it.
     pub(crate) timer: Option<(Instant, u64)>,
+    /// Events so far.
+    told: u64,
     /// How often it was used; tells the reactor whether it rests.
     pub(crate) uses: u64,
     /// The reactor looks after it now and then, until it rests.
@@ -110,6 +112,8 @@ pub(crate) enum Notice {
     },
     /// Server: a call begins.
     Request(Arc<Call>, Box<RequestHead>),
+    /// Client: a call ended that the server has done nothing for; it may go onto another connection.
+    Again(Arc<Call>),
     /// A call has ended, and these callbacks are due.
     Ended(Arc<Call>, Vec<Callback>),
 }
@@ -161,6 +165,7 @@ impl Connection {
                 blocked: false,
                 armed: None,
                 timer: None,
+                told: 0,
                 uses: 0,
                 lingering: false,
                 over: false,
@@ -184,14 +189,17 @@ impl Connection {
     }
 
     /// A verb on the brain, and everything that follows from it.
-    pub(crate) fn step<R>(self: &Arc<Self>, then: Then, verb: impl FnOnce(&mut Engine, Instant) -> R) -> R {
+    pub(crate) fn step<R>(self: &Arc<Self>, verb: impl FnOnce(&mut Engine, Instant) -> R) -> R {
         let now = Instant::now();
         let mut state = self.lock();
         let result = verb(&mut state.engine, now);
+        let told = state.told;
         state = self.settle_and_tell(state, now);
-        if then == Then::Go || state.keeper == Keeper::Leader {
-            self.find_keeper(&mut state, now);
+        if state.told != told && state.keeper == Keeper::Leader {
+            // Its own call may be what has ended.
+            self.ring();
         }
+        self.find_keeper(&mut state, now);
         result
     }
 
@@ -202,7 +210,7 @@ impl Connection {
         {
             let mut call_state = call.lock();
             // It may have ended while it waited for a connection.
-            let Place::Waiting(_, outbox) = &mut call_state.place else { return true };
+            let Place::Waiting(outbox) = &mut call_state.place else { return true };
             let request = farcall_engine::Request {
                 path: &outbox.path,
                 authority,
@@ -210,16 +218,14 @@ impl Connection {
                 deadline: call.deadline,
             };
             let Ok(id) = state.engine.open(request, now) else { return false };
-            for message in outbox.messages.drain(..) {
+            for message in &outbox.messages {
                 // A refusal means that the call has just ended, which an event will tell.
-                let _ = state.engine.send_message(id, message);
+                let _ = state.engine.send_message(id, message.clone());
             }
             if outbox.half_closed {
                 let _ = state.engine.half_close(id);
             }
-            call_state.full = !state.engine.writable(id);
-            call_state.peer = Arc::clone(&self.peer);
-            call_state.place = Place::On(Arc::clone(self), id);
+            call_state.place_on(self, id, !state.engine.writable(id));
             state.place(id, Arc::clone(call));
         }
         call.nudge();
@@ -256,6 +262,7 @@ impl Connection {
             let mut told = false;
             while let Some(event) = state.engine.poll_event() {
                 told = true;
+                state.told += 1;
                 self.tell(state, event, notices);
             }
             if !told {
@@ -359,12 +366,16 @@ impl Connection {
                 state.place(id, Arc::clone(&call));
                 notices.push(Notice::Request(call, head));
             }
-            Event::Headers { call, metadata } => state.update(call, |call| call.headers = Some(metadata)),
+            Event::Headers { call, metadata } => state.update(call, |call| call.headers_arrived(metadata)),
             Event::Message { call, message } => state.update(call, |call| call.inbox.push_back(message)),
             Event::HalfClosed { call } => state.update(call, |call| call.half_closed = true),
             Event::Writable { call } => state.update(call, |call| call.full = false),
             Event::Closed { call: id, closed } => {
                 if let Some(call) = state.calls.get_mut(id.index()).and_then(Option::take) {
+                    if call.update(|call| call.start_over(&closed)) {
+                        notices.push(Notice::Again(call));
+                        return;
+                    }
                     let callbacks = call.lock().end(closed);
                     call.nudge();
                     notices.push(Notice::Ended(call, callbacks));

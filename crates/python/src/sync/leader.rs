@@ -42,6 +42,8 @@ pub(crate) fn wait(
     until: Option<Instant>,
     done: &dyn Fn(&CallState) -> bool,
 ) -> Waited {
+    // A call may also leave the connection, to start over on another.
+    let done = |state: &CallState| done(state) || !state.is_on(connection);
     let mut state = connection.lock();
     loop {
         // Events are told under the connection's lock: what is not here yet will be seen by whoever leads.
@@ -49,7 +51,7 @@ pub(crate) fn wait(
             return Waited::Done;
         }
         if state.keeper != Keeper::Leader {
-            return lead(connection, state, call, until, done);
+            return lead(connection, state, call, until, &done);
         }
         let me = Arc::new(Follower { call: Arc::clone(call), promoted: AtomicBool::new(false) });
         state.followers.push_back(Arc::clone(&me));

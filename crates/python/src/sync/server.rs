@@ -13,7 +13,7 @@ use mio::Poll;
 
 use super::{
     call::{Call, Waited},
-    connection::{Connection, Notice, Owner, Then},
+    connection::{Connection, Notice, Owner},
     listener::{ListenError, Listener, bind},
     lock,
     reactor::Reactor,
@@ -120,7 +120,7 @@ impl Server {
         }
         drop(state);
         if late {
-            connection.step(Then::Go, |engine, now| engine.shutdown(now));
+            connection.step(|engine, now| engine.shutdown(now));
         }
     }
 
@@ -135,7 +135,7 @@ impl Server {
             self.reactor.unlisten(&listener);
         }
         for connection in connections {
-            connection.step(Then::Go, |engine, now| engine.shutdown(now));
+            connection.step(|engine, now| engine.shutdown(now));
         }
         self.idle.notify_all();
     }
@@ -153,7 +153,7 @@ impl Server {
                 // The client is told; a call that is answered already needs nothing.
                 call.finish(None, status, &Metadata::new());
             }
-            connection.step(Then::Go, |engine, now| engine.close(ErrorCode::NO_ERROR, "", status, now));
+            connection.step(|engine, now| engine.close(ErrorCode::NO_ERROR, "", status, now));
         }
     }
 
@@ -202,7 +202,7 @@ impl Owner for Server {
                     Notice::Lost { .. } => {
                         state.connections.remove(&connection.token);
                     }
-                    Notice::Ready | Notice::Draining => {}
+                    Notice::Ready | Notice::Draining | Notice::Again(_) => {}
                 }
             }
             if state.in_flight == 0 && state.phase >= Phase::Closing {

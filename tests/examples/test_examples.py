@@ -1,7 +1,7 @@
-"""The Python examples, run as a reader would run them, print what the guide says they print.
+"""The examples, run as a reader would run them, print what they should: Python and Rust, in every pairing.
 
-They are written against grpcio's blocking API; `FARCALL_EXAMPLES_PYTHON` runs them with another interpreter,
-for instance one that has grpcio, to show that the same programs do the same there.
+The Python ones are written against grpcio's blocking API; `FARCALL_EXAMPLES_PYTHON` runs them with another
+interpreter, for instance one that has grpcio, to show that the same programs do the same there.
 """
 
 import os
@@ -15,6 +15,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples" / "python"
 PYTHON = os.environ.get("FARCALL_EXAMPLES_PYTHON", sys.executable)
+RUST_BIN = pathlib.Path(os.environ.get("FARCALL_RUST_BIN", ROOT / "target" / "debug"))
 
 GREETER = """\
 Greeter client received: Hello, you!
@@ -47,7 +48,7 @@ hear first at 0, 0
 hear fourth at 0, 0
 """
 
-TOUR = """\
+TOUR_IN_PYTHON = """\
 -------------- metadata --------------
 Hello, you!
 before the answer: seen-by = tour_server
@@ -62,6 +63,28 @@ DEADLINE_EXCEEDED: Deadline Exceeded
 cancelled: True
 CANCELLED: Locally cancelled by application!
 """
+
+TOUR_IN_RUST = """\
+-------------- metadata --------------
+Hello, you!
+before the answer: seen-by = tour_server
+after the answer: answered-to = tour_client
+after the answer: digest-bin = \\xff\\x02\\x01\\x00
+-------------- error status --------------
+NOT_FOUND: there is nobody of that name
+reason: no name
+-------------- deadline --------------
+DEADLINE_EXCEEDED: Deadline Exceeded
+-------------- cancellation --------------
+cancelled by dropping the call
+"""
+
+# name -> (folder of the Python programs, what the Python client prints, what the Rust client prints)
+PROGRAMS = {
+    "greeter": ("greeter", GREETER, GREETER),
+    "route_guide": ("route_guide", ROUTE_GUIDE, ROUTE_GUIDE),
+    "tour": ("metadata_deadline_cancel", TOUR_IN_PYTHON, TOUR_IN_RUST),
+}
 
 
 @pytest.fixture(scope="session")
@@ -83,18 +106,21 @@ def saying_before_hearing(printed):
     return "".join([line for line in lines if line not in said and line not in heard] + said + heard)
 
 
-@pytest.mark.parametrize(
-    ("folder", "name", "expected"),
-    [
-        ("greeter", "greeter", GREETER),
-        ("route_guide", "route_guide", ROUTE_GUIDE),
-        ("metadata_deadline_cancel", "tour", TOUR),
-    ],
-)
-def test_example(folder, name, expected, generated):
+def command(name, role, language):
+    if language == "rust":
+        return [str(RUST_BIN / f"{name.replace('_', '-')}-{role}")]
+    return [PYTHON, str(EXAMPLES / PROGRAMS[name][0] / f"{name}_{role}.py")]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("server_language", ["python", "rust"])
+@pytest.mark.parametrize("client_language", ["python", "rust"])
+def test_example(name, client_language, server_language, generated):
     env = {"PYTHONPATH": str(generated)}
-    with programs.Server([PYTHON, str(EXAMPLES / folder / f"{name}_server.py"), "localhost:0"], env=env) as server:
-        client = [PYTHON, str(EXAMPLES / folder / f"{name}_client.py"), f"localhost:{server.port}"]
-        printed = programs.run(client, env=env)
+    with programs.Server([*command(name, "server", server_language), "localhost:0"], env=env) as server:
+        client = command(name, "client", client_language)
+        printed = programs.run([*client, f"localhost:{server.port}"], env=env)
         assert server.is_running(), server.output()
+    _, in_python, in_rust = PROGRAMS[name]
+    expected = in_python if client_language == "python" else in_rust
     assert (saying_before_hearing(printed) if name == "route_guide" else printed) == expected

@@ -1,5 +1,7 @@
 //! `--python_out`: `_pb2.py`, a module that holds the serialized descriptor and builds its classes at import.
 
+mod bootstrap;
+
 use buffa::Message;
 use buffa_descriptor::generated::descriptor::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, ServiceDescriptorProto,
@@ -7,6 +9,7 @@ use buffa_descriptor::generated::descriptor::{
 
 use crate::python_names::{contains_keyword, import_statement, module_alias, module_name, output_path};
 use crate::schema::{file_name, has_generic_services, public_dependencies};
+use crate::text::{Text, line};
 use crate::{Generator, OutputFile, PROTOBUF_PYTHON_VERSION, Pyi, Request, Schema, escape, parse_parameter, retention};
 
 /// Writes `_pb2.py`.
@@ -68,9 +71,13 @@ impl<'a> Module<'a> {
         self.header();
         self.imports();
         let literal = escape::hex(&self.serialized);
-        emit!(self, "DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'{literal}')\n");
-        emit!(self, "_globals = globals()");
-        emit!(self, "_builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)");
+        let build = "_builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)";
+        if file_name(&self.file) == bootstrap::FILE {
+            self.bootstrap(&literal, build);
+        } else {
+            emit!(self, "DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'{literal}')\n");
+            emit!(self, "_globals = globals()\n{build}");
+        }
         emit!(self, "_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, '{module}', _globals)");
         emit!(self, "if not _descriptor._USE_C_DESCRIPTORS:");
         // The descriptors borrow from the file while the text grows beside it.
@@ -82,6 +89,19 @@ impl<'a> Module<'a> {
         }
         emit!(self, "# @@protoc_insertion_point(module_scope)");
         self.out
+    }
+
+    /// The part of `descriptor_pb2.py` in which it differs from all other modules.
+    fn bootstrap(&mut self, literal: &str, build: &str) {
+        let pure = "if not _descriptor._USE_C_DESCRIPTORS:";
+        let mut out = Text::narrow();
+        out.line(pure);
+        out.indented(1, |out| bootstrap::file_descriptor(&self.file, literal, out));
+        line!(out, "else:\n  DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'{literal}')\n");
+        line!(out, "_globals = globals()\n{pure}");
+        out.indented(1, |out| bootstrap::descriptors(self.schema, &self.file, out));
+        line!(out, "else:\n  {build}");
+        self.out.push_str(&out.finish());
     }
 
     fn header(&mut self) {

@@ -26,7 +26,7 @@ pub(crate) struct Declared<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum TypeKind<'a> {
     Message(&'a DescriptorProto),
-    Enum,
+    Enum(&'a EnumDescriptorProto),
 }
 
 /// Linked files and an index over them.
@@ -79,7 +79,7 @@ impl<'a> Schema<'a> {
     pub(crate) fn message(&self, full_name: &str) -> Option<&'a DescriptorProto> {
         match self.types.get(full_name)?.kind {
             TypeKind::Message(message) => Some(message),
-            TypeKind::Enum => None,
+            TypeKind::Enum(_) => None,
         }
     }
 
@@ -132,7 +132,7 @@ impl<'a> Schema<'a> {
     ) {
         for declared in enums {
             let (full_name, path) = extend(scope, outer, declared.name.as_deref());
-            self.types.insert(full_name, TypeEntry { file, path, kind: TypeKind::Enum });
+            self.types.insert(full_name, TypeEntry { file, path, kind: TypeKind::Enum(declared) });
         }
     }
 

@@ -5,6 +5,7 @@ const STEP: &str = "    ";
 
 /// A buffer that indents each non-empty line it is given.
 pub(crate) struct Text {
+    step: &'static str,
     content: String,
     depth: usize,
     at_line_start: bool,
@@ -12,7 +13,12 @@ pub(crate) struct Text {
 
 impl Text {
     pub(crate) fn new() -> Self {
-        Self { content: String::new(), depth: 0, at_line_start: true }
+        Self { step: STEP, content: String::new(), depth: 0, at_line_start: true }
+    }
+
+    /// With steps of two spaces, as `_pb2.py` has them.
+    pub(crate) fn narrow() -> Self {
+        Self { step: "  ", ..Self::new() }
     }
 
     /// Appends `text`, which may hold several lines or a part of one.
@@ -20,7 +26,7 @@ impl Text {
         for piece in text.split_inclusive('\n') {
             if self.at_line_start && piece != "\n" {
                 for _ in 0..self.depth {
-                    self.content.push_str(STEP);
+                    self.content.push_str(self.step);
                 }
             }
             self.content.push_str(piece);
@@ -39,7 +45,7 @@ impl Text {
         self.push("\n");
     }
 
-    /// Runs `body` with everything indented by `steps` more steps of four spaces.
+    /// Runs `body` with everything indented by `steps` more steps.
     pub(crate) fn indented(&mut self, steps: usize, body: impl FnOnce(&mut Self)) {
         self.depth += steps;
         body(self);

@@ -243,6 +243,46 @@ fn a_broken_header_block_ends_the_connection() {
     assert_eq!(fault(&[frame]), Some(9));
 }
 
+/// Whatever becomes of a header block, the decoder has to read it, for the next may refer to what it held.
+#[test]
+fn a_header_block_that_nobody_wants_is_read_all_the_same() {
+    let with_entry = |frame: Frame| {
+        // The literal `k: v`, to be indexed.
+        let payload = [&frame.payload[..], &[0x40, 1, b'k', 1, b'v']].concat();
+        Frame { payload, ..frame }
+    };
+    let big = "v".repeat(17 << 10);
+    let mut config = Config::server();
+    config.limits.max_concurrent_streams = Some(2);
+    for (what, before, unwanted) in [
+        ("after END_STREAM", vec![Frame::request(1, true, &[])], Frame::headers(1, true, &[])),
+        ("after RST_STREAM", vec![Frame::request(1, false, &[]), Frame::reset(1, 8)], Frame::headers(1, true, &[])),
+        (
+            "of a request too many",
+            vec![Frame::request(1, false, &[]), Frame::request(3, false, &[])],
+            Frame::request(5, true, &[]),
+        ),
+        ("of a malformed request", vec![], Frame::headers(1, true, &[("no", "path")])),
+        ("of a request too large", vec![], Frame::request(1, true, &[("big", &big)])),
+        ("of trailers without END_STREAM", vec![Frame::request(1, false, &[])], Frame::headers(1, false, &[])),
+    ] {
+        let mut raw = Raw::server(config.clone());
+        raw.send(&before);
+        while raw.end.poll_request().is_some() {}
+        raw.send(&[with_entry(unwanted)]);
+        assert!(raw.end.poll_request().is_none(), "{what}");
+        let open = before.iter().filter(|frame| frame.kind == Frame::HEADERS);
+        raw.send(&open.map(|frame| Frame::reset(frame.stream, 8)).collect::<Vec<_>>());
+        let mut good = Frame::request(7, true, &[]);
+        good.payload.push(0xbe);
+        raw.send(&[good]);
+        assert!(raw.end.disconnected.is_none(), "{what}: {:?}", raw.end.disconnected);
+        let call = raw.end.request();
+        let head = raw.end.call(call).head.as_ref().unwrap();
+        assert_eq!(head.metadata.first("k"), Some(&b"v"[..]), "{what}");
+    }
+}
+
 #[test]
 fn unknown_frames_flags_and_settings_are_ignored() {
     assert_eq!(

@@ -155,6 +155,39 @@ fn what_nobody_takes_is_bounded_over_all_calls() {
     assert_eq!(total, 100);
 }
 
+/// Nor may calls that end with messages nobody took keep the others from going on.
+#[test]
+fn what_nobody_took_counts_no_more_when_its_call_is_over() {
+    let mut config = small_windows(Config::server());
+    config.limits.unread = 20_000;
+    let mut pair = Pair::with(Config::client(), config);
+    pair.server.release = false;
+    // More than may be unread and in flight together, so that the client has to stop.
+    let calls: Vec<_> = (0..50).map(|_| pair.open("/s.S/M")).collect();
+    for call in &calls {
+        pair.client.connection.send_message(*call, &[1; 5_000][..]).unwrap();
+    }
+    for turn in 0..5 {
+        pair.run();
+        let (came, rest): (Vec<_>, Vec<_>) = pair
+            .server
+            .seen
+            .iter()
+            .filter(|(_, seen)| seen.closed.is_none())
+            .partition(|(_, seen)| seen.messages.len() == 1);
+        assert!(!came.is_empty(), "nothing came in turn {turn}");
+        let came: Vec<_> = came.into_iter().map(|(call, _)| *call).collect();
+        let done = rest.is_empty();
+        for call in came {
+            pair.server.connection.cancel(call, Status::from(farcall_core::Code::Cancelled));
+        }
+        if done {
+            break;
+        }
+    }
+    assert!(pair.server.seen.values().all(|seen| seen.messages.len() == 1), "every message came");
+}
+
 /// A message larger than the window has to arrive although the application can take nothing before it is whole.
 #[test]
 fn a_message_larger_than_the_window_is_let_in_before_it_is_whole() {

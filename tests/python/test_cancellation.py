@@ -5,7 +5,7 @@ import threading
 
 import grpc
 import pytest
-from conftest import LONG
+from peers import LONG
 
 
 @pytest.fixture

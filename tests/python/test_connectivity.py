@@ -6,7 +6,7 @@ from concurrent import futures
 
 import grpc
 import pytest
-from conftest import LONG
+from peers import LONG
 
 IDLE, CONNECTING, READY, FAILURE, _ = grpc.ChannelConnectivity
 

@@ -5,7 +5,7 @@ import time
 
 import grpc
 import pytest
-from conftest import LONG
+from peers import LONG
 
 SHORT = 0.15
 

@@ -6,12 +6,14 @@ from concurrent import futures
 
 import grpc
 import pytest
-from conftest import LONG
+from peers import LONG
 
 phrases_pb2 = pytest.importorskip("phrases_pb2")
 phrases_pb2_grpc = importlib.import_module("phrases_pb2_grpc")
 
 Phrase = phrases_pb2.Phrase
+
+pytestmark = pytest.mark.filterwarnings("ignore::grpc.experimental.ExperimentalApiWarning")
 
 
 class Phrases(phrases_pb2_grpc.PhrasesServicer):

@@ -6,7 +6,7 @@ import threading
 
 import grpc
 import pytest
-from conftest import LONG
+from peers import LONG
 
 
 class Everything(

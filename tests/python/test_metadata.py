@@ -2,7 +2,7 @@
 
 import grpc
 import pytest
-from conftest import LONG
+from peers import LONG
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from concurrent import futures
 
 import grpc
 import pytest
-from conftest import LONG
+from peers import LONG
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import sys
 import textwrap
 
 import pytest
-from conftest import LONG
+from peers import LONG
 
 # A server whose handlers never answer; `interrupted(wait)` says whether KeyboardInterrupt came out of `wait()`.
 COMMON = """

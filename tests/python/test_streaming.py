@@ -4,7 +4,7 @@ import threading
 
 import grpc
 import pytest
-from conftest import LONG
+from peers import LONG
 
 
 def test_response_stream(peer):

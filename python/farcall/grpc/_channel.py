@@ -71,8 +71,8 @@ def _send_requests(requests: Iterator[Any], call: ClientCall, serializer: Serial
             break
         # Also what is no Exception: nobody else would ever end the call.
         except BaseException:
-            if call.cancel(UNKNOWN, BAD_ITERATOR):
-                _LOGGER.exception(BAD_ITERATOR)
+            _LOGGER.exception(BAD_ITERATOR)
+            call.cancel(UNKNOWN, BAD_ITERATOR)
             return
         data = _common.serialize(request, serializer)
         if type(data) is not bytes:
@@ -103,7 +103,12 @@ class _MultiCallable:
         self._response_deserializer = response_deserializer
 
     def _serialized(self, request: Any) -> bytes:
-        data = _common.serialize(request, self._request_serializer)
+        serializer = self._request_serializer
+        try:
+            data = request if serializer is None else serializer(request)
+        except Exception:
+            _common.log_serializing()
+            data = None
         if type(data) is bytes:
             return data
         if data is None:
@@ -200,27 +205,32 @@ class _UnaryUnaryMultiCallable(_MultiCallable, _client_api.UnaryUnaryMultiCallab
         wait_for_ready: bool | None = None,
         compression: Compression | None = None,
     ) -> Any:
-        # The path most calls take: as little as possible happens here.
+        # The path most calls take: as little as possible happens here, and in few functions.
         if credentials is not None or compression:
             return self.with_call(request, timeout, metadata, credentials, wait_for_ready, compression)[0]
+        if metadata is not None:
+            metadata = _common.metadata_pairs(metadata)
         data = self._serialized(request)
-        pairs = None if metadata is None else _common.metadata_pairs(metadata)
         try:
-            response = self._unary(self._method, data, pairs, timeout, wait_for_ready)
+            response = self._unary(self._method, data, metadata, timeout, wait_for_ready)
         except ValueError as error:
             raise self._refusal(error, _CLOSED_BLOCKING) from None
-        if type(response) is bytes:
-            deserializer = self._response_deserializer
-            if deserializer is None:
-                return response
-            message = _common.deserialize(response, deserializer)
-            if message is None:
-                raise _InactiveRpcError(failed_state(INTERNAL, BAD_RESPONSE))
-            return message
-        state = state_of(response)  # type: ignore[arg-type]
-        if state.code is _OK:
-            return None
-        raise _InactiveRpcError(state)
+        if type(response) is not bytes:
+            state = state_of(response)  # type: ignore[arg-type]
+            if state.code is _OK:
+                return None
+            raise _InactiveRpcError(state)
+        deserializer = self._response_deserializer
+        if deserializer is None:
+            return response
+        try:
+            message = deserializer(response)
+        except Exception:
+            _common.log_deserializing()
+            message = None
+        if message is None:
+            raise _InactiveRpcError(failed_state(INTERNAL, BAD_RESPONSE))
+        return message
 
     def with_call(
         self,

@@ -82,6 +82,7 @@ class RpcContext(abc.ABC):
     """What both sides can ask of an RPC."""
 
     __module__ = "grpc"
+    __slots__ = ()
 
     @abc.abstractmethod
     def is_active(self) -> bool:

@@ -44,6 +44,16 @@ def decode(b: bytes | str) -> str:
     return b.decode("utf-8", "replace") if isinstance(b, bytes) else b
 
 
+def log_serializing() -> None:
+    """Logs the exception being handled, which a serializer raised."""
+    _LOGGER.exception("Exception serializing message!")
+
+
+def log_deserializing() -> None:
+    """Logs the exception being handled, which a deserializer raised."""
+    _LOGGER.exception("Exception deserializing message!")
+
+
 def serialize(message: Any, serializer: Callable[[Any], bytes] | None) -> Any:
     """What `serializer` makes of the message (the message itself without one); None, logged, if it raises."""
     if serializer is None:
@@ -51,7 +61,7 @@ def serialize(message: Any, serializer: Callable[[Any], bytes] | None) -> Any:
     try:
         return serializer(message)
     except Exception:
-        _LOGGER.exception("Exception serializing message!")
+        log_serializing()
         return None
 
 
@@ -62,7 +72,7 @@ def deserialize(serialized: bytes, deserializer: Callable[[bytes], Any] | None) 
     try:
         return deserializer(serialized)
     except Exception:
-        _LOGGER.exception("Exception deserializing message!")
+        log_deserializing()
         return None
 
 

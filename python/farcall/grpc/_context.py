@@ -31,7 +31,6 @@ class _Context(ServicerContext):
 
     __module__ = "grpc._server"
 
-    # The base classes give every object a __dict__ all the same, but nothing is put there.
     __slots__ = (
         "_aborted",
         "_answered",
@@ -163,7 +162,11 @@ class _Context(ServicerContext):
     def _finish(self, message: bytes | None) -> None:
         """Answers as the handler has asked for; OK when it has not."""
         code = self._code
-        if code is None or code is StatusCode.OK:
+        if code is None and self._trailing_metadata is None:
+            # Most RPCs; the other ways would end here too.
+            self._answered = True
+            self._call.finish(0, "", (), message)
+        elif code is None or code is StatusCode.OK:
             self._end(0, "", message)
         else:
             details = _common.decode(self._details) if self._details is not None else ""

@@ -23,6 +23,7 @@ class ServicerContext(RpcContext):
     """An RPC as its handler sees it."""
 
     __module__ = "grpc"
+    __slots__ = ()
 
     @abc.abstractmethod
     def invocation_metadata(self) -> Metadata:

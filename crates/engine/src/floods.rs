@@ -1,6 +1,6 @@
 //! Counts what a peer may do only so often. The bounds are in [`Limits`].
 
-use std::time::Instant;
+use std::{collections::VecDeque, time::Instant};
 
 use crate::{
     Limits,
@@ -9,11 +9,8 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) struct Floods {
-    /// Frames sent because the peer made this side, by where in the output they ended: those that may still be
-    /// unwritten. The older ones end at `mark` at the latest.
-    older: u32,
-    newer: u32,
-    mark: u64,
+    /// Where in the output the frames end that were sent because the peer made this side, and are not written yet.
+    induced: VecDeque<u64>,
     resets_left: u32,
     refilled: Instant,
     empty: u32,
@@ -25,19 +22,16 @@ const fn calm(what: &'static str) -> Fault {
 
 impl Floods {
     pub(crate) fn new(limits: &Limits, now: Instant) -> Floods {
-        Floods { older: 0, newer: 0, mark: 0, resets_left: limits.resets, refilled: now, empty: 0 }
+        Floods { induced: VecDeque::new(), resets_left: limits.resets, refilled: now, empty: 0 }
     }
 
     /// A frame goes out that the peer made this side send; `written` and `end` are positions of the output.
     pub(crate) fn induced(&mut self, written: u64, end: u64, limits: &Limits) -> Result<(), Fault> {
-        if written >= self.mark {
-            (self.older, self.newer, self.mark) = (self.newer, 0, end);
-            if written >= end {
-                self.older = 0;
-            }
+        while self.induced.front().is_some_and(|end| *end <= written) {
+            self.induced.pop_front();
         }
-        self.newer += 1;
-        if self.older + self.newer > limits.induced_frames {
+        self.induced.push_back(end);
+        if self.induced.len() > limits.induced_frames as usize {
             return Err(calm("too many frames to answer, and the answers are not read"));
         }
         Ok(())
@@ -88,9 +82,9 @@ mod tests {
         let limits = Limits { induced_frames: 3, ..Limits::default() };
         let mut floods = Floods::new(&limits, Instant::now());
         for i in 0..3 {
-            floods.induced(0, 10 * i, &limits).unwrap();
+            floods.induced(0, 10 * i + 10, &limits).unwrap();
         }
-        assert!(floods.induced(0, 30, &limits).is_err());
+        assert!(floods.induced(0, 40, &limits).is_err());
     }
 
     #[test]
@@ -99,6 +93,10 @@ mod tests {
         let mut floods = Floods::new(&limits, Instant::now());
         for i in 0..100u64 {
             floods.induced(10 * i, 10 * i + 10, &limits).unwrap();
+        }
+        // Two behind, all the time.
+        for i in 100..200u64 {
+            floods.induced(10 * i - 20, 10 * i + 10, &limits).unwrap();
         }
     }
 

@@ -7,7 +7,7 @@ use crate::{
     Closed, ConnectionError, ErrorCode, Event,
     error::Fault,
     frame::{GoAway, MAX_U31, Reset},
-    goaway::Local,
+    goaway::{DEBUG_KEPT, Local},
     grpc::{message::PREFIX_LEN, status_map},
     stream::{Input, Stream},
 };
@@ -110,6 +110,7 @@ impl Connection {
 
     pub(super) fn write_goaway(&mut self, code: ErrorCode, debug: &[u8]) {
         let last_stream = self.last_peer_stream;
+        let debug = &debug[..debug.len().min(DEBUG_KEPT)];
         self.transmit.small(|out| GoAway { last_stream, code, debug }.encode(out));
     }
 

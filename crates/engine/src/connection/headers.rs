@@ -127,7 +127,8 @@ impl Connection {
         }
         let limits = &self.config.limits;
         let streams = limits.max_concurrent_streams.unwrap_or(limits.unannounced_streams);
-        if self.store.streams() >= streams as usize {
+        // A call whose answer the client has not let us write is open still, as far as it can know.
+        if self.store.len() >= streams as usize {
             self.store.remember(id, State::ResetByUs);
             self.transmit.small(|out| Reset { stream: id, code: ErrorCode::REFUSED_STREAM }.encode(out));
             return self.count_induced();

@@ -1,7 +1,9 @@
-//! [`Connection`]: its state and its verbs. Bytes in are in `receive` and `headers`, bytes out in `send` and
-//! `transmit`, every way to end in `end`.
+//! [`Connection`]: its state and its verbs. Bytes in are cut into frames in `receive` and dealt with in `headers`, `data`
+//! and `control`; bytes out are made in `send` and wait in `transmit`; every way to end is in `end`.
 
 mod call;
+mod control;
+mod data;
 mod end;
 mod headers;
 mod receive;

@@ -1,5 +1,9 @@
 //! Two connections, each other's peer, over bytes in memory.
 
+mod limits;
+mod raw;
+mod states;
+
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};

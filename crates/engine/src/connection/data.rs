@@ -1,0 +1,172 @@
+//! DATA in: flow control, and messages to their calls.
+
+use std::time::Instant;
+
+use farcall_core::{Code, Metadata, Status};
+
+use super::{
+    CallId, Connection, Role, Transmit,
+    receive::{Reading, Stop, broken},
+};
+use crate::{
+    Event,
+    error::{ErrorCode, Fault},
+    frame::{Head, WindowUpdate, flag},
+    grpc::{
+        message::{MessageFault, PREFIX_LEN},
+        status_map,
+    },
+    recv::Inbox,
+    stream::{Input, Step, Stream},
+};
+
+/// The rest of a DATA frame, which is used as it comes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Data {
+    id: u32,
+    /// `None` when nobody wants it.
+    call: Option<CallId>,
+    left: usize,
+    padding: usize,
+    end_stream: bool,
+}
+
+impl Connection {
+    pub(super) fn begin_data(&mut self, head: Head, padding: Option<u8>) -> Result<(), Stop> {
+        let id = head.stream;
+        let overhead = padding.map_or(0, |padding| usize::from(padding) + 1);
+        let Some(left) = (head.length as usize).checked_sub(overhead) else {
+            return Err(broken("DATA with more padding than payload"));
+        };
+        let end_stream = head.has(flag::END_STREAM);
+        if left > 0 {
+            self.floods.full_frame();
+        } else if !end_stream {
+            self.floods.empty_frame(&self.config.limits)?;
+        }
+        self.receive_window
+            .receive(head.length)
+            .map_err(|code| Fault::Connection(code, "DATA over the connection's window"))?;
+        self.open_connection_window(head.length as usize);
+        // From here on the rest of the frame is dropped when the stream fails.
+        let mut data = Data { id, call: None, left, padding: overhead.saturating_sub(1), end_stream };
+        self.reading = Reading::Data(data);
+        let Some(stream) = self.store.by_id(id) else {
+            return self.step_closed(id, Input::ReceiveData).map_err(|fault| Stop::Fault(fault, id));
+        };
+        let on_stream = |code, what| Stop::Fault(Fault::Stream(code, what), id);
+        match stream.state.step(Input::ReceiveData) {
+            Step::Fault(fault) => return Err(Stop::Fault(fault, id)),
+            Step::To(_) => {}
+            _ => return Ok(()),
+        }
+        if self.config.role == Role::Client && !stream.headers_received {
+            return Err(on_stream(ErrorCode::PROTOCOL_ERROR, "DATA before HEADERS"));
+        }
+        stream.receive_window.receive(head.length).map_err(|code| on_stream(code, "DATA over the stream's window"))?;
+        if let Some(length) = &mut stream.content_length {
+            *length = length
+                .checked_sub(left as u64)
+                .ok_or(on_stream(ErrorCode::PROTOCOL_ERROR, "DATA beyond content-length"))?;
+        }
+        let call = stream.call;
+        let unwanted = if stream.discarding { head.length as usize } else { overhead };
+        if unwanted > 0 {
+            self.open_stream_window(call, unwanted);
+        }
+        data.call = Some(call);
+        self.reading = Reading::Data(data);
+        Ok(())
+    }
+
+    pub(super) fn read_data(&mut self, mut data: Data, inbox: &mut Inbox, now: Instant) -> Result<(), Stop> {
+        let taken = data.left.min(inbox.bytes().len());
+        data.left -= taken;
+        let fault = match data.call {
+            Some(call) if taken > 0 => self.deliver(call, &inbox.bytes()[..taken], data.left),
+            _ => None,
+        };
+        inbox.consume(taken);
+        let padding = data.padding.min(inbox.bytes().len());
+        if data.left == 0 {
+            inbox.consume(padding);
+            data.padding -= padding;
+        }
+        let whole = data.left == 0 && data.padding == 0;
+        self.reading = if whole { Reading::Head } else { Reading::Data(data) };
+        if let Some((call, fault)) = data.call.zip(fault) {
+            self.fail_call(call, fault.status(self.config.role));
+        }
+        if !whole {
+            return Err(Stop::Starved);
+        }
+        match data.call {
+            Some(call) if data.end_stream => self.end_of_stream(call, now).map_err(|fault| Stop::Fault(fault, data.id)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives DATA to its call; `left` bytes of the frame are still to come.
+    fn deliver(&mut self, call: CallId, bytes: &[u8], left: usize) -> Option<MessageFault> {
+        let stream = self.store.live(call).filter(|stream| !stream.discarding)?;
+        let (events, unread) = (&mut self.events, &mut self.unread);
+        let (held, messages) = (&mut stream.held, &mut stream.held_messages);
+        let max = self.config.limits.max_receive_message_length;
+        let result = stream.assembler.push(bytes, max, &mut self.arena, |message| {
+            *held += message.len();
+            *messages += 1;
+            *unread += message.len() + PREFIX_LEN;
+            events.push_back(Event::Message { call, message });
+        });
+        if let Err(fault) = result {
+            stream.discarding = true;
+            return Some(fault);
+        }
+        // A message larger than the window would otherwise wait for room that it takes up itself.
+        // Before our SETTINGS are acknowledged the peer's window is not known: they may have made it large already.
+        if self.settings_acknowledged {
+            require(&mut self.transmit, stream, left);
+        }
+        None
+    }
+
+    /// The peer's END_STREAM, on DATA or on a client's trailers.
+    pub(super) fn end_of_stream(&mut self, call: CallId, now: Instant) -> Result<(), Fault> {
+        let Some(stream) = self.store.live(call) else { return Ok(()) };
+        if !stream.state.is_open() {
+            return Ok(());
+        }
+        if stream.content_length.is_some_and(|left| left > 0) {
+            return Err(Fault::Stream(ErrorCode::PROTOCOL_ERROR, "less DATA than content-length"));
+        }
+        stream.state.advance(Input::ReceiveEnd);
+        let whole = if stream.discarding { Ok(()) } else { stream.assembler.finish() };
+        match self.config.role {
+            Role::Server => match whole {
+                Ok(()) if stream.finished => {}
+                Ok(()) => self.events.push_back(Event::HalfClosed { call }),
+                Err(fault) => self.fail_call(call, fault.status(Role::Server)),
+            },
+            Role::Client => {
+                let status = match stream.http {
+                    200 => Status::new(Code::Unknown, "Stream removed (Data frame with END_STREAM flag received)"),
+                    http => status_map::from_http(http),
+                };
+                self.end_answered(call, status, Metadata::new(), now);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes sure that the rest of the message begun may come, of which `left` bytes are paid for.
+pub(super) fn require(transmit: &mut Transmit, stream: &mut Stream, left: usize) {
+    let missing = stream.assembler.missing().saturating_sub(left);
+    if missing > 0
+        && stream.state.remote_may_send()
+        && let Some(increment) = stream.receive_window.require(missing)
+    {
+        let stream = stream.id;
+        transmit.small(|out| WindowUpdate { stream, increment }.encode(out));
+    }
+}

@@ -341,3 +341,19 @@ async fn trailers_follow_the_responses() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn empty_messages_do_not_use_up_a_window() {
+    within(async {
+        const MESSAGES: usize = 50_000;
+        let server = serve(sum).await;
+        let requests = Iter(std::iter::repeat_n(Bytes::new(), MESSAGES));
+        assert_eq!(client_streaming(&server.channel, requests).await.unwrap(), format!("{MESSAGES} 0"));
+
+        let small = Server::builder().initial_stream_window_size(100).initial_connection_window_size(65_535);
+        let server = serve_with(small, "127.0.0.1:0", sum).await;
+        let requests = Iter(std::iter::repeat_n(Bytes::new(), 1000));
+        assert_eq!(client_streaming(&server.channel, requests).await.unwrap(), "1000 0");
+    })
+    .await;
+}

@@ -13,11 +13,11 @@ use farcall_core::{Code, Metadata, Status};
 use farcall_engine::Closed;
 
 use crate::{
-    mailbox::{Command, Mailbox, Open},
+    mailbox::{Command, Mailbox, Open, Taken},
     slot::{Slot, Until, cost},
 };
 
-/// Taken bytes of one call that are told in one go, while more messages are at hand.
+/// What one call's taken messages may hold of its windows before it is told, while more messages are at hand.
 const RELEASE_STEP: usize = 16 << 10;
 
 /// The client's direction of a call. Dropped, it ends the direction: the server has all messages.
@@ -86,14 +86,14 @@ pub struct Receiver {
     slot: Arc<Slot>,
     /// Messages picked up together, to be taken one by one.
     local: VecDeque<Bytes>,
-    /// Bytes taken and not yet told to the connection.
-    taken: usize,
+    /// Taken, and not yet told to the connection.
+    taken: Taken,
     client: bool,
 }
 
 impl Receiver {
     pub(crate) fn new(mailbox: Arc<Mailbox>, slot: Arc<Slot>, client: bool) -> Receiver {
-        Receiver { mailbox, slot, local: VecDeque::new(), taken: 0, client }
+        Receiver { mailbox, slot, local: VecDeque::new(), taken: Taken::default(), client }
     }
 
     /// Client: initial metadata, once; `None` when the call ended without.
@@ -123,8 +123,10 @@ impl Receiver {
             std::mem::swap(&mut inbox.messages, &mut self.local);
         }
         let message = self.local.pop_front();
-        self.taken += message.as_ref().map_or(0, Bytes::len);
-        if self.taken >= RELEASE_STEP {
+        if let Some(message) = &message {
+            self.taken.add(message);
+        }
+        if self.taken.window() >= RELEASE_STEP {
             self.tell_taken();
         }
         Poll::Ready(message)
@@ -139,7 +141,7 @@ impl Receiver {
         }
         let messages = std::mem::take(&mut inbox.messages);
         drop(inbox);
-        self.taken += messages.iter().map(Bytes::len).sum::<usize>();
+        messages.iter().for_each(|message| self.taken.add(message));
         self.tell_taken();
         Poll::Ready(messages)
     }
@@ -184,10 +186,10 @@ impl Receiver {
 
     fn tell_taken(&mut self) {
         // The windows of a call that is over are settled already.
-        if self.taken > 0 && !self.slot.is_closed() {
-            self.mailbox.release(&self.slot, self.taken);
+        let taken = std::mem::take(&mut self.taken);
+        if taken.messages > 0 && !self.slot.is_closed() {
+            self.mailbox.release(&self.slot, taken);
         }
-        self.taken = 0;
     }
 }
 
@@ -201,10 +203,9 @@ impl Drop for Receiver {
         }
         let mut inbox = self.slot.lock();
         inbox.discard = true;
-        let unread: usize = self.local.iter().chain(&inbox.messages).map(Bytes::len).sum();
-        inbox.messages.clear();
+        let unread = std::mem::take(&mut inbox.messages);
         drop(inbox);
-        self.taken += unread;
+        self.local.iter().chain(&unread).for_each(|message| self.taken.add(message));
         self.tell_taken();
     }
 }

@@ -147,9 +147,9 @@ where
                     self.engine.cancel(*id, status);
                 }
             }
-            Command::Release(slot, len) => {
+            Command::Release(slot, taken) => {
                 if let Some(id) = slot.id.get() {
-                    self.engine.release(*id, len);
+                    self.engine.release_many(*id, taken.messages, taken.bytes);
                 }
             }
             Command::Shutdown => self.engine.shutdown(now),

@@ -48,12 +48,32 @@ pub(crate) enum Command {
     Respond(Arc<Slot>, Box<Answer>),
     /// End the call at once.
     Cancel(Arc<Slot>, Status),
-    /// Messages of this many bytes were taken.
-    Release(Arc<Slot>, usize),
+    /// Messages were taken.
+    Release(Arc<Slot>, Taken),
     /// Take no new calls, finish those in flight, disconnect.
     Shutdown,
     /// End every call with this status and disconnect.
     Close(Status),
+}
+
+/// Messages that the application has taken.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Taken {
+    pub(crate) messages: usize,
+    /// Their lengths together.
+    pub(crate) bytes: usize,
+}
+
+impl Taken {
+    /// What they hold of the peer's windows, their prefixes included.
+    pub(crate) fn window(self) -> usize {
+        self.bytes + 5 * self.messages
+    }
+
+    pub(crate) fn add(&mut self, message: &Bytes) {
+        self.messages += 1;
+        self.bytes += message.len();
+    }
 }
 
 /// A connection's mailbox.
@@ -67,7 +87,7 @@ pub(crate) struct Mailbox {
 #[derive(Debug, Default)]
 struct Queue {
     commands: Vec<Command>,
-    /// Sum of the [`Command::Release`]s in `commands`.
+    /// What the [`Command::Release`]s in `commands` give back.
     released: usize,
     waker: Option<Waker>,
     /// Takes no new calls.
@@ -99,16 +119,15 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Gives bytes back to the peer's windows, without waking the connection for a few.
-    pub(crate) fn release(&self, slot: &Arc<Slot>, len: usize) {
+    /// Gives messages back to the peer's windows, without waking the connection for a few.
+    pub(crate) fn release(&self, slot: &Arc<Slot>, taken: Taken) {
         let waker = {
             let mut queue = self.lock();
             if queue.closed {
                 return;
             }
-            queue.commands.push(Command::Release(Arc::clone(slot), len));
-            // Empty messages cost no window, but their commands must not pile up either.
-            queue.released += len.max(64);
+            queue.commands.push(Command::Release(Arc::clone(slot), taken));
+            queue.released += taken.window();
             if queue.released >= self.release_threshold { queue.waker.take() } else { None }
         };
         if let Some(waker) = waker {

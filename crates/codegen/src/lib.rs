@@ -12,11 +12,10 @@ mod grpc_python;
 mod pyi;
 mod python;
 mod python_names;
-mod retention;
+mod runtime;
 mod rust;
 mod schema;
 mod text;
-mod wire;
 
 pub use grpc_python::GrpcPython;
 pub use pyi::Pyi;

@@ -10,7 +10,7 @@ use buffa_descriptor::generated::descriptor::{
 use crate::python_names::{contains_keyword, import_statement, module_alias, module_name, output_path};
 use crate::schema::{file_name, has_generic_services, public_dependencies};
 use crate::text::{Text, line};
-use crate::{Generator, OutputFile, PROTOBUF_PYTHON_VERSION, Pyi, Request, Schema, escape, parse_parameter, retention};
+use crate::{Generator, OutputFile, PROTOBUF_PYTHON_VERSION, Pyi, Request, Schema, escape, parse_parameter, runtime};
 
 /// Writes `_pb2.py`.
 ///
@@ -45,7 +45,7 @@ impl Generator for Python {
 
 struct Module<'a> {
     schema: &'a Schema<'a>,
-    /// The file without source-retention options and source information: what the module embeds.
+    /// What the module embeds.
     file: FileDescriptorProto,
     serialized: Vec<u8>,
     out: String,
@@ -61,7 +61,7 @@ macro_rules! emit {
 
 impl<'a> Module<'a> {
     fn new(schema: &'a Schema<'a>, file: &FileDescriptorProto) -> Self {
-        let file = retention::runtime_descriptor(schema, file);
+        let file = runtime::descriptor(file);
         let serialized = file.encode_to_vec();
         Self { schema, file, serialized, out: String::new() }
     }

@@ -16,13 +16,6 @@ pub(crate) struct TypeEntry<'a> {
     pub(crate) kind: TypeKind<'a>,
 }
 
-/// A field or extension and the file that declares it.
-#[derive(Clone, Copy)]
-pub(crate) struct Declared<'a> {
-    pub(crate) field: &'a FieldDescriptorProto,
-    pub(crate) file: &'a FileDescriptorProto,
-}
-
 #[derive(Clone, Copy)]
 pub(crate) enum TypeKind<'a> {
     Message(&'a DescriptorProto),
@@ -32,21 +25,19 @@ pub(crate) enum TypeKind<'a> {
 /// Linked files and an index over them.
 ///
 /// The files must be complete: every import present, every `type_name` fully qualified (`.pkg.Msg`), as
-/// `farcall-schema` and protoc's descriptor sets have them. Names that lead nowhere are treated as if the
-/// declaration were absent; nothing panics.
+/// `farcall-schema` and protoc's descriptor sets have them. As in protoc's requests to plugins, options that are
+/// retained in source only are already gone from the files to write code for. Names that lead nowhere are treated as
+/// if the declaration were absent; nothing panics.
 pub struct Schema<'a> {
     files: Vec<&'a FileDescriptorProto>,
     file_by_name: HashMap<&'a str, &'a FileDescriptorProto>,
     types: HashMap<String, TypeEntry<'a>>,
-    /// By extendee (`.pkg.Msg`) and number.
-    extensions: HashMap<(&'a str, i32), Declared<'a>>,
 }
 
 impl<'a> Schema<'a> {
     /// Indexes `files`.
     pub fn new(files: impl IntoIterator<Item = &'a FileDescriptorProto>) -> Self {
-        let mut schema =
-            Self { files: Vec::new(), file_by_name: HashMap::new(), types: HashMap::new(), extensions: HashMap::new() };
+        let mut schema = Self { files: Vec::new(), file_by_name: HashMap::new(), types: HashMap::new() };
         for file in files {
             schema.files.push(file);
             schema.file_by_name.insert(file_name(file), file);
@@ -56,7 +47,6 @@ impl<'a> Schema<'a> {
             };
             schema.add_enums(file, &file.enum_type, &scope, &[]);
             schema.add_messages(file, &file.message_type, &scope, &[]);
-            schema.add_extensions(file, &file.extension);
         }
         schema
     }
@@ -81,15 +71,6 @@ impl<'a> Schema<'a> {
             TypeKind::Message(message) => Some(message),
             TypeKind::Enum(_) => None,
         }
-    }
-
-    /// The field or extension of `message` (`.pkg.Msg`) with this number.
-    pub(crate) fn field(&self, message: &str, number: i32) -> Option<Declared<'a>> {
-        let entry = self.types.get(message)?;
-        let TypeKind::Message(descriptor) = entry.kind else { return None };
-        let own = descriptor.field.iter().find(|field| field.number == Some(number));
-        own.map(|field| Declared { field, file: entry.file })
-            .or_else(|| self.extensions.get(&(message, number)).copied())
     }
 
     /// The key and value fields, if `field` is a map.
@@ -118,7 +99,6 @@ impl<'a> Schema<'a> {
             let (full_name, path) = extend(scope, outer, message.name.as_deref());
             self.add_enums(file, &message.enum_type, &full_name, &path);
             self.add_messages(file, &message.nested_type, &full_name, &path);
-            self.add_extensions(file, &message.extension);
             self.types.insert(full_name, TypeEntry { file, path, kind: TypeKind::Message(message) });
         }
     }
@@ -133,14 +113,6 @@ impl<'a> Schema<'a> {
         for declared in enums {
             let (full_name, path) = extend(scope, outer, declared.name.as_deref());
             self.types.insert(full_name, TypeEntry { file, path, kind: TypeKind::Enum(declared) });
-        }
-    }
-
-    fn add_extensions(&mut self, file: &'a FileDescriptorProto, extensions: &'a [FieldDescriptorProto]) {
-        for field in extensions {
-            if let (Some(extendee), Some(number)) = (field.extendee.as_deref(), field.number) {
-                self.extensions.insert((extendee, number), Declared { field, file });
-            }
         }
     }
 }

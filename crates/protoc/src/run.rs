@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &[String], bundled: Bundled, stdout: &mut dyn Write
 
 fn compile(arguments: &Arguments, bundled: Bundled, stderr: &mut dyn Write) -> Result<(), Failure> {
     let loaded = load(arguments, bundled, stderr)?;
-    let schema = Schema::new(loaded.files.iter().map(Arc::as_ref));
+    let schema = Schema::new(&loaded.stripped);
     let mut directories: Vec<(String, OutputDirectory)> = Vec::new();
     let mut failed = false;
     for directive in &arguments.outputs {
@@ -96,7 +96,7 @@ struct Loaded {
     files: Vec<Arc<FileDescriptorProto>>,
     /// The inputs' virtual paths.
     inputs: Vec<String>,
-    /// `files` without options of source retention; empty where nobody asks for them.
+    /// `files` without options of source retention.
     stripped: Vec<FileDescriptorProto>,
 }
 
@@ -107,10 +107,6 @@ fn load(arguments: &Arguments, bundled: Bundled, stderr: &mut dyn Write) -> Resu
     let mut inputs = Vec::new();
     for input in &arguments.inputs {
         inputs.push(tree.virtual_path(input, supplied_names.contains(input.as_str()))?);
-    }
-    if !arguments.descriptor_set_in.is_empty() && arguments.roots.is_empty() {
-        let files = descriptor_set::closure(supplied, &inputs)?;
-        return Ok(Loaded { files: files.into_iter().map(Arc::new).collect(), inputs, stripped: Vec::new() });
     }
     let mut compiler = Compiler::new(&tree);
     for file in supplied {
@@ -126,12 +122,8 @@ fn load(arguments: &Arguments, bundled: Bundled, stderr: &mut dyn Write) -> Resu
     if fatal {
         return Err(Failure::Reported);
     }
-    let strip = if arguments.retain_options || arguments.descriptor_set_out.is_none() {
-        Vec::new()
-    } else {
-        result.files.iter().map(|file| compiler.strip_source_retention(file)).collect()
-    };
-    Ok(Loaded { files: result.files, inputs, stripped: strip })
+    let stripped = result.files.iter().map(|file| compiler.strip_source_retention(file)).collect();
+    Ok(Loaded { files: result.files, inputs, stripped })
 }
 
 /// A diagnostic as protoc prints it: with the path on disk, where the file is on disk.
@@ -154,9 +146,11 @@ fn rendered(diagnostic: &Diagnostic, tree: &DiskTree, format: ErrorFormat) -> St
 }
 
 fn files_for_set(arguments: &Arguments, loaded: &Loaded) -> Vec<FileDescriptorProto> {
-    let originals = loaded.files.iter().map(Arc::as_ref);
-    let files: Vec<&FileDescriptorProto> =
-        if loaded.stripped.is_empty() { originals.collect() } else { loaded.stripped.iter().collect() };
+    let files: Vec<&FileDescriptorProto> = if arguments.retain_options {
+        loaded.files.iter().map(Arc::as_ref).collect()
+    } else {
+        loaded.stripped.iter().collect()
+    };
     let wanted = |file: &&FileDescriptorProto| {
         arguments.include_imports || loaded.inputs.iter().any(|input| file.name.as_deref() == Some(input))
     };
@@ -202,7 +196,9 @@ pub fn generate(virtual_path: &str, include_paths: &[String], what: Generated) -
     if !result.ok {
         return outcome;
     }
-    let schema = Schema::new(result.files.iter().map(Arc::as_ref));
+    let files: Vec<FileDescriptorProto> =
+        result.files.iter().map(|file| compiler.strip_source_retention(file)).collect();
+    let schema = Schema::new(&files);
     let names: Vec<String> = result.files.iter().filter_map(|file| file.name.clone()).collect();
     let request = Request { schema: &schema, files_to_generate: &names, parameter: "" };
     let generated = match what {

@@ -284,6 +284,39 @@ fn a_header_block_that_nobody_wants_is_read_all_the_same() {
 }
 
 #[test]
+fn a_response_that_nobody_wants_is_read_all_the_same() {
+    let response = |stream: u32, more: &[u8]| {
+        let mut frame = Frame::response(stream);
+        frame.payload.extend_from_slice(more);
+        frame
+    };
+    for (what, reset) in [("after the server's RST_STREAM", true), ("after the client's", false)] {
+        let mut raw = Raw::client(Config::client());
+        let unwanted = raw.open(None);
+        let wanted = raw.open(None);
+        raw.frames();
+        match reset {
+            true => raw.send(&[Frame::reset(1, 2)]),
+            false => raw.end.connection.cancel(unwanted, Status::from(Code::Cancelled)),
+        }
+        raw.frames();
+        raw.send(&[response(1, &[0x40, 1, b'k', 1, b'v']), response(3, &[0xbe])]);
+        assert!(raw.end.disconnected.is_none(), "{what}: {:?}", raw.end.disconnected);
+        let headers = raw.end.call(wanted).headers.as_ref().unwrap();
+        assert_eq!(headers.first("k"), Some(&b"v"[..]), "{what}");
+    }
+}
+
+/// Its header block would go unread, so it is the end of the connection and not of the stream.
+#[test]
+fn a_stream_that_depends_on_itself() {
+    let request = Frame::request(1, true, &[]);
+    let payload = [&[0, 0, 0, 1, 16][..], &request.payload].concat();
+    let frame = Frame { flags: request.flags | 0x20, payload, ..request };
+    assert_eq!(fault(&[frame]), Some(1));
+}
+
+#[test]
 fn unknown_frames_flags_and_settings_are_ignored() {
     assert_eq!(
         fault(&[

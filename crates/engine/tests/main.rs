@@ -9,5 +9,6 @@ mod deadlines;
 mod flow_control;
 mod fuzz_regressions;
 mod goaway;
+mod limits;
 mod random;
 mod states;

@@ -90,8 +90,8 @@ impl Connection {
                     Err(Fault::Connection(ErrorCode::PROTOCOL_ERROR, "a response on a stream that was not opened"))
                 }
                 Role::Client => {
-                    self.step_closed(id, Input::ReceiveHeaders)?;
-                    self.decode(block, |_, _| ()).map(|_| ())
+                    self.decode(block, |_, _| ())?;
+                    self.step_closed(id, Input::ReceiveHeaders)
                 }
             };
         };

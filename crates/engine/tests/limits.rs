@@ -1,0 +1,216 @@
+//! Each bound of `Limits` that no other file tries: at the limit all is well, one past it is the end of the call or of
+//! the connection.
+
+use std::time::Duration;
+
+use farcall_core::{Metadata, Status};
+use farcall_engine::{Config, ConnectionError, Limits};
+
+use crate::support::{Frame, Raw, raw::header_block};
+
+const REFUSED_STREAM: u32 = 7;
+const ENHANCE_YOUR_CALM: u32 = 11;
+
+fn server(set: impl FnOnce(&mut Limits)) -> Raw {
+    let mut config = Config::server();
+    set(&mut config.limits);
+    Raw::server(config)
+}
+
+fn goaway(raw: &mut Raw) -> Option<u32> {
+    let code = raw.frames_of(Frame::GOAWAY).first().map(Frame::code);
+    let fault = match raw.end.disconnected {
+        Some(ConnectionError::PeerMisbehaved(code, _)) => Some(code.0),
+        _ => None,
+    };
+    assert_eq!(code, fault);
+    code
+}
+
+#[test]
+fn streams_at_once_announced_or_not() {
+    let announced = |limits: &mut Limits| limits.max_concurrent_streams = Some(3);
+    let unannounced = |limits: &mut Limits| limits.unannounced_streams = 3;
+    for set in [announced as fn(&mut Limits), unannounced] {
+        let mut raw = server(set);
+        raw.send(&[1, 3, 5].map(|stream| Frame::request(stream, true, &[])));
+        assert_eq!(raw.frames_of(Frame::RST_STREAM), []);
+        raw.send(&[Frame::request(7, true, &[])]);
+        assert_eq!(raw.frames_of(Frame::RST_STREAM), [Frame::reset(7, REFUSED_STREAM)]);
+        assert_eq!(raw.end.connection.calls(), 3);
+        // One ends, so there is room for one.
+        let call = raw.end.request();
+        raw.end.connection.respond(call, &Status::OK, &Metadata::new()).unwrap();
+        raw.collect();
+        raw.send(&[Frame::request(9, true, &[])]);
+        assert_eq!(raw.frames_of(Frame::RST_STREAM), []);
+    }
+}
+
+/// A request in so many pieces after its HEADERS.
+fn in_pieces(block: &[u8], continuations: usize) -> Vec<Frame> {
+    let size = block.len().div_ceil(continuations + 1);
+    let mut pieces: Vec<_> = block.chunks(size).map(<[u8]>::to_vec).collect();
+    pieces.resize(continuations + 1, Vec::new());
+    let last = pieces.len() - 1;
+    let kind = |i| if i == 0 { Frame::HEADERS } else { Frame::CONTINUATION };
+    let flags = |i| if i == last { Frame::END_HEADERS } else { 0 };
+    pieces.into_iter().enumerate().map(|(i, piece)| Frame::new(kind(i), flags(i), 1, piece)).collect()
+}
+
+#[test]
+fn continuations_of_one_block() {
+    for (count, code) in [(4, None), (5, Some(ENHANCE_YOUR_CALM))] {
+        let mut raw = server(|limits| limits.continuations = 4);
+        raw.send(&in_pieces(&Frame::request(1, false, &[]).payload, count));
+        assert_eq!(goaway(&mut raw), code, "{count}");
+    }
+}
+
+#[test]
+fn length_of_a_header_block() {
+    let request = Frame::request(1, false, &[]).payload;
+    let fill = 1000 - request.len();
+    for (over, code) in [(0, None), (1, Some(ENHANCE_YOUR_CALM))] {
+        let mut block = request.clone();
+        // Name of one byte, and a value whose length takes three.
+        block.extend(header_block(&[("k", &"v".repeat(fill + over - 6))]));
+        assert_eq!(block.len(), 1000 + over);
+        for continuations in [0, 1, 3] {
+            let mut raw = server(|limits| limits.header_block = 1000);
+            raw.send(&in_pieces(&block, continuations));
+            assert_eq!(goaway(&mut raw), code, "{over} over, in {continuations} more frames");
+        }
+    }
+}
+
+#[test]
+fn frames_that_are_read_whole() {
+    for (len, code) in [(1000, None), (1001, Some(ENHANCE_YOUR_CALM))] {
+        let mut raw = server(|limits| limits.header_block = 1000);
+        raw.send(&[Frame::goaway(0, 0, &"d".repeat(len - 8))]);
+        assert_eq!(goaway(&mut raw), code, "{len}");
+    }
+    // Of a type that is not known any length that a frame may have is skipped.
+    let mut raw = server(|limits| limits.header_block = 1000);
+    raw.send(&[Frame::new(99, 0, 0, vec![0; 1 << 20]), Frame::ping([1; 8])]);
+    assert_eq!(raw.frames().len(), 1);
+}
+
+/// Frames that arrive while nothing that this side writes is read.
+fn unread(raw: &mut Raw, frames: &[Frame]) {
+    let mut bytes: Vec<u8> = frames.iter().flat_map(Frame::encode).collect();
+    while !bytes.is_empty() && raw.end.disconnected.is_none() {
+        let buffer = raw.end.connection.receive_buffer();
+        let len = buffer.len().min(bytes.len());
+        buffer[..len].copy_from_slice(&bytes[..len]);
+        bytes.drain(..len);
+        raw.end.connection.handle_received(len, raw.now);
+        raw.end.drain();
+    }
+}
+
+#[test]
+fn answers_that_the_peer_does_not_read() {
+    for frame in [Frame::ping([0; 8]), Frame::settings(&[])] {
+        for (count, code) in [(50, None), (51, Some(ENHANCE_YOUR_CALM))] {
+            let mut raw = server(|limits| limits.induced_frames = 50);
+            unread(&mut raw, &vec![frame.clone(); count]);
+            assert_eq!(goaway(&mut raw), code, "{count} of {frame:?}");
+        }
+        // Read, there may be any number.
+        let mut raw = server(|limits| limits.induced_frames = 50);
+        for _ in 0..100 {
+            raw.send(&vec![frame.clone(); 25]);
+            raw.frames();
+        }
+        assert_eq!(goaway(&mut raw), None);
+    }
+}
+
+#[test]
+fn resets_in_one_go_and_in_time() {
+    let pair = |stream| [Frame::request(stream, false, &[]), Frame::reset(stream, 8)];
+    let set = |limits: &mut Limits| (limits.resets, limits.resets_per_second) = (10, 5);
+    for (count, code) in [(10, None), (11, Some(ENHANCE_YOUR_CALM))] {
+        let mut raw = server(set);
+        (0..count).for_each(|i| raw.send(&pair(2 * i + 1)));
+        assert_eq!(goaway(&mut raw), code, "{count}");
+    }
+    // A second gives five back.
+    for (count, code) in [(15, None), (16, Some(ENHANCE_YOUR_CALM))] {
+        let mut raw = server(set);
+        (0..10).for_each(|i| raw.send(&pair(2 * i + 1)));
+        raw.sleep(Duration::from_secs(1));
+        (10..count).for_each(|i| raw.send(&pair(2 * i + 1)));
+        assert_eq!(goaway(&mut raw), code, "{count}");
+    }
+    // What the peer makes this side reset counts too.
+    for (count, code) in [(10, None), (11, Some(ENHANCE_YOUR_CALM))] {
+        let mut raw = server(set);
+        (0..count).for_each(|i| raw.send(&[Frame::headers(2 * i + 1, true, &[("no", "path")])]));
+        assert_eq!(goaway(&mut raw), code, "{count}");
+    }
+    // An answered call gives one back, so a peer that mostly lets calls finish may go on for ever.
+    let mut raw = server(set);
+    for i in 0..100 {
+        raw.send(&pair(4 * i + 1));
+        raw.send(&[Frame::request(4 * i + 3, true, &[])]);
+        while let Some(call) = raw.end.poll_request() {
+            // The other one is over.
+            let _ = raw.end.connection.respond(call, &Status::OK, &Metadata::new());
+        }
+        raw.frames();
+    }
+    assert_eq!(goaway(&mut raw), None);
+}
+
+#[test]
+fn frames_without_data() {
+    for (count, code) in [(7, None), (8, Some(ENHANCE_YOUR_CALM))] {
+        let mut raw = server(|limits| limits.empty_frames = 7);
+        raw.send(&[Frame::request(1, false, &[])]);
+        for _ in 0..3 {
+            raw.send(&vec![Frame::data(1, false, []); 7]);
+            raw.send(&[Frame::message(1, false, b"m")]);
+        }
+        assert_eq!(goaway(&mut raw), None);
+        raw.send(&vec![Frame::data(1, false, []); count]);
+        assert_eq!(goaway(&mut raw), code, "{count}");
+    }
+    // Padding is no data.
+    let mut raw = server(|limits| limits.empty_frames = 7);
+    raw.send(&[Frame::request(1, false, &[])]);
+    raw.send(&vec![Frame::new(Frame::DATA, Frame::PADDED, 1, [3, 0, 0, 0]); 8]);
+    assert_eq!(goaway(&mut raw), Some(ENHANCE_YOUR_CALM));
+}
+
+#[test]
+fn the_send_buffer() {
+    for (len, writable) in [(994, true), (995, false)] {
+        let mut raw = server(|limits| limits.send_buffer = 1000);
+        raw.send(&[Frame::settings(&[(4, 0)]), Frame::request(1, true, &[])]);
+        let call = raw.end.request();
+        raw.end.connection.send_message(call, &vec![0; len][..]).unwrap();
+        raw.collect();
+        assert_eq!(raw.end.connection.writable(call), writable, "{len} and 5 bytes of prefix");
+        // Half of it has to be gone before there is room again.
+        raw.send(&[Frame::window_update(1, 499)]);
+        assert_eq!(raw.end.call(call).writable, 0);
+        raw.send(&[Frame::window_update(1, 1)]);
+        assert_eq!(raw.end.call(call).writable, usize::from(!writable));
+        assert!(raw.end.connection.writable(call));
+    }
+}
+
+#[test]
+fn the_table_of_the_peers_encoder() {
+    for (size, fault) in [(100, None), (101, Some(9))] {
+        let mut raw = server(|limits| limits.header_table_size = 100);
+        let mut request = Frame::request(1, true, &[]);
+        // A dynamic table size update: 31 in the first byte, the rest in the second.
+        request.payload.splice(0..0, [0x3f, size - 31]);
+        raw.send(&[request]);
+        assert_eq!(goaway(&mut raw), fault, "{size}");
+    }
+}

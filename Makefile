@@ -11,10 +11,12 @@ TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 CARGO_DENY := .tools/bin/cargo-deny
 CARGO_DENY_VERSION := 0.20.2
 
-# The two native modules hold no tests of their own (tests/python drives them) and are built by maturin, for
-# the Python of $(VENV). Cargo is told of the same Python, or it would build PyO3 again at every turn.
-NATIVE := --exclude farcall-python --exclude farcall-python-tools
+# The two native modules hold no tests of their own (tests/python drives them) and are built by maturin.
+WITHOUT_NATIVE := --exclude farcall-python --exclude farcall-python-tools
+# What maturin tells PyO3; other commands must say the same, or PyO3 is built again at every turn.
 export PYO3_PYTHON := $(PYTHON_BIN)
+SIGNATURE = import sys; print("cpython-%d.%d-64bit" % sys.version_info[:2])
+AS_MATURIN = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_ENVIRONMENT_SIGNATURE="$$($(PYTHON_BIN) -c '$(SIGNATURE)')"
 
 WORKSPACE_SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find crates proto -type f 2>/dev/null)
 wheel_sources = $(WORKSPACE_SOURCES) $(shell find python/$(1) -type f ! -name '*.pyc' ! -name '*.so' 2>/dev/null)
@@ -30,15 +32,15 @@ demo: setup ## Starts the Greeter server and calls it from Python and from Rust.
 
 .PHONY: test
 test: setup peers ## Runs the whole test suite: Rust, Python, examples, interoperation.
-	cargo test --workspace $(NATIVE)
-	cargo build --workspace $(NATIVE) --bins
+	cargo test --workspace $(WITHOUT_NATIVE)
+	cargo build --workspace $(WITHOUT_NATIVE) --bins
 	FARCALL_PEERS_PYTHON=$(PEERS_BIN) FARCALL_RUST_BIN=$(TARGET)/debug $(PYTHON_BIN) -m pytest
 
 .PHONY: lint
 lint: setup $(CARGO_DENY) ## Formatting, clippy, rustdoc, licences, ruff, mypy: warnings are errors.
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
+	$(AS_MATURIN) cargo clippy --workspace --all-targets -- -D warnings
+	$(AS_MATURIN) RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
 	$(CARGO_DENY) --log-level warn check licenses bans sources
 	$(PYTHON_BIN) -m ruff check .
 	$(PYTHON_BIN) -m ruff format --check .

@@ -37,11 +37,15 @@ impl Generator for Python {
             if pyi {
                 outputs.push(Pyi::write(request.schema, file));
             }
-            outputs.push(OutputFile::new(output_path(name, ".py"), Module::new(request.schema, file).write()));
+            let module = Module::new(request.schema, file).write().map_err(|error| format!("{name}: {error}"))?;
+            outputs.push(OutputFile::new(output_path(name, ".py"), module));
         }
         Ok(outputs)
     }
 }
+
+/// Public imports that one module follows; real ones follow a handful.
+const MAX_PUBLIC_ALIASES: usize = 100_000;
 
 struct Module<'a> {
     schema: &'a Schema<'a>,
@@ -66,10 +70,10 @@ impl<'a> Module<'a> {
         Self { schema, file, serialized, out: String::new() }
     }
 
-    fn write(mut self) -> String {
+    fn write(mut self) -> Result<String, String> {
         let module = module_name(file_name(&self.file));
         self.header();
-        self.imports();
+        self.imports()?;
         let literal = escape::hex(&self.serialized);
         let build = "_builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)";
         if file_name(&self.file) == bootstrap::FILE {
@@ -88,7 +92,7 @@ impl<'a> Module<'a> {
             emit!(self, "_builder.BuildServices(DESCRIPTOR, '{module}', _globals)");
         }
         emit!(self, "# @@protoc_insertion_point(module_scope)");
-        self.out
+        Ok(self.out)
     }
 
     /// The part of `descriptor_pb2.py` in which it differs from all other modules.
@@ -125,8 +129,9 @@ impl<'a> Module<'a> {
         emit!(self, "_sym_db = _symbol_database.Default()\n\n");
     }
 
-    fn imports(&mut self) {
+    fn imports(&mut self) -> Result<(), String> {
         let mut importlib = false;
+        let mut aliases = 0;
         for dependency in self.file.dependency.clone() {
             let (module, alias) = (module_name(&dependency), module_alias(&dependency));
             if contains_keyword(&module) {
@@ -138,7 +143,7 @@ impl<'a> Module<'a> {
             } else {
                 emit!(self, "{} as {alias}", import_statement(&module));
             }
-            self.public_aliases(&alias, &dependency);
+            self.public_aliases(&alias, &dependency, &mut aliases)?;
         }
         emit!(self, "");
         let public: Vec<String> = public_dependencies(&self.file).map(module_name).collect();
@@ -146,17 +151,27 @@ impl<'a> Module<'a> {
             emit!(self, "from {module} import *");
         }
         emit!(self, "");
+        Ok(())
     }
 
-    /// Gives this module the aliases of what an imported module imports publicly.
-    fn public_aliases(&mut self, copy_from: &str, dependency: &str) {
-        let Some(file) = self.schema.file(dependency) else { return };
-        for public in public_dependencies(file) {
-            let (alias, module) = (module_alias(public), module_name(public));
-            emit!(self, "try:\n  {alias} = {copy_from}.{alias}");
-            emit!(self, "except AttributeError:\n  {alias} = {copy_from}.{module}");
-            self.public_aliases(copy_from, public);
+    /// Gives this module the aliases of what an imported module imports publicly, and so on: a file that is reached
+    /// on two ways is named twice, so that files that keep branching would double the text at each step.
+    fn public_aliases(&mut self, copy_from: &str, dependency: &str, aliases: &mut usize) -> Result<(), String> {
+        let mut stack = vec![dependency.to_owned()];
+        while let Some(name) = stack.pop() {
+            if name != dependency {
+                let (alias, module) = (module_alias(&name), module_name(&name));
+                emit!(self, "try:\n  {alias} = {copy_from}.{alias}");
+                emit!(self, "except AttributeError:\n  {alias} = {copy_from}.{module}");
+                *aliases += 1;
+                if *aliases > MAX_PUBLIC_ALIASES {
+                    return Err(format!("Public imports lead to more than {MAX_PUBLIC_ALIASES} modules."));
+                }
+            }
+            let public: Vec<&str> = self.schema.file(&name).into_iter().flat_map(public_dependencies).collect();
+            stack.extend(public.into_iter().rev().map(str::to_owned));
         }
+        Ok(())
     }
 
     fn reset_options(&mut self, file: &FileDescriptorProto) {

@@ -101,6 +101,7 @@ fn limits(script: &mut Script<'_>) -> Limits {
     limits.max_concurrent_streams = script.pick(&[None, Some(1), Some(3), Some(100)]);
     limits.send_buffer = script.pick(&[64 << 10, 1, 5000]);
     limits.header_table_size = script.pick(&[4096, 0, 100, 65_536]);
+    limits.unread = script.pick(&[256 << 20, 30_000, 1]);
     limits
 }
 
@@ -424,6 +425,32 @@ impl<'a> World<'a> {
         stories.iter().for_each(|(tag, story)| self.check(*tag, story));
         let Pair { client, server, .. } = &self.pair;
         assert_eq!((client.connection.calls(), server.connection.calls()), (0, 0));
+        if !self.broken && client.disconnected.is_none() && server.disconnected.is_none() {
+            self.probe();
+        }
+    }
+
+    /// After all that the connection is as good as new: a call that needs every window many times over goes through.
+    fn probe(&mut self) {
+        let Pair { client, server, .. } = &mut self.pair;
+        (client.release, server.release) = (true, true);
+        let call = self.pair.open("/s.S/probe");
+        let message = Bytes::from(vec![1; 400_000]);
+        for _ in 0..4 {
+            self.pair.client.connection.send_message(call, message.clone()).expect("the call is open");
+        }
+        self.pair.client.connection.half_close(call).expect("the call is open");
+        self.pair.run();
+        let served = self.pair.server.request();
+        assert!(self.pair.server.messages(served) == vec![message.clone(); 4]);
+        for _ in 0..4 {
+            self.pair.server.connection.send_message(served, message.clone()).expect("the call is open");
+        }
+        let answered = self.pair.server.connection.respond(served, &Status::OK, &Metadata::new());
+        answered.expect("the call is open");
+        self.pair.run();
+        assert!(self.pair.client.messages(call) == vec![message; 4]);
+        assert!(self.pair.client.closed(call).completed && self.pair.server.closed(served).completed);
     }
 
     /// Grows whenever anything happens to a call.

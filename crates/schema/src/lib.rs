@@ -18,6 +18,7 @@ mod json_name;
 mod lexer;
 mod limits;
 mod linker;
+mod nodes;
 mod parser;
 mod pool;
 mod retention;

@@ -10,6 +10,7 @@ mod lookup;
 mod map_conflicts;
 mod options;
 mod resolve;
+mod validate;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -94,8 +95,17 @@ impl<'p> Linker<'p> {
         }
         self.apply(resolutions);
         let pending = self.interpret_fields();
+        self.check_features();
         self.interpret_extensions(pending);
+        if !self.report.had_errors {
+            self.validate();
+        }
+        if self.report.had_errors {
+            self.detect_map_conflicts();
+            return false;
+        }
         self.report_unused_imports();
+        self.validate_style();
         !self.report.had_errors
     }
 
@@ -122,9 +132,6 @@ impl<'p> Linker<'p> {
     }
 
     fn report_unused_imports(&mut self) {
-        if self.report.had_errors {
-            return;
-        }
         let names: Vec<String> =
             self.names.unused.iter().map(|&file| self.pool.file(file).name().to_owned()).collect();
         for name in names {

@@ -14,6 +14,8 @@ mod service;
 use buffa_descriptor::generated::descriptor::source_code_info::Location;
 use buffa_descriptor::generated::descriptor::{Edition, FileDescriptorProto};
 
+pub(crate) use field::map_entry_name;
+
 use crate::comments::Comments;
 use crate::diagnostic::Severity;
 use crate::lexer::{Finding, Lexer, Style};

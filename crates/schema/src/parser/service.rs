@@ -77,6 +77,8 @@ impl Parser<'_> {
     }
 
     fn method_options(&mut self, method: &mut MethodDescriptorProto, place: Place) -> Parse {
+        // Braces make options, even empty ones.
+        let options = &mut method.options.get_or_insert_default().uninterpreted_option;
         self.end("{", place)?;
         while !self.try_end("}", None) {
             if self.at_end() {
@@ -85,7 +87,6 @@ impl Parser<'_> {
             if self.try_end(";", None) {
                 continue;
             }
-            let options = &mut method.options.get_or_insert_default().uninterpreted_option;
             let result =
                 self.located(place, &[tag::method::OPTIONS], |parser, place| parser.option_statement(options, place));
             if result.is_err() {

@@ -1,0 +1,210 @@
+//! What editions allow: features where they mean something, and none of what they replace.
+
+use buffa_descriptor::generated::descriptor::feature_set::visibility_feature::DefaultSymbolVisibility;
+use buffa_descriptor::generated::descriptor::feature_set::{FieldPresence, RepeatedFieldEncoding};
+use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Type};
+use buffa_descriptor::generated::descriptor::field_options::FeatureSupport;
+use buffa_descriptor::generated::descriptor::{FileDescriptorProto, SymbolVisibility};
+
+use crate::dynamic::{FieldRef, MessageRef};
+use crate::limits::FIELD_NUMBER_MAX;
+use crate::nodes::{Item, Node};
+use crate::site::Site;
+use crate::tag;
+
+use super::{Validator, name_site};
+
+impl<'a> Validator<'a> {
+    pub(super) fn file_features(&mut self, file: &'a FileDescriptorProto, node: &Node<'a, '_>) {
+        let site = Site::At(vec![tag::file::SYNTAX]);
+        if node.features.field_presence == FieldPresence::LEGACY_REQUIRED {
+            self.error(site.clone(), "Required presence can't be specified by default.");
+        }
+        if file.options.as_option().is_some_and(|options| options.java_string_check_utf8 == Some(true)) {
+            self.error(
+                site,
+                "File option java_string_check_utf8 is not allowed under editions. Use the (pb.java).utf8_validation \
+                 feature to control this behavior.",
+            );
+        }
+    }
+
+    pub(super) fn field_features(&mut self, field: FieldRef<'a>, node: &Node<'a, '_>) {
+        let mut complain = |text: &str| self.report.error(name_site(node), text);
+        let options = field.proto.options.as_option();
+        if field.proto.label == Some(Label::LABEL_REQUIRED) {
+            complain(
+                "Required label is not allowed under editions.  Use the feature field_presence = LEGACY_REQUIRED to \
+                 control this behavior.",
+            );
+        }
+        if field.proto.r#type == Some(Type::TYPE_GROUP) {
+            complain(
+                "Group types are not allowed under editions.  Use the feature message_encoding = DELIMITED to control \
+                 this behavior.",
+            );
+        }
+        if options.is_some_and(|options| options.packed.is_some()) {
+            complain(
+                "Field option packed is not allowed under editions.  Use the repeated_field_encoding feature to control \
+                 this behavior.",
+            );
+        }
+        let definition = field.enumeration();
+        if !field.is_repeated() && !field.has_presence() {
+            if field.proto.default_value.is_some() {
+                complain("Implicit presence fields can't specify defaults.");
+            }
+            if definition.is_some_and(|definition| definition.is_closed()) {
+                complain("Implicit presence enum fields must always be open.");
+            }
+        }
+        if field.extension.is_some() && field.is_required() {
+            complain("Extensions can't be required.");
+        }
+        if (MessageRef { pool: self.pool, id: field.parent }).is_map_entry() {
+            return;
+        }
+        let Some(own) = node.own else { return };
+        if let Some(presence) = own.field_presence {
+            if field.proto.oneof_index.is_some() && field.extension.is_none() {
+                complain("Oneof fields can't specify field presence.");
+            } else if field.is_repeated() {
+                complain("Repeated fields can't specify field presence.");
+            } else if field.extension.is_some() && presence != FieldPresence::LEGACY_REQUIRED {
+                complain("Extensions can't specify field presence.");
+            } else if field.is_message() && presence == FieldPresence::IMPLICIT {
+                complain("Message fields can't specify implicit presence.");
+            }
+        }
+        if !field.is_repeated() && own.repeated_field_encoding.is_some() {
+            complain("Only repeated fields can specify repeated field encoding.");
+        }
+        let map = field.message().filter(|message| message.is_map_entry());
+        let is_string = |field: FieldRef<'_>| field.proto.r#type == Some(Type::TYPE_STRING);
+        let has_strings = is_string(field) || map.is_some_and(|map| map.fields().any(is_string));
+        if !has_strings && own.utf8_validation.is_some() {
+            complain("Only string fields can specify utf8 validation.");
+        }
+        if !field.is_packable() && own.repeated_field_encoding == Some(RepeatedFieldEncoding::PACKED) {
+            complain("Only repeated primitive fields can specify PACKED repeated field encoding.");
+        }
+        if (!field.is_message() || map.is_some()) && own.message_encoding.is_some() {
+            complain("Only message fields can specify message encoding.");
+        }
+    }
+
+    pub(super) fn feature_support(&mut self, field: FieldRef<'a>, node: &Node<'a, '_>) {
+        let options = field.proto.options.as_option();
+        let Some(support) = options.and_then(|options| options.feature_support.as_option()) else { return };
+        let complaint = support_complaint(support, &field.full_name()).or_else(|| value_complaint(field, support));
+        if let Some(complaint) = complaint {
+            // protoc points at the JSON name, the only option name it keeps for a field.
+            self.error(Site::below(node.path, &[tag::field::JSON_NAME]), complaint);
+        }
+    }
+
+    /// `export` in a message, where the file says that only what is at the top may be seen.
+    pub(super) fn visibility(&mut self, node: &Node<'a, '_>) {
+        let is_strict = node.features.default_symbol_visibility == DefaultSymbolVisibility::STRICT;
+        let exported = Some(SymbolVisibility::VISIBILITY_EXPORT);
+        match node.item {
+            Item::Message(message)
+                if is_strict && self.pool.is_nested(message.id) && message.proto().visibility == exported =>
+            {
+                let text = format!(
+                    "\"{}\" is a nested message and cannot be `export` with STRICT default_symbol_visibility. It must \
+                     be moved to top-level, ideally in its own file in order to be `export`.",
+                    message.full_name()
+                );
+                self.error(Site::Nowhere, text);
+            }
+            Item::Enum(definition) if is_strict && definition.proto().visibility == exported => {
+                let Some((scope, _)) = definition.full_name().rsplit_once('.') else { return };
+                let Some(parent) = MessageRef::find(self.pool, scope) else { return };
+                if is_namespace(parent) && !self.pool.is_nested(parent.id) {
+                    return;
+                }
+                let name = definition.full_name();
+                let text = format!(
+                    "\"{name}\" is a nested enum and cannot be marked `export` with STRICT default_symbol_visibility. It \
+                     must be moved to top-level, ideally in its own file in order to be `export`. For C++ namespacing of \
+                     enums in a messages use: `local message <OuterNamespace> {{ export enum {name} {{...}} reserved 1 \
+                     to max; }}`"
+                );
+                self.error(Site::Nowhere, text);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A local message that only lends its name to the enums in it.
+fn is_namespace(message: MessageRef<'_>) -> bool {
+    let proto = message.proto();
+    proto.visibility != Some(SymbolVisibility::VISIBILITY_EXPORT)
+        && matches!(&proto.reserved_range[..], [range] if range.start == Some(1) && range.end == Some(FIELD_NUMBER_MAX + 1))
+}
+
+/// What is wrong with the life a field or value is given.
+pub(super) fn support_complaint(support: &FeatureSupport, full_name: &str) -> Option<String> {
+    let introduced = support.edition_introduced.map_or(0, |edition| edition as i32);
+    let deprecated = support.edition_deprecated.map(|edition| edition as i32);
+    let removed = support.edition_removed.map(|edition| edition as i32);
+    let has_removal_error = support.__buffa_unknown_fields.iter().any(|field| field.number == 5);
+    if let Some(deprecated) = deprecated {
+        if deprecated < introduced {
+            return Some(format!("{full_name} was deprecated before it was introduced."));
+        }
+        if support.deprecation_warning.is_none() {
+            return Some(format!("{full_name} is deprecated but does not specify a deprecation warning."));
+        }
+    } else if support.deprecation_warning.is_some() {
+        return Some(format!(
+            "{full_name} specifies a deprecation warning but is not marked deprecated in any edition."
+        ));
+    }
+    let Some(removed) = removed else {
+        return has_removal_error.then(|| {
+            format!("{full_name} specifies a removal error but is not marked removed in any edition.")
+        });
+    };
+    if deprecated.unwrap_or(0) >= removed {
+        return Some(format!("{full_name} was deprecated after it was removed."));
+    }
+    if removed < introduced {
+        return Some(format!("{full_name} was removed before it was introduced."));
+    }
+    (introduced != removed && !has_removal_error)
+        .then(|| format!("{full_name} has been removed but does not specify a removal error."))
+}
+
+/// What is wrong with the life of a value in a field of that type.
+fn value_complaint(field: FieldRef<'_>, parent: &FeatureSupport) -> Option<String> {
+    let definition = field.enumeration()?;
+    let scope = definition.full_name().rsplit_once('.').map_or(String::new(), |(scope, _)| format!("{scope}."));
+    definition.proto().value.iter().find_map(|value| {
+        let own = value.options.as_option()?.feature_support.as_option()?;
+        let full_name = format!("{scope}{}", value.name.as_deref().unwrap_or_default());
+        let mut support = parent.clone();
+        support.edition_introduced = own.edition_introduced.or(support.edition_introduced);
+        support.edition_deprecated = own.edition_deprecated.or(support.edition_deprecated);
+        support.edition_removed = own.edition_removed.or(support.edition_removed);
+        support.deprecation_warning = own.deprecation_warning.clone().or(support.deprecation_warning);
+        own.__buffa_unknown_fields.iter().for_each(|field| support.__buffa_unknown_fields.push(field.clone()));
+        if let Some(complaint) = support_complaint(&support, &full_name) {
+            return Some(complaint);
+        }
+        let number = |edition: Option<buffa_descriptor::generated::descriptor::Edition>| edition.map_or(0, |edition| edition as i32);
+        let name = field.full_name();
+        if number(support.edition_introduced) < number(parent.edition_introduced) {
+            return Some(format!("value {full_name} was introduced before {name} was."));
+        }
+        if parent.edition_removed.is_some() && number(support.edition_removed) > number(parent.edition_removed) {
+            return Some(format!("value {full_name} was removed after {name} was."));
+        }
+        let is_late = number(support.edition_deprecated) > number(parent.edition_deprecated);
+        (parent.edition_deprecated.is_some() && is_late)
+            .then(|| format!("value {full_name} was deprecated after {name} was."))
+    })
+}

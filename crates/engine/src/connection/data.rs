@@ -141,6 +141,10 @@ impl Connection {
         }
         stream.state.advance(Input::ReceiveEnd);
         let whole = if stream.discarding { Ok(()) } else { stream.assembler.finish() };
+        if let Some((http, status)) = stream.refused.as_deref().cloned() {
+            self.write_http_answer(call, http, status);
+            return Ok(());
+        }
         match self.config.role {
             Role::Server => match whole {
                 Ok(()) if stream.finished => {}

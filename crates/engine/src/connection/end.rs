@@ -18,11 +18,16 @@ impl Connection {
         let Some(stream) = self.store.live(call) else { return };
         let (id, state) = (stream.id, stream.state);
         let held = stream.held + stream.held_messages * PREFIX_LEN;
+        let refused = stream.refused.is_some();
         self.store.unlink(id, state);
         self.store.end(call);
         self.unread = self.unread.saturating_sub(held);
         self.give_back_withheld();
-        self.events.push_back(Event::Closed { call, closed: Box::new(closed) });
+        if refused {
+            self.store.free(call);
+        } else {
+            self.events.push_back(Event::Closed { call, closed: Box::new(closed) });
+        }
         self.prune_deadlines();
         self.finish_if_idle();
     }

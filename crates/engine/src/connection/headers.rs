@@ -135,7 +135,7 @@ impl Connection {
         }
         if list.too_large {
             let message = fields::too_large("initial", list.size, limits.max_header_list_size);
-            return self.refuse(id, end_stream, &Refusal::grpc(Code::ResourceExhausted, message));
+            return self.refuse(id, end_stream, &Status::new(Code::ResourceExhausted, message));
         }
         let parsed = match reader.finish(now) {
             Ok(parsed) if end_stream && parsed.content_length.is_some_and(|length| length > 0) => {
@@ -150,9 +150,10 @@ impl Connection {
                 return Err(malformed(what));
             }
         };
-        let head = match parsed.request {
-            Ok(head) => head,
-            Err(refusal) => return self.refuse(id, end_stream, &refusal),
+        let request = match parsed.request {
+            Ok(head) => Ok(head),
+            Err(Refusal::Grpc(status)) => return self.refuse(id, end_stream, &status),
+            Err(Refusal::Http(http, status)) => Err((http, status)),
         };
         let (send_window, receive_window) = self.new_windows();
         let stream = self.store.insert();
@@ -161,19 +162,27 @@ impl Connection {
         stream.state = State::Open;
         (stream.send_window, stream.receive_window) = (send_window, receive_window);
         stream.content_length = parsed.content_length;
-        stream.deadline = head.deadline;
-        if let Some(deadline) = head.deadline {
-            self.deadlines.insert(deadline, call);
+        match request {
+            Ok(head) => {
+                stream.deadline = head.deadline;
+                if let Some(deadline) = head.deadline {
+                    self.deadlines.insert(deadline, call);
+                }
+                self.events.push_back(Event::Request { call, head });
+            }
+            Err(refused) => {
+                stream.refused = Some(Box::new(refused));
+                (stream.finished, stream.discarding) = (true, true);
+            }
         }
         self.store.link(call, id);
-        self.events.push_back(Event::Request { call, head });
         if end_stream { self.end_of_stream(call, now) } else { Ok(()) }
     }
 
     /// Answers a request that does not become a call.
-    fn refuse(&mut self, id: u32, end_stream: bool, refusal: &Refusal) -> Result<(), Fault> {
+    fn refuse(&mut self, id: u32, end_stream: bool, status: &Status) -> Result<(), Fault> {
         self.blocks.write(&mut self.transmit, id, true, |writer| {
-            encode_trailers_only(refusal.http, &refusal.status, &Metadata::new(), writer);
+            encode_trailers_only(status, &Metadata::new(), writer);
         });
         if !end_stream {
             self.transmit.small(|out| Reset { stream: id, code: ErrorCode::NO_ERROR }.encode(out));

@@ -19,7 +19,7 @@ use crate::{
         fields::Writer,
         message::PREFIX_LEN,
         request,
-        response::{encode_headers, encode_trailers, encode_trailers_only},
+        response::{encode_headers, encode_http_headers, encode_trailers, encode_trailers_only},
     },
     hpack::Encoder,
     stream::{Input, State, Stream},
@@ -132,6 +132,18 @@ impl Connection {
         }
     }
 
+    /// Server: answers a request that is not gRPC's, once it has come whole.
+    pub(super) fn write_http_answer(&mut self, call: CallId, http: u16, status: Status) {
+        let Some(stream) = self.store.live(call) else { return };
+        stream.state.advance(Input::Send);
+        stream.headers_sent = true;
+        stream.queue.push_text(&status.message);
+        stream.answer = Some(Box::new((status, Metadata::new())));
+        let id = stream.id;
+        self.blocks.write(&mut self.transmit, id, false, |writer| encode_http_headers(http, writer));
+        self.schedule(call);
+    }
+
     pub(super) fn write_answer(&mut self, call: CallId, status: &Status, trailers: &Metadata) {
         let Some(stream) = self.store.live(call) else { return };
         let (id, headers_sent) = (stream.id, stream.headers_sent);
@@ -144,8 +156,7 @@ impl Connection {
         if headers_sent {
             self.blocks.write(&mut self.transmit, id, true, |writer| encode_trailers(status, trailers, writer));
         } else {
-            self.blocks
-                .write(&mut self.transmit, id, true, |writer| encode_trailers_only(200, status, trailers, writer));
+            self.blocks.write(&mut self.transmit, id, true, |writer| encode_trailers_only(status, trailers, writer));
         }
         if early {
             // "Early server closure": the client need not send the rest.

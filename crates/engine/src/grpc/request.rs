@@ -70,16 +70,11 @@ pub(crate) struct Parsed {
 
 /// An answer given without the application.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Refusal {
-    /// `:status`: 200 for an error of gRPC.
-    pub(crate) http: u16,
-    pub(crate) status: Status,
-}
-
-impl Refusal {
-    pub(crate) fn grpc(code: Code, message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
-        Refusal { http: 200, status: Status::new(code, message) }
-    }
+pub(crate) enum Refusal {
+    /// To a client of gRPC: its call cannot be taken.
+    Grpc(Status),
+    /// To one that speaks plain HTTP, with this `:status` and the message as the body too.
+    Http(u16, Status),
 }
 
 impl Reader {
@@ -156,17 +151,18 @@ impl Reader {
         }
         let refusal = match (self.method, self.content_type, self.encoding, self.collected.fault) {
             (Method::Other, ..) => {
-                Some(Refusal { http: 405, status: Status::new(Code::Internal, "a gRPC request's :method is POST") })
+                Some(Refusal::Http(405, Status::new(Code::Internal, "a gRPC request's :method is POST")))
             }
-            (_, None | Some(false), ..) => Some(Refusal {
-                http: 415,
-                status: Status::new(Code::Internal, "a gRPC request's content-type is application/grpc"),
-            }),
-            (_, _, Some(encoding), _) => {
-                Some(Refusal::grpc(Code::Unimplemented, format!("Compression algorithm not supported: {encoding}")))
+            (_, None | Some(false), ..) => {
+                let message = "a gRPC request's content-type is application/grpc";
+                Some(Refusal::Http(415, Status::new(Code::Internal, message)))
             }
+            (_, _, Some(encoding), _) => Some(Refusal::Grpc(Status::new(
+                Code::Unimplemented,
+                format!("Compression algorithm not supported: {encoding}"),
+            ))),
             (_, _, _, Some(FieldFault::Unreadable(key))) => {
-                Some(Refusal::grpc(Code::Internal, fields::unreadable(&key)))
+                Some(Refusal::Grpc(Status::new(Code::Internal, fields::unreadable(&key))))
             }
             _ => None,
         };
@@ -213,9 +209,9 @@ impl TrailersReader {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use farcall_core::{Code, Metadata, Timeout};
+    use farcall_core::{Code, Metadata, Status, Timeout};
 
-    use super::{Outline, Parsed, Reader, Writer, encode};
+    use super::{Outline, Parsed, Reader, Refusal, Writer, encode};
     use crate::hpack::{Decoder, Encoder};
 
     type Fields<'a> = Vec<(&'a str, &'a str)>;
@@ -314,8 +310,8 @@ mod tests {
             ("x-bin", "!", 200, Code::Internal, "Error parsing 'x-bin' metadata: illegal base64 encoding"),
         ] {
             let refusal = read(&with(name, value)).unwrap().request.unwrap_err();
-            assert_eq!(refusal.http, http, "{name}");
-            assert_eq!((refusal.status.code, &*refusal.status.message), (code, message), "{name}");
+            let status = Status::new(code, message);
+            assert_eq!(refusal, if http == 200 { Refusal::Grpc(status) } else { Refusal::Http(http, status) });
         }
     }
 

@@ -8,22 +8,27 @@ use super::{
 };
 
 /// Writes the fields that begin a response, before any metadata.
-fn encode_start(http: u16, writer: &mut Writer<'_>) {
-    let digits = [b'0' + (http / 100 % 10) as u8, b'0' + (http / 10 % 10) as u8, b'0' + (http % 10) as u8];
-    writer.constant(b":status", &digits);
+fn encode_start(writer: &mut Writer<'_>) {
+    writer.constant(b":status", b"200");
     writer.constant(b"content-type", fields::CONTENT_TYPE);
+}
+
+/// Writes the headers of an answer to a client that does not speak gRPC; its body is a text for people.
+pub(crate) fn encode_http_headers(status: u16, writer: &mut Writer<'_>) {
+    writer.varying(b":status", |out| out.extend_from_slice(status.to_string().as_bytes()));
+    writer.constant(b"content-type", b"text/plain; charset=utf-8");
 }
 
 /// Writes response headers.
 pub(crate) fn encode_headers(metadata: &Metadata, writer: &mut Writer<'_>) {
-    encode_start(200, writer);
+    encode_start(writer);
     writer.constant(b"grpc-accept-encoding", fields::ACCEPT_ENCODING);
     writer.metadata(metadata);
 }
 
 /// Writes headers and trailers in one list (Trailers-Only).
-pub(crate) fn encode_trailers_only(http: u16, status: &Status, trailers: &Metadata, writer: &mut Writer<'_>) {
-    encode_start(http, writer);
+pub(crate) fn encode_trailers_only(status: &Status, trailers: &Metadata, writer: &mut Writer<'_>) {
+    encode_start(writer);
     if status.code == Code::Unimplemented {
         // So that a client whose encoding was refused can choose another (compression.md).
         writer.constant(b"grpc-accept-encoding", fields::ACCEPT_ENCODING);
@@ -197,7 +202,7 @@ mod tests {
             let trailers = written(|writer| encode_trailers(&status, &metadata, writer), true);
             assert_eq!(trailers.status.as_ref(), Some(&status));
             assert_eq!(trailers.metadata, metadata);
-            let both = written(|writer| encode_trailers_only(200, &status, &metadata, writer), false);
+            let both = written(|writer| encode_trailers_only(&status, &metadata, writer), false);
             assert_eq!((both.http, both.status), (200, trailers.status));
         }
     }

@@ -47,10 +47,21 @@ impl Queue {
         self.pieces.push_back(Piece::Shared(large));
     }
 
+    /// A line that is no message and has no prefix.
+    pub(crate) fn push_text(&mut self, line: &str) {
+        self.copied.extend_from_slice(line.as_bytes());
+        self.copied.push(b'\n');
+        self.copied(line.len() + 1);
+    }
+
     fn copy(&mut self, prefix: [u8; PREFIX_LEN], message: &[u8]) {
         self.copied.extend_from_slice(&prefix);
         self.copied.extend_from_slice(message);
-        let added = PREFIX_LEN + message.len();
+        self.copied(PREFIX_LEN + message.len());
+    }
+
+    /// So many bytes were put behind `copied`.
+    fn copied(&mut self, added: usize) {
         self.len += added;
         match self.pieces.back_mut() {
             Some(Piece::Copied(length)) => *length += added,

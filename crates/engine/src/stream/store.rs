@@ -25,6 +25,8 @@ pub(crate) struct Stream {
     pub(crate) over: bool,
     /// The application has half-closed (client) or responded (server).
     pub(crate) finished: bool,
+    /// Server: not a call but a request that is refused once it has come whole. The application never hears of it.
+    pub(crate) refused: Option<Box<Refused>>,
     /// Client: where the request's HEADERS end in the connection's output.
     pub(crate) request_end: u64,
     /// Server: response headers are sent.
@@ -55,6 +57,9 @@ pub(crate) struct Stream {
     pub(crate) waiting: Option<Box<Waiting>>,
 }
 
+/// The `:status` of an answer to a request that is not gRPC's, and the status that tells why.
+pub(crate) type Refused = (u16, Status);
+
 /// Trailers that wait for messages to go first.
 pub(crate) type Answer = Box<(Status, Metadata)>;
 
@@ -74,6 +79,7 @@ impl Stream {
             state: State::Idle,
             over: true,
             finished: false,
+            refused: None,
             request_end: 0,
             headers_sent: false,
             headers_received: false,

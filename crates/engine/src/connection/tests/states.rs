@@ -243,3 +243,27 @@ fn a_client_may_send_trailers_and_nothing_is_in_them() {
         assert_eq!(raw.was_reset(1), Some(ErrorCode::PROTOCOL_ERROR), "{field:?}");
     }
 }
+
+#[test]
+fn a_client_of_plain_http_gets_an_answer_it_can_read() {
+    let get = [(":path", "/"), (":authority", "a"), (":method", "GET"), (":scheme", "http")];
+    let mut raw = Raw::new(Config::server());
+    raw.headers(1, false, &get);
+    raw.headers(3, true, &get);
+    let kinds = |frames: Vec<super::raw::Frame>| -> Vec<_> {
+        frames.into_iter().map(|(head, _)| (head.stream, head.kind, head.flags & flag::END_STREAM)).collect()
+    };
+    // The one that has ended is answered, the other is waited for.
+    assert_eq!(kinds(raw.written()), [(3, kind::HEADERS, 0), (3, kind::DATA, 0), (3, kind::HEADERS, 1)]);
+    raw.data(1, false, b"any body");
+    assert_eq!(kinds(raw.written()), []);
+    raw.data(1, true, b"");
+    let frames = raw.written();
+    assert_eq!(frames[1].1, b"a gRPC request's :method is POST\n");
+    assert_eq!(kinds(frames), [(1, kind::HEADERS, 0), (1, kind::DATA, 0), (1, kind::HEADERS, 1)]);
+    // The application hears of neither.
+    assert_eq!((&raw.events[..], raw.connection.calls()), (&[][..], 0));
+    raw.headers(5, false, &get);
+    raw.reset(5);
+    assert_eq!((&raw.events[..], raw.connection.calls()), (&[][..], 0));
+}

@@ -104,3 +104,44 @@ async fn the_second_address_is_tried_when_the_first_fails() {
     })
     .await;
 }
+
+/// Run times of their own, which the test can shut down.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn a_channel_outlives_the_run_time_it_was_connected_in() {
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = servers.block_on(serve(echo));
+    let channel = impatient(server.address);
+    for _ in 0..3 {
+        assert_eq!(runtime().block_on(within(unary(&channel, "hello"))).unwrap(), "hello");
+    }
+}
+
+#[test]
+fn a_channel_outlives_the_run_time_it_was_connecting_in() {
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap();
+    let channel = impatient(address);
+    // The run time ends while a name is resolved, a connection made, or a failure waited out.
+    for polls in 0..5 {
+        runtime().block_on(async {
+            let call = tokio::spawn({
+                let channel = channel.clone();
+                async move { unary(&channel, "never").await }
+            });
+            for _ in 0..polls {
+                tokio::task::yield_now().await;
+            }
+            call.abort();
+        });
+    }
+    drop(nobody);
+    runtime().block_on(within(async { while unary(&channel, "").await.is_ok() {} }));
+    let server = servers.block_on(serve_with(Server::builder(), &address.to_string(), echo));
+    assert_eq!(runtime().block_on(within(patient_call(&channel))).unwrap(), "patient");
+    drop(server);
+}

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use farcall_channel::{self as brain, Action, Address, ConnectError, ConnectionId, Connectivity, Pick, Target};
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{self as engine, ConnectionError, RequestHead};
-use tokio::{sync::watch, task::AbortHandle};
+use tokio::{runtime::Handle, sync::watch, task::AbortHandle};
 
 use crate::{
     call::{Answered, Receiver, Sender},
@@ -50,12 +50,12 @@ pub struct NewCall {
 /// It needs a tokio run time with I/O and time where calls are made, not where it is made.
 #[derive(Clone, Debug)]
 pub struct Channel {
-    handle: Arc<Handle>,
+    alive: Arc<Alive>,
 }
 
 /// Counts the application's clones; the tasks hold [`Shared`] weakly.
 #[derive(Debug)]
-struct Handle(Arc<Shared>);
+struct Alive(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -70,6 +70,8 @@ struct State {
     brain: brain::Channel,
     /// The connection that takes calls.
     ready: Option<(ConnectionId, Arc<Mailbox>)>,
+    /// The task that resolves.
+    resolution: Option<AbortHandle>,
     /// The attempt under way.
     attempt: Option<(ConnectionId, AbortHandle)>,
     /// The task that waits for the brain's time-out.
@@ -80,15 +82,20 @@ impl Channel {
     /// A channel in IDLE; nothing is done before the first call.
     pub fn new(target: Target, config: ChannelConfig) -> Channel {
         let authority = config.authority.unwrap_or_else(|| target.authority.clone()).into();
-        let state =
-            State { brain: brain::Channel::new(target, config.channel), ready: None, attempt: None, timer: None };
+        let state = State {
+            brain: brain::Channel::new(target, config.channel),
+            ready: None,
+            resolution: None,
+            attempt: None,
+            timer: None,
+        };
         let shared = Shared {
             engine: config.engine,
             authority,
             state: Mutex::new(state),
             connectivity: watch::Sender::new(Connectivity::Idle),
         };
-        Channel { handle: Arc::new(Handle(Arc::new(shared))) }
+        Channel { alive: Arc::new(Alive(Arc::new(shared))) }
     }
 
     /// The connectivity state now.
@@ -116,7 +123,8 @@ impl Channel {
         self.connection(false, None).await.map(drop)
     }
 
-    /// Makes a unary call. What the server certainly did not see goes again, once.
+    /// Makes a unary call. One that never left this side goes again until it does, and one that left and that the server
+    /// certainly did nothing for goes again once (gRFC A6, transparent retries).
     ///
     /// # Errors
     /// The status of a call for which there is no connection. Every other end is in [`Answered::closed`].
@@ -125,13 +133,19 @@ impl Channel {
         let mut open = Box::new(self.open(call, Some(message)));
         let mut again = true;
         loop {
-            let (mailbox, slot) = self.post(open, wait_for_ready).await?;
-            let mut answered = Receiver::new(mailbox, slot, true).answer().await;
-            match answered.unprocessed.take_if(|_| again) {
-                Some(unprocessed) => open = unprocessed,
-                None => return Ok(answered),
+            let posted = self.post(open, wait_for_ready).await?;
+            let mut answered = Receiver::new(posted.mailbox, posted.slot, true).answer().await;
+            let Some(mut unprocessed) = answered.unprocessed.take().filter(|open| again || !open.taken) else {
+                return Ok(answered);
+            };
+            if unprocessed.taken {
+                again = false;
+                unprocessed.taken = false;
+            } else {
+                // The connection takes no calls any more, and its word may not have reached the brain yet.
+                self.shared().disconnected(posted.connection);
             }
-            again = false;
+            open = unprocessed;
         }
     }
 
@@ -142,8 +156,8 @@ impl Channel {
     pub async fn ask(&self, call: NewCall, message: Bytes) -> Result<Receiver, Status> {
         let wait_for_ready = call.wait_for_ready;
         let open = Box::new(self.open(call, Some(message)));
-        let (mailbox, slot) = self.post(open, wait_for_ready).await?;
-        Ok(Receiver::new(mailbox, slot, true))
+        let posted = self.post(open, wait_for_ready).await?;
+        Ok(Receiver::new(posted.mailbox, posted.slot, true))
     }
 
     /// Begins a call of any kind.
@@ -153,27 +167,27 @@ impl Channel {
     pub async fn start(&self, call: NewCall) -> Result<(Sender, Receiver), Status> {
         let wait_for_ready = call.wait_for_ready;
         let open = Box::new(self.open(call, None));
-        let (mailbox, slot) = self.post(open, wait_for_ready).await?;
+        let Posted { mailbox, slot, .. } = self.post(open, wait_for_ready).await?;
         Ok((Sender::new(Arc::clone(&mailbox), Arc::clone(&slot)), Receiver::new(mailbox, slot, true)))
     }
 
     fn open(&self, call: NewCall, unary: Option<Bytes>) -> Open {
         let NewCall { path, metadata, deadline, wait_for_ready: _ } = call;
-        Open { path, authority: Arc::clone(&self.shared().authority), metadata, deadline, unary }
+        Open { path, authority: Arc::clone(&self.shared().authority), metadata, deadline, unary, taken: false }
     }
 
     /// Brings a call to a connection, as soon as there is one.
-    async fn post(&self, mut open: Box<Open>, wait_for_ready: bool) -> Result<(Arc<Mailbox>, Arc<Slot>), Status> {
+    async fn post(&self, mut open: Box<Open>, wait_for_ready: bool) -> Result<Posted, Status> {
         loop {
-            let (id, mailbox) = self.connection(wait_for_ready, open.deadline).await?;
+            let (connection, mailbox) = self.connection(wait_for_ready, open.deadline).await?;
             let slot = Arc::new(Slot::default());
             match mailbox.post(Command::Open(open, Arc::clone(&slot))) {
-                Ok(()) => return Ok((mailbox, slot)),
+                Ok(()) => return Ok(Posted { connection, mailbox, slot }),
                 Err(Command::Open(back, _)) => open = back,
                 Err(_) => return Err(Status::new(Code::Internal, "the mailbox gave back another command")),
             }
             // It takes no more calls, and the word has not reached the brain yet.
-            self.shared().disconnected(id);
+            self.shared().disconnected(connection);
         }
     }
 
@@ -205,11 +219,18 @@ impl Channel {
     }
 
     fn shared(&self) -> &Arc<Shared> {
-        &self.handle.0
+        &self.alive.0
     }
 }
 
-impl Drop for Handle {
+/// A call that is in the mailbox of a connection.
+struct Posted {
+    connection: ConnectionId,
+    mailbox: Arc<Mailbox>,
+    slot: Arc<Slot>,
+}
+
+impl Drop for Alive {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         if let Some((_, mailbox)) = state.ready.take() {
@@ -233,6 +254,7 @@ impl Shared {
     /// Where a call goes; `None` is to wait for the next change of state.
     fn pick(self: &Arc<Self>, wait_for_ready: bool) -> Result<Option<(ConnectionId, Arc<Mailbox>)>, Status> {
         let mut state = self.lock();
+        state.revive();
         let pick = state.brain.pick(wait_for_ready, Instant::now());
         self.pump(&mut state);
         match pick {
@@ -258,20 +280,17 @@ impl Shared {
         });
     }
 
+    /// Does what the brain asks for. Outside of a run time it is left for the next call to do.
     fn pump(self: &Arc<Self>, state: &mut State) {
+        let Ok(runtime) = Handle::try_current() else { return };
         while let Some(action) = state.brain.poll_action() {
             match action {
                 Action::Resolve { host, port } => {
-                    let shared = Arc::downgrade(self);
-                    tokio::spawn(async move {
-                        let result = resolve(&host, port).await;
-                        if let Some(shared) = shared.upgrade() {
-                            shared.step(|state| state.brain.handle_resolved(result, Instant::now()));
-                        }
-                    });
+                    let task = runtime.spawn(resolution(Arc::downgrade(self), host, port));
+                    state.resolution = Some(task.abort_handle());
                 }
                 Action::Connect { id, address } => {
-                    let task = tokio::spawn(attempt(Arc::downgrade(self), id, address, self.engine.clone()));
+                    let task = runtime.spawn(attempt(Arc::downgrade(self), id, address, self.engine.clone()));
                     state.attempt = Some((id, task.abort_handle()));
                 }
                 Action::Disconnect(id) => state.disconnect(id),
@@ -280,10 +299,6 @@ impl Shared {
                 }
             }
         }
-        self.set_timer(state);
-    }
-
-    fn set_timer(self: &Arc<Self>, state: &mut State) {
         let due = state.brain.poll_timeout();
         if due == state.timer.as_ref().map(|(at, _)| *at) {
             return;
@@ -292,22 +307,28 @@ impl Shared {
             stale.abort();
         }
         if let Some(at) = due {
-            let shared = Arc::downgrade(self);
-            let task = tokio::spawn(async move {
-                tokio::time::sleep_until(at.into()).await;
-                if let Some(shared) = shared.upgrade() {
-                    shared.step(|state| {
-                        state.timer = None;
-                        state.brain.handle_timeout(Instant::now());
-                    });
-                }
-            });
+            let task = runtime.spawn(timeout(Arc::downgrade(self), at));
             state.timer = Some((at, task.abort_handle()));
         }
     }
 }
 
 impl State {
+    /// Takes note of tasks that ended without a word, because their run time was shut down: a channel may outlive it.
+    fn revive(&mut self) {
+        let why = "the run time was shut down";
+        if self.resolution.take_if(|task| task.is_finished()).is_some() {
+            self.brain.handle_resolved(Err(why.to_owned()), Instant::now());
+        }
+        if let Some((id, _)) = self.attempt.take_if(|(_, task)| task.is_finished()) {
+            let error = ConnectError { code: Code::Unavailable, why: why.to_owned() };
+            self.brain.handle_connect_failed(id, &error, Instant::now());
+        }
+        if self.timer.take_if(|(_, task)| task.is_finished()).is_some() {
+            self.brain.handle_timeout(Instant::now());
+        }
+    }
+
     fn disconnect(&mut self, id: ConnectionId) {
         if let Some((_, attempt)) = self.attempt.take_if(|(attempt, _)| *attempt == id) {
             attempt.abort();
@@ -315,6 +336,28 @@ impl State {
         if let Some((_, mailbox)) = self.ready.take_if(|(ready, _)| *ready == id) {
             let _ = mailbox.post(Command::Close(Status::new(Code::Cancelled, "Channel closed!")));
         }
+    }
+}
+
+/// Resolves a name for the brain.
+async fn resolution(shared: Weak<Shared>, host: String, port: u16) {
+    let result = resolve(&host, port).await;
+    if let Some(shared) = shared.upgrade() {
+        shared.step(|state| {
+            state.resolution = None;
+            state.brain.handle_resolved(result, Instant::now());
+        });
+    }
+}
+
+/// Waits for the brain's time-out.
+async fn timeout(shared: Weak<Shared>, at: Instant) {
+    tokio::time::sleep_until(at.into()).await;
+    if let Some(shared) = shared.upgrade() {
+        shared.step(|state| {
+            state.timer = None;
+            state.brain.handle_timeout(Instant::now());
+        });
     }
 }
 
@@ -329,7 +372,10 @@ async fn attempt(shared: Weak<Shared>, id: ConnectionId, address: Address, confi
         }
         Err(error) => {
             if let Some(shared) = shared.upgrade() {
-                shared.step(|state| state.brain.handle_connect_failed(id, &error, Instant::now()));
+                shared.step(|state| {
+                    state.attempt.take_if(|(attempt, _)| *attempt == id);
+                    state.brain.handle_connect_failed(id, &error, Instant::now());
+                });
             }
         }
     }
@@ -374,6 +420,9 @@ impl Owner for Attempt {
             return shared.disconnected(self.id);
         }
         let error = ConnectError { code: Code::Unavailable, why: why.to_string() };
-        shared.step(|state| state.brain.handle_connect_failed(self.id, &error, Instant::now()));
+        shared.step(|state| {
+            state.attempt.take_if(|(attempt, _)| *attempt == self.id);
+            state.brain.handle_connect_failed(self.id, &error, Instant::now());
+        });
     }
 }

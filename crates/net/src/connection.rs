@@ -157,7 +157,7 @@ where
         }
     }
 
-    fn open(&mut self, open: Box<Open>, slot: Arc<Slot>, now: Instant) {
+    fn open(&mut self, mut open: Box<Open>, slot: Arc<Slot>, now: Instant) {
         let request =
             Request { path: &open.path, authority: &open.authority, metadata: &open.metadata, deadline: open.deadline };
         let id = match self.engine.open(request, now) {
@@ -167,6 +167,7 @@ where
                 return refuse(&slot, open, status, &mut self.wake);
             }
         };
+        open.taken = true;
         let _ = slot.id.set(id);
         let unary = open.unary.clone();
         if self.calls.len() <= id.index() {

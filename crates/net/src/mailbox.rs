@@ -22,6 +22,8 @@ pub(crate) struct Open {
     pub(crate) deadline: Option<Instant>,
     /// The one message of a unary request, which is then over.
     pub(crate) unary: Option<Bytes>,
+    /// Whether an engine has taken it: then a server may have seen it, unless the engine says otherwise.
+    pub(crate) taken: bool,
 }
 
 /// What a server answers, in one go.

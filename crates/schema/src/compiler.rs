@@ -6,6 +6,7 @@ use std::sync::Arc;
 use buffa_descriptor::generated::descriptor::FileDescriptorProto;
 
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::final_checks;
 use crate::lexer::Finding;
 use crate::linker;
 use crate::parser::{Parsed, parse};
@@ -68,8 +69,22 @@ impl<S: SourceTree> Compiler<S> {
                 }
             }
         }
+        if result.ok {
+            result.ok = self.check(&roots, &mut result.diagnostics);
+        }
         result.files = self.in_order(&roots);
         result
+    }
+
+    /// The checks that wait until all files are there.
+    fn check(&self, roots: &[FileId], diagnostics: &mut Vec<Diagnostic>) -> bool {
+        let before = diagnostics.len();
+        for checks in [final_checks::reserved_numbers, final_checks::targets] {
+            for &root in roots {
+                report(self.pool.file(root).name(), checks(&self.pool, root), diagnostics);
+            }
+        }
+        diagnostics.len() == before
     }
 
     /// A copy of `file` (one this compiler returned) without the options that are retained in source only:
@@ -91,6 +106,8 @@ impl<S: SourceTree> Compiler<S> {
         if let Some(id) = self.pool.file_by_path(path) {
             return Some(id);
         }
+        self.bad.clear();
+        let mut loaded = Vec::new();
         let mut stack: Vec<Pending> = Vec::new();
         self.begin(path, &mut stack, diagnostics);
         while let Some(pending) = stack.last_mut() {
@@ -104,11 +121,21 @@ impl<S: SourceTree> Compiler<S> {
             let name = proto.name.clone().unwrap_or_default();
             let (linked, findings) = linker::link(&mut self.pool, proto, inputs.contains(name.as_str()));
             report(&name, findings, diagnostics);
-            if linked.is_none() {
-                self.bad.insert(name);
+            match linked {
+                Some(id) => loaded.push(id),
+                None => {
+                    self.bad.insert(name);
+                }
             }
         }
-        self.pool.file_by_path(path)
+        let mut had_errors = false;
+        for id in loaded {
+            let name = self.pool.file(id).name();
+            let findings = final_checks::lifetimes(&self.pool, id, inputs.contains(name));
+            had_errors |= findings.iter().any(|finding| finding.severity == Severity::Error);
+            report(name, findings, diagnostics);
+        }
+        self.pool.file_by_path(path).filter(|_| !had_errors)
     }
 
     /// Reads and parses a file and puts it on the stack, unless it is known to be bad or turns out so.

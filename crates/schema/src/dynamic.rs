@@ -362,6 +362,15 @@ impl<'p> Dynamic<'p> {
         slot.values.push(value);
     }
 
+    /// Takes the `features` out of an options message.
+    pub(crate) fn take_features(&mut self) -> Option<Self> {
+        let number = self.message.field_by_name("features")?.number();
+        match self.fields.remove(&number)?.values.pop()? {
+            Value::Message(features) => Some(features),
+            _ => None,
+        }
+    }
+
     /// The wire form, as fields.
     pub(crate) fn into_unknown(self) -> UnknownFields {
         let is_message_set = self.message.is_message_set();

@@ -14,6 +14,7 @@ mod diagnostic;
 mod dynamic;
 mod elements;
 mod features;
+mod final_checks;
 mod json_name;
 mod lexer;
 mod limits;

@@ -268,6 +268,10 @@ impl Pool {
         !self.messages[id.0 as usize].place.scope.is_empty()
     }
 
+    pub(crate) fn is_nested_enum(&self, id: EnumId) -> bool {
+        !self.enums[id.0 as usize].place.scope.is_empty()
+    }
+
     pub(crate) fn message(&self, id: MessageId) -> &DescriptorProto {
         let Place { file, scope, index } = &self.messages[id.0 as usize].place;
         match self.scope(*file, scope) {

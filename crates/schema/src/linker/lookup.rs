@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use buffa_descriptor::generated::descriptor::SymbolVisibility;
+use buffa_descriptor::generated::descriptor::feature_set::visibility_feature::DefaultSymbolVisibility;
+
 use crate::pool::{FileId, Kind, Pool, Symbol};
 use crate::site::Site;
 
@@ -121,6 +124,46 @@ impl Names {
 impl Linker<'_> {
     pub(super) fn look_up(&mut self, name: &str, relative_to: &str, want: Want) -> Option<Symbol> {
         self.names.look_up(self.pool, name, relative_to, want)
+    }
+
+    /// Why a symbol of another file may not be used here, if so. `usage` says as what.
+    pub(super) fn hidden(&self, symbol: Symbol, usage: &str) -> Option<String> {
+        if symbol.file == self.id {
+            return None;
+        }
+        let (visibility, features, is_nested, full_name) = match symbol.kind {
+            Kind::Message(id) => {
+                let visibility = self.pool.message(id).visibility;
+                (visibility, self.pool.message_features(id), self.pool.is_nested(id), self.pool.message_name(id))
+            }
+            Kind::Enum(id) => {
+                let visibility = self.pool.enumeration(id).visibility;
+                (visibility, self.pool.enum_features(id), self.pool.is_nested_enum(id), self.pool.enum_name(id))
+            }
+            _ => return None,
+        };
+        let default = features.default_symbol_visibility;
+        let is_exported = match (visibility, default) {
+            (Some(SymbolVisibility::VISIBILITY_EXPORT), _) => true,
+            (Some(SymbolVisibility::VISIBILITY_LOCAL), _) => false,
+            (_, DefaultSymbolVisibility::EXPORT_TOP_LEVEL) => !is_nested,
+            (_, DefaultSymbolVisibility::LOCAL_ALL | DefaultSymbolVisibility::STRICT) => false,
+            _ => true,
+        };
+        if is_exported {
+            return None;
+        }
+        let reason = if visibility == Some(SymbolVisibility::VISIBILITY_LOCAL) {
+            "It is explicitly marked 'local'".to_owned()
+        } else {
+            format!("It defaulted to local from file-level 'option features.default_symbol_visibility = '{default:?}';")
+        };
+        Some(format!(
+            "Symbol \"{full_name}\", defined in \"{}\" {usage} is not visible from \"{}\". {reason} and cannot be \
+             accessed outside its own file",
+            self.pool.file(symbol.file).name(),
+            self.pool.file(self.id).name()
+        ))
     }
 
     /// Reports that the last look-up found nothing.

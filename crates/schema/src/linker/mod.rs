@@ -22,6 +22,7 @@ use crate::lexer::Finding;
 use crate::pool::{File, FileId, Pool};
 use crate::site::Site;
 use hints::Hints;
+pub(crate) use validate::name_site;
 use lookup::Names;
 
 /// Links `proto`, whose imports have been loaded as far as they can be. `is_input` says that the user named the

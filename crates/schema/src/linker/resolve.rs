@@ -152,6 +152,10 @@ impl Linker<'_> {
             self.error(site, format!("\"{name}\" is not a message type."));
             return None;
         };
+        if let Some(complaint) = self.hidden(symbol, "target of extend") {
+            self.error(site, complaint);
+            return None;
+        }
         let number = extension.number.unwrap_or(0);
         let number_site = Site::below(path, &[tag::field::NUMBER]);
         let declares = |range: &buffa_descriptor::generated::descriptor::descriptor_proto::ExtensionRange| {
@@ -211,6 +215,10 @@ impl Linker<'_> {
             self.not_defined(site, name);
             return None;
         };
+        if let Some(complaint) = self.hidden(symbol, "") {
+            self.error(site, complaint);
+            return None;
+        }
         let default_site = Site::below(path, &[tag::field::DEFAULT_VALUE]);
         let (found, resolved) = match symbol.kind {
             Kind::Message(id) => (Type::TYPE_MESSAGE, self.pool.message_name(id)),
@@ -287,12 +295,19 @@ impl Linker<'_> {
         let mut find = |name: &Option<String>, step: i32| {
             let name = name.as_deref().unwrap_or_default();
             let site = Site::below(path, &[step]);
-            match self.look_up(name, &full_name, Want::Anything).map(|symbol| symbol.kind) {
-                None => self.not_defined(site, name),
-                Some(Kind::Message(id)) => return Some(format!(".{}", self.pool.message_name(id))),
-                Some(_) => self.error(site, format!("\"{name}\" is not a message type.")),
+            let Some(symbol) = self.look_up(name, &full_name, Want::Anything) else {
+                self.not_defined(site, name);
+                return None;
+            };
+            let Kind::Message(id) = symbol.kind else {
+                self.error(site, format!("\"{name}\" is not a message type."));
+                return None;
+            };
+            if let Some(complaint) = self.hidden(symbol, "") {
+                self.error(site, complaint);
+                return None;
             }
-            None
+            Some(format!(".{}", self.pool.message_name(id)))
         };
         let type_name = find(&method.input_type, tag::method::INPUT_TYPE);
         let other_name = find(&method.output_type, tag::method::OUTPUT_TYPE);

@@ -1,7 +1,7 @@
 //! Fields: label, type, name, number, default and JSON name; the groups and map entries they bring along.
 
 use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Type};
-use buffa_descriptor::generated::descriptor::{DescriptorProto, FieldDescriptorProto, MessageOptions};
+use buffa_descriptor::generated::descriptor::{DescriptorProto, Edition, FieldDescriptorProto, MessageOptions};
 
 use super::{Parse, Parser, Place, Syntax};
 use crate::limits::GROUP_NESTING;
@@ -149,7 +149,15 @@ impl Parser<'_> {
     }
 
     fn type_name(&mut self) -> Parse<WrittenType> {
-        let Some(scalar) = scalar_by_name(self.text()) else {
+        let is_unstable = self.edition == Edition::EDITION_UNSTABLE;
+        if is_unstable && let Some(replacement) = obsolete_scalar(self.text()) {
+            let text = self.text_string();
+            self.error(format!("Type '{text}' is obsolete in unstable editions, use '{replacement}' instead."));
+            self.lexer.next();
+            return Ok(WrittenType::Scalar(Type::TYPE_INT32));
+        }
+        let named = if is_unstable { unstable_scalar_by_name(self.text()) } else { scalar_by_name(self.text()) };
+        let Some(scalar) = named else {
             return self.user_type_name().map(WrittenType::Named);
         };
         if scalar == Type::TYPE_GROUP && self.syntax == Syntax::Editions {
@@ -406,6 +414,36 @@ fn scalar_by_name(name: &[u8]) -> Option<Type> {
         b"int64" => Type::TYPE_INT64,
         b"sint32" => Type::TYPE_SINT32,
         b"sint64" => Type::TYPE_SINT64,
+        _ => return None,
+    })
+}
+
+/// Scalars of the unstable edition, where integers are fixed unless their name says otherwise.
+fn unstable_scalar_by_name(name: &[u8]) -> Option<Type> {
+    Some(match name {
+        b"uint64" => Type::TYPE_FIXED64,
+        b"uint32" => Type::TYPE_FIXED32,
+        b"int32" => Type::TYPE_SFIXED32,
+        b"int64" => Type::TYPE_SFIXED64,
+        b"varint32" => Type::TYPE_INT32,
+        b"varint64" => Type::TYPE_INT64,
+        b"uvarint32" => Type::TYPE_UINT32,
+        b"uvarint64" => Type::TYPE_UINT64,
+        b"zigzag32" => Type::TYPE_SINT32,
+        b"zigzag64" => Type::TYPE_SINT64,
+        _ => return scalar_by_name(name),
+    })
+}
+
+/// What to write in the unstable edition instead of a scalar that it lacks.
+fn obsolete_scalar(name: &[u8]) -> Option<&'static str> {
+    Some(match name {
+        b"fixed32" => "uint32",
+        b"fixed64" => "uint64",
+        b"sfixed32" => "int32",
+        b"sfixed64" => "int64",
+        b"sint32" => "zigzag32",
+        b"sint64" => "zigzag64",
         _ => return None,
     })
 }

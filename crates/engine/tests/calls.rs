@@ -1,10 +1,10 @@
 //! The four kinds of calls, and what travels with them.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{CallError, Config};
 
-use crate::support::{Pair, words};
+use crate::support::{Frame, Pair, Raw, words};
 
 fn metadata(entries: &[(&str, &[u8])]) -> Metadata {
     let mut metadata = Metadata::new();
@@ -66,6 +66,30 @@ fn unary() {
     assert_eq!(closed.status, Status::OK);
     assert!(closed.completed);
     assert_eq!((pair.client.connection.calls(), pair.server.connection.calls()), (0, 0));
+}
+
+/// What hands write at once: a whole request, a whole answer.
+#[test]
+fn a_unary_call_takes_one_write_each_way() {
+    let kinds = |raw: &mut Raw| -> Vec<(u8, u8)> {
+        let transmit = raw.end.connection.poll_transmit(raw.now).expect("there is something to write");
+        let mut bytes = transmit.copy_to_bytes(transmit.remaining()).to_vec();
+        assert!(raw.end.connection.poll_transmit(raw.now).is_none(), "that was all");
+        Frame::decode_all(&mut bytes).iter().map(|frame| (frame.kind, frame.flags & Frame::END_STREAM)).collect()
+    };
+    let mut raw = Raw::client(Config::client());
+    let call = raw.open(None);
+    raw.end.connection.send_message(call, &b"hi"[..]).unwrap();
+    raw.end.connection.half_close(call).unwrap();
+    assert_eq!(kinds(&mut raw), [(Frame::HEADERS, 0), (Frame::DATA, Frame::END_STREAM)]);
+
+    let mut raw = Raw::server(Config::server());
+    raw.send(&[Frame::request(1, false, &[]), Frame::message(1, true, b"hi")]);
+    raw.frames();
+    let call = raw.end.request();
+    raw.end.connection.send_message(call, &b"hello"[..]).unwrap();
+    raw.end.connection.respond(call, &Status::OK, &Metadata::new()).unwrap();
+    assert_eq!(kinds(&mut raw), [(Frame::HEADERS, 0), (Frame::DATA, 0), (Frame::HEADERS, Frame::END_STREAM)]);
 }
 
 #[test]

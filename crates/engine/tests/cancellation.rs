@@ -4,7 +4,7 @@ use bytes::Bytes;
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::Config;
 
-use crate::support::{Frame, Pair, Raw, words};
+use crate::support::{Frame, Pair, Raw, Weather, words};
 
 fn cancelled() -> Status {
     Status::new(Code::Cancelled, "Locally cancelled by application!")
@@ -156,6 +156,44 @@ fn a_call_that_never_left_a_lost_connection_is_unprocessed() {
     let closed = pair.client.closed(call);
     assert_eq!(closed.status.code, Code::Unavailable);
     assert!(closed.unprocessed);
+}
+
+/// Wherever the transport breaks, each call ends once at each end that knew of it, and the client has the answer or
+/// `UNAVAILABLE`.
+#[test]
+fn the_connection_is_lost_at_any_byte() {
+    let mut answered = 0;
+    for (way, breaks_after) in (1..700).flat_map(|bytes| [(0, bytes), (1, bytes)]) {
+        let mut weather = [Weather::CALM; 2];
+        weather[way].breaks_after = Some(breaks_after);
+        let mut pair = Pair::new(Config::client(), Config::server(), weather, fastrand::Rng::with_seed(0));
+        let call = pair.open("/s.S/M");
+        pair.client.connection.send_message(call, &[7; 200][..]).unwrap();
+        pair.client.connection.half_close(call).unwrap();
+        pair.run();
+        while let Some(served) = pair.server.poll_request() {
+            if pair.server.call(served).half_closed && pair.server.call(served).closed.is_none() {
+                pair.server.connection.send_message(served, &[8; 200][..]).unwrap();
+                pair.server.connection.respond(served, &Status::OK, &Metadata::new()).unwrap();
+            }
+        }
+        pair.run();
+        if pair.client.call(call).closed.is_none() {
+            pair.break_wire();
+            pair.run();
+        }
+        let closed = pair.client.closed(call);
+        match closed.completed {
+            true => {
+                assert!(closed.status.is_ok());
+                answered += 1;
+            }
+            false => assert_eq!(closed.status.code, Code::Unavailable, "way {way}, after {breaks_after} bytes"),
+        }
+        assert!(!closed.unprocessed || pair.server.seen.is_empty());
+        assert!(pair.server.disconnected.is_none() || pair.server.seen.values().all(|seen| seen.closed.is_some()));
+    }
+    assert!((1..1398).contains(&answered), "{answered} calls were answered: some breaks are early and some late");
 }
 
 #[test]

@@ -373,6 +373,8 @@ fn field() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn integers_there_and_back(value: u32, bits in 1u32..=8) {
         let mut out = Vec::new();

@@ -115,7 +115,7 @@ impl Frame {
     }
 
     /// Takes whole frames off the front of `bytes`.
-    fn decode_all(bytes: &mut Vec<u8>) -> Vec<Frame> {
+    pub fn decode_all(bytes: &mut Vec<u8>) -> Vec<Frame> {
         let mut frames = Vec::new();
         while bytes.len() >= 9 {
             let length = u32::from_be_bytes([0, bytes[0], bytes[1], bytes[2]]) as usize;

@@ -57,6 +57,7 @@ impl Metadata {
         let key_end = u32::try_from(self.bytes.len() + key.len()).map_err(|_| MetadataError::TooLarge)?;
         let value_end =
             u32::try_from(self.bytes.len() + key.len() + value.len()).map_err(|_| MetadataError::TooLarge)?;
+        self.bytes.reserve(key.len() + value.len());
         self.bytes.extend_from_slice(key.as_bytes());
         self.bytes.extend_from_slice(value);
         self.entries.push(Entry { key_end, value_end });

@@ -13,7 +13,53 @@
 //!   [`half_close`](Connection::half_close), [`cancel`](Connection::cancel), [`respond`](Connection::respond), ...);
 //! * **`poll_*`**: what must go outside: events, bytes to write, the next time-out.
 //!
-//! One law: *after any `handle_*` or verb, drain the polls until nothing is left.*
+//! One law: *after any `handle_*` or verb, drain the polls until nothing is left.* Writing bytes can end a call too
+//! (a server's answer is whole when its last byte is handed on), so poll events once more after the last write.
+//!
+//! So the loop of any hands looks like this, whatever carries the bytes:
+//!
+//! ```
+//! use std::time::Instant;
+//!
+//! use bytes::Buf;
+//! use farcall_core::{Metadata, Status};
+//! use farcall_engine::{Config, Connection, Event, Request};
+//!
+//! /// Carries what one end has to say to the other.
+//! fn carry(from: &mut Connection, to: &mut Connection) {
+//!     while let Some(transmit) = from.poll_transmit(Instant::now()) {
+//!         let room = to.receive_buffer();
+//!         let len = room.len().min(transmit.chunk().len());
+//!         room[..len].copy_from_slice(&transmit.chunk()[..len]);
+//!         transmit.advance(len);
+//!         to.handle_received(len, Instant::now());
+//!     }
+//! }
+//!
+//! let mut client = Connection::new(Config::client(), Instant::now());
+//! let mut server = Connection::new(Config::server(), Instant::now());
+//! let metadata = Metadata::new();
+//! let request = Request { path: "/a.Greeter/Greet", authority: "example.org", metadata: &metadata, deadline: None };
+//! let call = client.open(request, Instant::now())?;
+//! client.send_message(call, &b"you"[..])?;
+//! client.half_close(call)?;
+//! carry(&mut client, &mut server);
+//! while let Some(event) = server.poll_event() {
+//!     match event {
+//!         Event::Message { call, message } => {
+//!             server.release(call, message.len());
+//!             server.send_message(call, &[b"Hello, ", &message[..]].concat()[..])?;
+//!         }
+//!         Event::HalfClosed { call } => server.respond(call, &Status::OK, &metadata)?,
+//!         _ => {}
+//!     }
+//! }
+//! carry(&mut server, &mut client);
+//! let events: Vec<Event> = std::iter::from_fn(|| client.poll_event()).collect();
+//! assert!(matches!(&events[2], Event::Message { message, .. } if message == "Hello, you"));
+//! assert!(matches!(&events[3], Event::Closed { closed, .. } if closed.status.is_ok()));
+//! # Ok::<(), farcall_engine::CallError>(())
+//! ```
 //!
 //! Every call, on either side, ends with exactly one [`Event::Closed`], whatever ended it; after that its
 //! [`CallId`] is dead and every verb on it is refused.

@@ -213,3 +213,46 @@ fn a_cancelled_call_ends_at_once_here_and_soon_there() {
     let ended = closed(&mut pair.server);
     assert_eq!((ended.status.code, ended.completed), (Code::Cancelled, false));
 }
+
+/// Two calls with much to send take turns, and neither waits for the other to finish.
+#[test]
+fn calls_share_the_connection_fairly() {
+    let mut pair = Joined::new();
+    pair.settle();
+    let calls = [pair.open("/a.B/One"), pair.open("/a.B/Two")];
+    for call in calls {
+        for _ in 0..64 {
+            pair.client.send_message(call, pattern(16 << 10)).unwrap();
+        }
+    }
+    pair.settle();
+    let mut received = std::collections::HashMap::<usize, usize>::new();
+    let mut lead = 0;
+    for event in events(&mut pair.server) {
+        if let Event::Message { call, .. } = event {
+            *received.entry(call.index()).or_default() += 1;
+            let (least, most) = (received.values().min().unwrap(), received.values().max().unwrap());
+            let least = if received.len() == 2 { *least } else { 0 };
+            lead = lead.max(most - least);
+        }
+    }
+    assert_eq!(received.values().sum::<usize>(), 128);
+    assert!(lead <= 4, "one call was {lead} messages of 16 KiB ahead");
+}
+
+/// Whatever a call held is free for the next one, and nothing of it is left.
+#[test]
+fn slots_are_used_again() {
+    let mut pair = Joined::new();
+    for _ in 0..100 {
+        let call = pair.open("/a.B/C");
+        assert_eq!(call.index(), 0);
+        pair.client.half_close(call).unwrap();
+        let (served, _) = pair.accept();
+        assert_eq!(served.index(), 0);
+        pair.server.respond(served, &Status::OK, &Metadata::new()).unwrap();
+        pair.settle();
+        assert!(closed(&mut pair.client).completed);
+        assert!(closed(&mut pair.server).completed);
+    }
+}

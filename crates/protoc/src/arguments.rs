@@ -1,6 +1,6 @@
 //! argv, read as protoc reads it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 
 /// A search root: files under `disk` are known as `virtual_path/...`.
@@ -32,6 +32,11 @@ pub(crate) struct Arguments {
     pub(crate) roots: Vec<Mapping>,
     pub(crate) inputs: Vec<String>,
     pub(crate) outputs: Vec<OutputDirective>,
+    /// Programs by plugin name (`protoc-gen-x`).
+    pub(crate) plugins: HashMap<String, String>,
+    /// `--x_opt` by plugin name, joined by commas.
+    pub(crate) plugin_options: Vec<(String, String)>,
+    pub(crate) unsafe_allow_out_dir_escape: bool,
     pub(crate) descriptor_set_in: Vec<String>,
     pub(crate) descriptor_set_out: Option<String>,
     pub(crate) include_imports: bool,
@@ -73,7 +78,7 @@ const WITHOUT_VALUE: [&str; 15] = [
 ];
 
 /// protoc flags that this version does not have yet.
-const NOT_YET: [&str; 14] = [
+const NOT_YET: [&str; 12] = [
     "--encode",
     "--decode",
     "--decode_raw",
@@ -83,9 +88,7 @@ const NOT_YET: [&str; 14] = [
     "--direct_dependencies",
     "--direct_dependencies_violation_msg",
     "--option_dependencies",
-    "--plugin",
     "--enable_codegen_trace",
-    "--unsafe_allow_out_dir_escape",
     "--disallow_services",
     "--notices",
 ];
@@ -165,9 +168,11 @@ impl Parser<'_> {
                     unknown => return Err(format!("Unknown error format: {unknown}")),
                 }
             }
+            "--unsafe_allow_out_dir_escape" => self.arguments.unsafe_allow_out_dir_escape = true,
+            "--plugin" => self.plugin(value),
             known if NOT_YET.contains(&known) => return Err(format!("{known}: not supported yet")),
-            generator if GENERATORS.contains(&generator) => self.output(generator, value),
-            plugin if plugin.starts_with("--") && plugin.ends_with("_out") => self.output(plugin, value),
+            output if output.starts_with("--") && output.ends_with("_out") => self.output(output, value),
+            option if option.starts_with("--") && option.ends_with("_opt") => self.plugin_option(option, value),
             unknown => return Err(format!("Unknown flag: {unknown}")),
         }
         Ok(None)
@@ -215,11 +220,30 @@ impl Parser<'_> {
         });
     }
 
+    /// `NAME=PATH`, or a path whose last part is the name.
+    fn plugin(&mut self, value: &str) {
+        let (name, path) = value.split_once('=').unwrap_or_else(|| (value.rsplit('/').next().unwrap_or(value), value));
+        self.arguments.plugins.insert(name.to_owned(), path.to_owned());
+    }
+
+    fn plugin_option(&mut self, flag: &str, value: &str) {
+        let plugin = plugin_name(flag);
+        let options = &mut self.arguments.plugin_options;
+        match options.iter_mut().find(|(name, _)| *name == plugin) {
+            Some((_, options)) => *options = joined(options, value),
+            None => options.push((plugin, value.to_owned())),
+        }
+    }
+
     /// What only the whole of argv shows.
     fn check(&mut self) -> Parsed<()> {
-        let Arguments { roots, inputs, outputs, descriptor_set_in, descriptor_set_out, .. } = &mut self.arguments;
-        if roots.is_empty() && descriptor_set_in.is_empty() {
-            roots.push(Mapping { virtual_path: String::new(), disk: ".".into() });
+        let Arguments { inputs, outputs, plugins, plugin_options, descriptor_set_out, .. } = &self.arguments;
+        for (plugin, _) in plugin_options {
+            let is_used = |output: &OutputDirective| !is_built_in(&output.flag) && plugin_name(&output.flag) == *plugin;
+            if !plugins.contains_key(plugin) && !outputs.iter().any(is_used) {
+                let name = plugin.strip_prefix("protoc-gen-").unwrap_or(plugin);
+                return Err(format!("Unknown flag: --{name}_opt"));
+            }
         }
         if inputs.is_empty() {
             return Err("Missing input file.".into());
@@ -227,21 +251,37 @@ impl Parser<'_> {
         if outputs.is_empty() && descriptor_set_out.is_none() {
             return Err("Missing output directives.".into());
         }
-        if let Some(plugin) = outputs.iter().find(|output| !GENERATORS.contains(&output.flag.as_str())) {
-            return Err(format!("{}: plugins are not supported yet", plugin.flag));
-        }
         let set_only = [
             (self.arguments.include_imports, "--include_imports"),
             (self.arguments.include_source_info, "--include_source_info"),
             (self.arguments.retain_options, "--retain_options"),
         ];
-        if self.arguments.descriptor_set_out.is_none() {
+        if descriptor_set_out.is_none() {
             for (_, flag) in set_only.iter().filter(|(given, _)| *given) {
                 let _ = writeln!(self.stderr, "{flag} only makes sense when combined with --descriptor_set_out.");
             }
         }
+        if self.arguments.roots.is_empty() && self.arguments.descriptor_set_in.is_empty() {
+            self.arguments.roots.push(Mapping { virtual_path: String::new(), disk: ".".into() });
+        }
         Ok(())
     }
+}
+
+/// `--x_out`, `--x_opt` -> `protoc-gen-x`.
+pub(crate) fn plugin_name(flag: &str) -> String {
+    let name = flag.strip_prefix("--").unwrap_or(flag);
+    format!("protoc-gen-{}", name.strip_suffix("_out").or_else(|| name.strip_suffix("_opt")).unwrap_or(name))
+}
+
+/// Two lists of options as one.
+pub(crate) fn joined(first: &str, second: &str) -> String {
+    if first.is_empty() { second.to_owned() } else { format!("{first},{second}") }
+}
+
+/// True for the flags of generators that are part of this program.
+fn is_built_in(flag: &str) -> bool {
+    GENERATORS.contains(&flag)
 }
 
 const EMPTY_PROTO_PATH: &str = "--proto_path passed empty directory name.  (Use \".\" for current directory.)";

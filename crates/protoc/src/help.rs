@@ -13,6 +13,9 @@ Parse PROTO_FILES and write code for them, as protoc does.
   --grpc_python_out=[OPTIONS:]DIR
                               Write Python stubs and servicers (_pb2_grpc.py).
   --rust_out=[OPTIONS:]DIR    Write Rust messages, clients and servers.
+  --NAME_out=[OPTIONS:]DIR    Run the plugin protoc-gen-NAME, from PATH or from
+                              --plugin=[protoc-gen-NAME=]PROGRAM.
+  --NAME_opt=OPTIONS          More options for the plugin.
   -oFILE,                     Write a FileDescriptorSet of the input files to
     --descriptor_set_out=FILE FILE.
   --include_imports           With --descriptor_set_out, put the imports in

@@ -1,7 +1,8 @@
 //! The face of the compiler: a command that takes protoc's arguments and answers in protoc's words.
 //!
 //! `arguments` reads argv, `source_tree` finds files under `-I`, `output` gathers what generators wrote and puts it
-//! on disk (by way of `staging`), `descriptor_set` reads and writes descriptor sets. Nothing is written unless everything succeeded.
+//! on disk (by way of `staging`), `plugin` runs generators that are programs, `descriptor_set` reads and writes
+//! descriptor sets. Nothing is written unless everything succeeded.
 //!
 //! Not here: what `.proto` means (`farcall-schema`) and what code looks like (`farcall-codegen`).
 
@@ -9,6 +10,7 @@ mod arguments;
 mod descriptor_set;
 mod help;
 mod output;
+mod plugin;
 mod run;
 mod source_tree;
 mod staging;

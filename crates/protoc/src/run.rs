@@ -8,8 +8,9 @@ use buffa_descriptor::generated::descriptor::FileDescriptorProto;
 use farcall_codegen::{Generator, GrpcPython, OutputFile, Pyi, Python, Request, Rust, Schema};
 use farcall_schema::{Compiler, Diagnostic, Severity};
 
-use crate::arguments::{self, Action, Arguments, ErrorFormat, Mapping};
+use crate::arguments::{self, Action, Arguments, ErrorFormat, Mapping, OutputDirective};
 use crate::output::{OutputDirectory, with_trailing_slash};
+use crate::plugin::Plugin;
 use crate::source_tree::DiskTree;
 use crate::staging::Staging;
 use crate::{Bundled, LIBPROTOC_VERSION, descriptor_set, help};
@@ -60,9 +61,7 @@ fn compile(arguments: &Arguments, bundled: Bundled, stderr: &mut dyn Write) -> R
             directories.push((key, OutputDirectory::default()));
             directories.len() - 1
         });
-        let request = Request { schema: &schema, files_to_generate: &loaded.inputs, parameter: &directive.parameter };
-        let outputs =
-            generator(&directive.flag)?.generate(&request).map_err(|error| format!("{}: {error}", directive.flag))?;
+        let outputs = generate_one(arguments, directive, &schema, &loaded, stderr)?;
         for problem in directories[index].1.add(outputs) {
             let _ = writeln!(stderr, "{problem}");
             failed = true;
@@ -81,14 +80,51 @@ fn compile(arguments: &Arguments, bundled: Bundled, stderr: &mut dyn Write) -> R
     Ok(staging.commit()?)
 }
 
-fn generator(flag: &str) -> Result<Box<dyn Generator>, String> {
-    Ok(match flag {
-        "--python_out" => Box::new(Python),
-        "--pyi_out" => Box::new(Pyi),
-        "--grpc_python_out" => Box::new(GrpcPython),
-        "--rust_out" => Box::new(Rust::default()),
-        unknown => return Err(format!("{unknown}: plugins are not supported yet")),
-    })
+/// Runs the generator of one `--x_out`: the one that is built in, else the plugin of that name.
+fn generate_one(
+    arguments: &Arguments,
+    directive: &OutputDirective,
+    schema: &Schema<'_>,
+    loaded: &Loaded,
+    stderr: &mut dyn Write,
+) -> Result<Vec<OutputFile>, Failure> {
+    let flag = &directive.flag;
+    let request = Request { schema, files_to_generate: &loaded.inputs, parameter: &directive.parameter };
+    if let Some(generator) = built_in(flag) {
+        return Ok(generator.generate(&request).map_err(|error| format!("{flag}: {error}"))?);
+    }
+    let name = arguments::plugin_name(flag);
+    let program = arguments.plugins.get(&name).map(String::as_str);
+    let options = arguments.plugin_options.iter().find(|(plugin, _)| *plugin == name);
+    let parameter = match options {
+        Some((_, options)) => arguments::joined(&directive.parameter, options),
+        None => directive.parameter.clone(),
+    };
+    let files: Vec<&FileDescriptorProto> = loaded.files.iter().map(Arc::as_ref).collect();
+    let outputs = Plugin { name: &name, program }.generate(&loaded.inputs, &files, &loaded.stripped, &parameter);
+    let outputs = outputs.map_err(|failure| {
+        let _ = write!(stderr, "{}", failure.notice);
+        format!("{flag}: {}", failure.error)
+    })?;
+    let climbs = |output: &&OutputFile| output.name.split(['/', '\\']).any(|part| part == "..");
+    match outputs.iter().find(climbs).filter(|_| !arguments.unsafe_allow_out_dir_escape) {
+        Some(output) => Err(Failure::Line(format!(
+            "Output file names must never have a relative path. ({}). Use --unsafe_allow_out_dir_escape to disable \
+             this error if intentional.",
+            output.name
+        ))),
+        None => Ok(outputs),
+    }
+}
+
+fn built_in(flag: &str) -> Option<Box<dyn Generator>> {
+    match flag {
+        "--python_out" => Some(Box::new(Python)),
+        "--pyi_out" => Some(Box::new(Pyi)),
+        "--grpc_python_out" => Some(Box::new(GrpcPython)),
+        "--rust_out" => Some(Box::new(Rust::default())),
+        _ => None,
+    }
 }
 
 struct Loaded {

@@ -1,0 +1,253 @@
+//! Code generators that are programs of their own: `protoc-gen-NAME`.
+
+use std::io::{ErrorKind, Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+
+use buffa::{DecodeOptions, Message};
+use buffa_descriptor::generated::compiler::{
+    CodeGeneratorRequest, CodeGeneratorResponse, Version, code_generator_response,
+};
+use buffa_descriptor::generated::descriptor::{Edition, FileDescriptorProto};
+use farcall_codegen::OutputFile;
+
+/// A plugin's answer may have this many bytes; all of Google's public APIs in one go are a fraction of it.
+const MAX_RESPONSE: u64 = 1 << 30;
+
+/// What the plugin is told of the compiler that calls it.
+const COMPILER_VERSION: (i32, i32, i32) = (7, 35, 1);
+
+const FEATURE_PROTO3_OPTIONAL: u64 = 1;
+const FEATURE_SUPPORTS_EDITIONS: u64 = 2;
+
+/// A plugin and where it is.
+pub(crate) struct Plugin<'a> {
+    /// `protoc-gen-NAME`
+    pub(crate) name: &'a str,
+    /// From `--plugin`; otherwise PATH is searched for the name.
+    pub(crate) program: Option<&'a str>,
+}
+
+/// Failures that protoc prints itself, before the line that begins with the flag.
+pub(crate) struct Failure {
+    /// Printed as it is.
+    pub(crate) notice: String,
+    /// Printed after `--x_out: `.
+    pub(crate) error: String,
+}
+
+impl From<String> for Failure {
+    fn from(error: String) -> Self {
+        Self { notice: String::new(), error }
+    }
+}
+
+impl Plugin<'_> {
+    /// Runs the plugin for `inputs`. `files` are the inputs and all their imports, as written; `stripped` are the
+    /// same without options that are retained in source only.
+    pub(crate) fn generate(
+        &self,
+        inputs: &[String],
+        files: &[&FileDescriptorProto],
+        stripped: &[FileDescriptorProto],
+        parameter: &str,
+    ) -> Result<Vec<OutputFile>, Failure> {
+        let is_input = |file: &FileDescriptorProto| inputs.iter().any(|input| file.name.as_deref() == Some(input));
+        let (major, minor, patch) = COMPILER_VERSION;
+        let request = CodeGeneratorRequest {
+            file_to_generate: inputs.to_vec(),
+            parameter: (!parameter.is_empty()).then(|| parameter.to_owned()),
+            proto_file: files
+                .iter()
+                .zip(stripped)
+                .map(|(&file, stripped)| if is_input(file) { stripped.clone() } else { file.clone() })
+                .collect(),
+            source_file_descriptors: files.iter().filter(|file| is_input(file)).map(|&file| file.clone()).collect(),
+            compiler_version: Some(Version {
+                major: Some(major),
+                minor: Some(minor),
+                patch: Some(patch),
+                suffix: Some(String::new()),
+                ..Version::default()
+            })
+            .into(),
+            ..CodeGeneratorRequest::default()
+        };
+        let output = self.run(request.encode_to_vec())?;
+        let options = DecodeOptions::new().with_element_memory_limit(MAX_RESPONSE as usize);
+        let response: CodeGeneratorResponse = options
+            .decode_from_slice(&output)
+            .map_err(|_| format!("{}: Plugin output is unparseable: {}", self.name, escaped(&output)))?;
+        let error = response.error.clone().unwrap_or_default();
+        let generated = inputs.iter().filter_map(|input| files.iter().find(|file| file.name.as_ref() == Some(input)));
+        for file in generated {
+            if let Some(notice) = self.refusal(file, &response) {
+                return Err(Failure { notice, error });
+            }
+        }
+        if !error.is_empty() {
+            return Err(error.into());
+        }
+        Ok(outputs(self.name, response.file)?)
+    }
+
+    fn run(&self, request: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        let mut child = self.spawn()?;
+        let stdin = child.stdin.take();
+        // A plugin may write before it has read all: feed it from the side.
+        let feeder = thread::spawn(move || {
+            if let Some(mut stdin) = stdin {
+                // One that does not read is judged by its exit status and its answer.
+                let _ = stdin.write_all(&request);
+            }
+        });
+        let mut output = Vec::new();
+        let read = match child.stdout.take() {
+            Some(stdout) => stdout.take(MAX_RESPONSE + 1).read_to_end(&mut output),
+            None => Ok(0),
+        };
+        if read.is_err() || output.len() as u64 > MAX_RESPONSE {
+            let _ = child.kill();
+        }
+        let status = child.wait();
+        let _ = feeder.join();
+        if output.len() as u64 > MAX_RESPONSE {
+            return Err(format!("{}: Plugin output is larger than {MAX_RESPONSE} bytes.", self.name).into());
+        }
+        match status.and_then(|status| read.map(|_| status)) {
+            Ok(status) if status.success() => Ok(output),
+            Ok(status) => Err(format!("{}: {}", self.name, ended(status)).into()),
+            Err(error) => Err(format!("{}: {error}", self.name).into()),
+        }
+    }
+
+    fn spawn(&self) -> Result<Child, Failure> {
+        // A program that was named is not looked for on PATH.
+        let program = match self.program {
+            Some(path) if !path.contains('/') => format!("./{path}"),
+            Some(path) => path.to_owned(),
+            None => self.name.to_owned(),
+        };
+        Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(|error| {
+            let shown = self.program.unwrap_or(self.name);
+            let reason = match error.kind() {
+                ErrorKind::NotFound | ErrorKind::PermissionDenied => "program not found or is not executable".into(),
+                _ => error.to_string(),
+            };
+            Failure {
+                notice: format!(
+                    "{shown}: {reason}\nPlease specify a program using absolute path or make sure the program is \
+                     available in your PATH system variable\n"
+                ),
+                error: format!("{}: Plugin failed with status code 1.", self.name),
+            }
+        })
+    }
+
+    /// Why the plugin must not be used for `file`, if it says that it does not know such files.
+    fn refusal(&self, file: &FileDescriptorProto, response: &CodeGeneratorResponse) -> Option<String> {
+        let plugin = self.name;
+        let name = file.name.as_deref().unwrap_or_default();
+        let supports = |feature| response.supported_features.unwrap_or_default() & feature != 0;
+        if !supports(FEATURE_PROTO3_OPTIONAL) && has_proto3_optional(file) {
+            return Some(format!(
+                "{name}: is a proto3 file that contains optional fields, but code generator {plugin} hasn't been \
+                 updated to support optional fields in proto3. Please ask the owner of this code generator to support \
+                 proto3 optional.\n"
+            ));
+        }
+        let edition = file.edition?;
+        if !supports(FEATURE_SUPPORTS_EDITIONS) {
+            return Some(format!(
+                "{name}: is an editions file, but code generator {plugin} hasn't been updated to support editions \
+                 yet.  Please ask the owner of this code generator to add support or switch back to \
+                 proto2/proto3.\n\nSee https://protobuf.dev/editions/overview/ for more information."
+            ));
+        }
+        let (edition, shown) = (edition as i32, edition_name(edition as i32));
+        let unsupported =
+            format!("{name}: is a file using edition {shown}, which isn't supported by code generator {plugin}.  ");
+        match (response.minimum_edition, response.maximum_edition) {
+            (Some(minimum), _) if edition < minimum => {
+                Some(format!("{unsupported}Please upgrade your file to at least edition {}.", edition_name(minimum)))
+            }
+            (_, maximum) if edition > maximum.unwrap_or_default() => Some(format!(
+                "{unsupported}Please ask the owner of this code generator to add support or switch back to a maximum \
+                 of edition {}.",
+                edition_name(maximum.unwrap_or_default())
+            )),
+            _ => None,
+        }
+    }
+}
+
+fn has_proto3_optional(file: &FileDescriptorProto) -> bool {
+    let mut messages: Vec<_> = file.message_type.iter().collect();
+    let mut fields: Vec<_> = file.extension.iter().collect();
+    while let Some(message) = messages.pop() {
+        messages.extend(&message.nested_type);
+        fields.extend(message.field.iter().chain(&message.extension));
+    }
+    file.syntax.as_deref() == Some("proto3") && fields.iter().any(|field| field.proto3_optional == Some(true))
+}
+
+fn edition_name(number: i32) -> String {
+    match number {
+        number if number == Edition::EDITION_PROTO2 as i32 => "PROTO2".into(),
+        number if number == Edition::EDITION_PROTO3 as i32 => "PROTO3".into(),
+        number if number == Edition::EDITION_2023 as i32 => "2023".into(),
+        number if number == Edition::EDITION_2024 as i32 => "2024".into(),
+        0 => "UNKNOWN".into(),
+        number => number.to_string(),
+    }
+}
+
+#[cfg(unix)]
+fn ended(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("Plugin failed with status code {code}."),
+        (None, Some(signal)) => format!("Plugin killed by signal {signal}."),
+        (None, None) => "Neither WEXITSTATUS nor WTERMSIG is true?".into(),
+    }
+}
+
+#[cfg(not(unix))]
+fn ended(status: ExitStatus) -> String {
+    format!("Plugin failed with status code {}.", status.code().unwrap_or(1))
+}
+
+/// The start of what a plugin wrote, printable.
+fn escaped(output: &[u8]) -> String {
+    const SHOWN: usize = 4096;
+    output[..output.len().min(SHOWN)].iter().fold(String::new(), |mut text, &byte| {
+        match byte {
+            b'\n' => text.push_str("\\n"),
+            b'\r' => text.push_str("\\r"),
+            b'\t' => text.push_str("\\t"),
+            b'"' | b'\'' | b'\\' => text.extend(['\\', char::from(byte)]),
+            0x20..=0x7e => text.push(char::from(byte)),
+            _ => text.push_str(&format!("\\{byte:03o}")),
+        }
+        text
+    })
+}
+
+/// Files of a response; a piece without a name goes on with the file before it.
+fn outputs(plugin: &str, pieces: Vec<code_generator_response::File>) -> Result<Vec<OutputFile>, String> {
+    let mut files: Vec<OutputFile> = Vec::new();
+    for piece in pieces {
+        let content = piece.content.unwrap_or_default();
+        let insertion_point = piece.insertion_point.filter(|point| !point.is_empty());
+        match piece.name.filter(|name| !name.is_empty()) {
+            Some(name) => files.push(OutputFile { name, insertion_point, content }),
+            None => match files.last_mut() {
+                Some(file) => file.content.push_str(&content),
+                None => {
+                    return Err(format!("{plugin}: First file chunk returned by plugin did not specify a file name."));
+                }
+            },
+        }
+    }
+    Ok(files)
+}

@@ -132,13 +132,12 @@ fn modules<'py>(
     let path = utf8(path)?;
     let include_paths: Vec<String> = include_paths.iter().map(|path| utf8(path)).collect::<PyResult<_>>()?;
     let outcome = py.detach(|| generate(&path, &include_paths, what));
-    let (errors, warnings): (Vec<&Diagnostic>, Vec<_>) =
-        outcome.diagnostics.iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
-    for warning in warnings {
+    let of = |severity| outcome.diagnostics.iter().filter(move |diagnostic| diagnostic.severity == severity);
+    for warning in of(Severity::Warning) {
         warn(py, warning)?;
     }
     if !outcome.ok {
-        return Err(errors_raised(py, &errors)?);
+        return Err(errors_raised(py, of(Severity::Error))?);
     }
     let bytes = |text: &str| PyBytes::new(py, text.as_bytes());
     Ok(outcome.files.iter().map(|file| (bytes(&file.name), bytes(&file.content))).collect())
@@ -150,7 +149,7 @@ fn warn(py: Python<'_>, diagnostic: &Diagnostic) -> PyResult<()> {
     Ok(())
 }
 
-fn errors_raised(py: Python<'_>, errors: &[&Diagnostic]) -> PyResult<PyErr> {
+fn errors_raised<'a>(py: Python<'_>, errors: impl Iterator<Item = &'a Diagnostic>) -> PyResult<PyErr> {
     let list = PyList::empty(py);
     for diagnostic in errors {
         list.append(py.get_type::<ProtocError>().call1(parts(py, diagnostic))?)?;

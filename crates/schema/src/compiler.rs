@@ -84,6 +84,12 @@ impl<S: SourceTree> Compiler<S> {
                 report(self.pool.file(root).name(), checks(&self.pool, root), diagnostics);
             }
         }
+        if diagnostics.len() == before {
+            let late = roots.iter().find_map(|&root| Some((root, final_checks::edition(&self.pool, root)?)));
+            if let Some((root, finding)) = late {
+                report(self.pool.file(root).name(), vec![finding], diagnostics);
+            }
+        }
         diagnostics.len() == before
     }
 

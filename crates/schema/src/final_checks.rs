@@ -143,6 +143,20 @@ pub(crate) fn reserved_numbers(pool: &Pool, file: FileId) -> Vec<Finding> {
     findings
 }
 
+/// Reports an edition that is not finished. The compiler's own files may use it.
+pub(crate) fn edition(pool: &Pool, file: FileId) -> Option<Finding> {
+    let file = pool.file(file);
+    let is_own = ["google/protobuf/", "upb/"].iter().any(|folder| file.name().starts_with(folder));
+    if is_own || file.edition() as i32 <= Edition::EDITION_2024 as i32 {
+        return None;
+    }
+    let message = format!(
+        "is a file using edition {}, which is later than the protoc maximum supported edition 2024.",
+        short_name(file.edition())
+    );
+    Some(Finding { line: None, column: 0, severity: Severity::Error, message })
+}
+
 /// Reports options on things they are not for.
 pub(crate) fn targets(pool: &Pool, file: FileId) -> Vec<Finding> {
     let edition = pool.file(file).edition();

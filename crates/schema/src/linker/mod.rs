@@ -18,6 +18,7 @@ use std::sync::Arc;
 use buffa_descriptor::generated::descriptor::FileDescriptorProto;
 
 use crate::diagnostic::Severity;
+use crate::elements::each_options;
 use crate::lexer::Finding;
 use crate::pool::{File, FileId, Pool};
 use crate::site::Site;
@@ -90,6 +91,7 @@ impl<'p> Linker<'p> {
         }
         let resolutions = self.resolve();
         self.suggest_field_numbers();
+        self.miss_option_imports();
         if self.report.had_errors {
             self.detect_map_conflicts();
             return false;
@@ -108,6 +110,21 @@ impl<'p> Linker<'p> {
         self.report_unused_imports();
         self.validate_style();
         !self.report.had_errors
+    }
+
+    /// An option import may be missing as long as there are no options.
+    fn miss_option_imports(&mut self) {
+        let found = &self.pool.file(self.id).option_dependencies;
+        let missing: Vec<usize> = (0..found.len()).filter(|&index| found[index].is_none()).collect();
+        if missing.is_empty() {
+            return;
+        }
+        let mut proto = (*self.proto()).clone();
+        let mut has_options = false;
+        each_options(&mut proto, &mut |_, _, options| has_options |= !options.take_uninterpreted().is_empty());
+        for index in missing.into_iter().filter(|_| has_options) {
+            self.import_error(&proto.option_dependency[index]);
+        }
     }
 
     fn error(&mut self, site: Site, message: impl Into<String>) {

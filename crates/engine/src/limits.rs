@@ -41,10 +41,11 @@ pub struct Limits {
     pub unannounced_streams: u32,
     /// Length of a header block as it is on the wire, HEADERS and CONTINUATIONs together, in bytes. Past it the
     /// connection ends with ENHANCE_YOUR_CALM. It also bounds every other frame but DATA, for those are read whole.
-    /// Stops the CONTINUATION flood (CVE-2024-27316 and its kin). Default 64 KiB.
+    /// Stops the CONTINUATION flood (CVE-2024-27316 and its kin). Default 64 KiB, and never less than
+    /// [`max_header_list_size`](Limits::max_header_list_size).
     pub header_block: usize,
     /// CONTINUATION frames in one header block; past it the connection ends with ENHANCE_YOUR_CALM. Stops floods of
-    /// empty ones. Default 16.
+    /// empty ones. Default 16, and never less than [`header_block`](Limits::header_block) takes in frames of 16 KiB.
     pub continuations: u32,
     /// Frames that a peer makes this side send (acknowledgements of SETTINGS and PING, RST_STREAM, refusals) and does
     /// not read; past it the connection ends with ENHANCE_YOUR_CALM. Stops PING, SETTINGS and reset floods by peers

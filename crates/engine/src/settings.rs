@@ -33,6 +33,10 @@ impl Default for PeerSettings {
 pub(crate) fn legal(mut limits: Limits) -> Limits {
     limits.initial_stream_window = limits.initial_stream_window.clamp(1, MAX_U31);
     limits.connection_window = limits.connection_window.clamp(DEFAULT_WINDOW, MAX_U31);
+    // What a header list may come to must fit in, also when it is cut into the smallest frames there are.
+    limits.header_block = limits.header_block.max(limits.max_header_list_size as usize);
+    let continuations = limits.header_block / DEFAULT_MAX_FRAME_SIZE as usize;
+    limits.continuations = limits.continuations.max(u32::try_from(continuations).unwrap_or(u32::MAX));
     limits.max_frame_size = limits.max_frame_size.clamp(DEFAULT_MAX_FRAME_SIZE, LARGEST_MAX_FRAME_SIZE);
     limits
 }

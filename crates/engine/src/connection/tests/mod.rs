@@ -1,8 +1,8 @@
 //! Two connections, each other's peer, over bytes in memory.
 
-mod limits;
+mod counts;
 mod raw;
-mod states;
+mod streams;
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! The Greeter client.
 //!
-//! greeter-client [ADDRESS]      (default: localhost:50051)
+//! `greeter-client [ADDRESS]` (default: localhost:50051)
 
 use farcall_examples::helloworld::{HelloRequest, greeter_client::GreeterClient};
 

@@ -1,6 +1,6 @@
 //! The Greeter server.
 //!
-//! greeter-server [ADDRESS]      (default: localhost:50051; port 0 picks a free one)
+//! `greeter-server [ADDRESS]` (default: localhost:50051; port 0 picks a free one)
 
 use farcall::{Request, Response, Server, Status};
 use farcall_examples::helloworld::{

@@ -1,6 +1,6 @@
 //! The route guide's client: calls one method of each of the four kinds.
 //!
-//! route-guide-client [ADDRESS]      (default: localhost:50052)
+//! `route-guide-client [ADDRESS]` (default: localhost:50052)
 
 use std::error::Error;
 

@@ -1,6 +1,6 @@
 //! The route guide's server: one method of each of the four kinds.
 //!
-//! route-guide-server [ADDRESS]      (default: localhost:50052; port 0 picks a free one)
+//! `route-guide-server [ADDRESS]` (default: localhost:50052; port 0 picks a free one)
 
 use std::{
     collections::HashMap,

@@ -1,6 +1,6 @@
 //! Metadata both ways, an error status, a deadline and a cancellation, each in a few lines.
 //!
-//! tour-client [ADDRESS]      (default: localhost:50053)
+//! `tour-client [ADDRESS]` (default: localhost:50053)
 
 use std::{error::Error, time::Duration};
 

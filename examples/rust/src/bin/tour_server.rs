@@ -6,7 +6,7 @@
 //! * "nobody": an error status with trailing metadata;
 //! * "slow": waits for ever, until the deadline passes or the client cancels.
 //!
-//! tour-server [ADDRESS]      (default: localhost:50053; port 0 picks a free one)
+//! `tour-server [ADDRESS]` (default: localhost:50053; port 0 picks a free one)
 
 use std::time::Instant;
 

@@ -92,8 +92,9 @@ impl Builder {
         self
     }
 
-    /// Compiles `protos`, paths on disk that lie below one of `includes`, where imports are looked up too. Tells
-    /// Cargo to run again when one of the files that were read changes.
+    /// Compiles `protos`, paths on disk that lie below one of `includes`, where imports are looked up too. Code is
+    /// generated for the imports as well, but for `google/protobuf/*.proto` and what extern paths cover. Tells Cargo
+    /// to run again when one of the files that were read changes.
     ///
     /// # Errors
     /// [`Error`], with all that is wrong with the files in protoc's form, `file:line:column: message`.
@@ -112,12 +113,25 @@ impl Builder {
         }
         let files = files?;
         let schema = Schema::new(files.iter().map(Arc::as_ref));
-        let request = Request { schema: &schema, files_to_generate: &inputs, parameter: "" };
+        let generated: Vec<String> = files
+            .iter()
+            .filter_map(|file| file.name.clone().filter(|name| inputs.contains(name) || !self.exists_already(file)))
+            .collect();
+        let request = Request { schema: &schema, files_to_generate: &generated, parameter: "" };
         for output in (Rust { options: self.options }).generate(&request).map_err(Error)? {
             let path = out_dir.join(&output.name);
             std::fs::write(&path, output.content).map_err(|error| Error(format!("{}: {error}", path.display())))?;
         }
         Ok(())
+    }
+
+    /// Whether the types of an imported file have a home: the crates for `google.protobuf`, or an extern path.
+    fn exists_already(&self, file: &File) -> bool {
+        let package = format!(".{}", file.package.as_deref().unwrap_or_default());
+        let extern_paths = self.options.extern_paths.iter().map(|(proto, _)| proto.as_str());
+        extern_paths
+            .chain([".google.protobuf"])
+            .any(|path| package.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
     }
 
     fn load(&self, tree: &IncludePath, inputs: &[String]) -> Result<Vec<Arc<File>>, Error> {

@@ -38,10 +38,7 @@ const TYPES: &str = "syntax = \"proto3\";\npackage common;\nmessage Name { strin
 fn each_package_gets_a_file_and_the_tree_names_them() {
     let root = place("packages", &[("proto/hello.proto", GREETER), ("proto/common/types.proto", TYPES)]);
     let proto = root.join("proto");
-    configure()
-        .out_dir(root.join("out"))
-        .compile(&[proto.join("hello.proto"), proto.join("common/types.proto")], &[&proto])
-        .expect("compiled");
+    configure().out_dir(root.join("out")).compile(&[proto.join("hello.proto")], &[&proto]).expect("compiled");
     assert_eq!(names(&root.join("out")), ["common.rs", "hello.v1.rs", "mod.rs"]);
     let tree = fs::read_to_string(root.join("out/mod.rs")).expect("mod.rs");
     assert!(tree.contains("pub mod hello") && tree.contains("pub mod v1") && tree.contains("hello.v1.rs"));
@@ -58,6 +55,18 @@ fn with_prost_only_services_are_written() {
     let code = fs::read_to_string(root.join("out/hello.v1.rs")).expect("code");
     assert!(!code.contains("pub struct Reply") && code.contains("Prost") && code.contains("super::Reply"));
     assert!(!code.contains("greeter_server"));
+}
+
+#[test]
+fn imports_that_have_a_home_are_not_generated_again() {
+    let proto = GREETER.replace("import", "import \"google/protobuf/any.proto\";\nimport");
+    let proto = proto.replace("string text", "google.protobuf.Any any = 3; string text");
+    let root = place("extern", &[("hello.proto", proto.as_str()), ("common/types.proto", TYPES)]);
+    let builder = configure().extern_path(".common", "::elsewhere::common").out_dir(root.join("out"));
+    builder.compile(&[root.join("hello.proto")], &[&root]).expect("compiled");
+    assert_eq!(names(&root.join("out")), ["hello.v1.rs", "mod.rs"]);
+    let code = fs::read_to_string(root.join("out/hello.v1.rs")).expect("code");
+    assert!(code.contains("::elsewhere::common::Name") && code.contains("::buffa_types::google::protobuf::Any"));
 }
 
 #[test]

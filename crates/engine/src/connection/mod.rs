@@ -36,6 +36,9 @@ use crate::{
     stream::{Store, Waiting},
 };
 
+/// How many events there stays room for when all are told.
+const EVENTS_KEPT: usize = 256;
+
 /// The brain of one connection. See the crate's documentation for the contract.
 pub struct Connection {
     config: Config,
@@ -346,7 +349,10 @@ impl Connection {
     /// The next event, `None` when all are told.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.settle_answered();
-        let event = self.events.pop_front()?;
+        let Some(event) = self.events.pop_front() else {
+            self.events.shrink_to(EVENTS_KEPT);
+            return None;
+        };
         if let Event::Closed { call, .. } = event {
             self.store.free(call);
         }

@@ -7,6 +7,8 @@ pub(crate) struct Inbox {
     start: usize,
     end: usize,
     filled_up: bool,
+    /// Reads in a row that needed little of the buffer.
+    small_reads: u32,
 }
 
 /// The first size, and the least room given to a read.
@@ -15,11 +17,17 @@ const MIN: usize = 4 << 10;
 /// Past this size a larger read saves no more time.
 const MAX: usize = 128 << 10;
 
+/// After so many small reads a buffer that grew for large ones is given back.
+const PATIENCE: u32 = 16;
+
 impl Inbox {
     /// Room to read into: at least `wanted` bytes (what the frame begun still lacks), never empty.
     pub(crate) fn room(&mut self, wanted: usize) -> &mut [u8] {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
+            if self.small_reads >= PATIENCE {
+                self.buffer = Vec::new();
+            }
         }
         let wanted = wanted.max(MIN);
         let size = if self.filled_up { (self.buffer.len() * 2).min(MAX) } else { self.buffer.len() };
@@ -39,6 +47,7 @@ impl Inbox {
     pub(crate) fn fill(&mut self, len: usize) {
         self.end = (self.end + len).min(self.buffer.len());
         self.filled_up = self.end == self.buffer.len();
+        self.small_reads = if len < MIN && self.buffer.len() > 2 * MIN { self.small_reads + 1 } else { 0 };
     }
 
     /// What was read and not yet used.
@@ -55,7 +64,7 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
-    use super::{Inbox, MAX, MIN};
+    use super::{Inbox, MAX, MIN, PATIENCE};
 
     fn read(inbox: &mut Inbox, wanted: usize, bytes: &[u8]) {
         inbox.room(wanted)[..bytes.len()].copy_from_slice(bytes);
@@ -83,6 +92,21 @@ mod tests {
             inbox.consume(room);
         }
         assert_eq!(inbox.room(0).len(), MAX);
+    }
+
+    #[test]
+    fn shrinks_when_reads_become_small_again() {
+        let mut inbox = Inbox::default();
+        read(&mut inbox, MAX, b"large");
+        inbox.consume(5);
+        for _ in 1..PATIENCE {
+            assert!(inbox.room(0).len() >= MAX);
+            read(&mut inbox, 0, b"small");
+            inbox.consume(5);
+        }
+        assert_eq!(inbox.room(0).len(), MIN);
+        read(&mut inbox, 0, b"small");
+        assert_eq!(inbox.bytes(), b"small");
     }
 
     #[test]

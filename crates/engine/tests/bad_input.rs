@@ -307,6 +307,20 @@ fn a_response_that_nobody_wants_is_read_all_the_same() {
     }
 }
 
+/// Frames that make a call ready to send find one that waits for the end of its request.
+#[test]
+fn a_request_of_plain_http_that_is_not_over_has_nothing_to_send() {
+    let request = Frame::headers(1, false, &[(":method", "GET"), (":scheme", "http"), (":path", "/")]);
+    let mut raw = Raw::server(Config::server());
+    raw.send(&[request, Frame::window_update(1, 10), Frame::settings(&[(4, 100_000)]), Frame::window_update(0, 10)]);
+    assert_eq!(raw.frames(), [Frame::settings_ack()]);
+    raw.send(&[Frame::data(1, true, [])]);
+    let frames = raw.frames();
+    assert_eq!(frames.first().map(|frame| frame.kind), Some(Frame::HEADERS));
+    assert!(frames.last().is_some_and(|frame| frame.flags & Frame::END_STREAM != 0));
+    assert_eq!(raw.end.connection.calls(), 0);
+}
+
 /// Its header block would go unread, so it is the end of the connection and not of the stream.
 #[test]
 fn a_stream_that_depends_on_itself() {

@@ -279,5 +279,10 @@ impl Connection {
 fn has_turn(stream: &Stream) -> bool {
     stream.id != 0
         && stream.state.local_may_send()
-        && if stream.queue.is_empty() { stream.finished } else { stream.send_window.available() > 0 }
+        && if stream.queue.is_empty() {
+            // A request refused in HTTP's words has no answer before it has come whole.
+            stream.finished && (stream.refused.is_none() || stream.answer.is_some())
+        } else {
+            stream.send_window.available() > 0
+        }
 }

@@ -357,3 +357,31 @@ async fn empty_messages_do_not_use_up_a_window() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn many_conversations_share_a_small_window() {
+    within(async {
+        let server = serve_with(Server::builder().initial_connection_window_size(65_535), "127.0.0.1:0", chat).await;
+        let channel = Channel::builder(format!("http://{}", server.address)).initial_connection_window_size(65_535);
+        let channel = channel.connect().await.unwrap();
+        // Each takes less than is worth telling by itself; together it is more than the window.
+        let conversations: Vec<_> = (0..300)
+            .map(|_| {
+                let channel = channel.clone();
+                tokio::spawn(async move {
+                    let (feed, requests) = fed();
+                    let mut responses = streaming(&channel, requests).await.unwrap();
+                    for _ in 0..10 {
+                        feed.send(Bytes::from_static(&[1; 300])).await.unwrap();
+                        assert_eq!(responses.message().await.unwrap().unwrap().len(), 300);
+                    }
+                    responses
+                })
+            })
+            .collect();
+        for conversation in conversations {
+            conversation.await.unwrap();
+        }
+    })
+    .await;
+}

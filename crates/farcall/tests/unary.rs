@@ -171,3 +171,52 @@ async fn a_handler_that_panics_fails_its_call_alone() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_service_that_panics_fails_its_call_alone() {
+    within(async {
+        let server = serve(|call| match call.method() {
+            "Method" => echo(call),
+            _ => panic!("as the test wants"),
+        })
+        .await;
+        let request = Request::new(Bytes::new());
+        let panicked = server.channel.unary::<_, _, Bytes>("/test.Service/Panic", codec::Bytes, request).await;
+        assert_eq!(panicked.unwrap_err().code(), Code::Unknown);
+        // On the same connection.
+        assert_eq!(server.channel.state(), farcall::Connectivity::Ready);
+        assert_eq!(unary(&server.channel, "well").await.unwrap(), "well");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn calls_over_the_servers_limit_wait_their_turn() {
+    within(async {
+        let server = serve_with(Server::builder().max_concurrent_streams(1), "127.0.0.1:0", echo).await;
+        let calls: Vec<_> = (0..50u32)
+            .map(|number| {
+                let channel = server.channel.clone();
+                tokio::spawn(async move { unary(&channel, number.to_be_bytes().to_vec()).await })
+            })
+            .collect();
+        for (number, call) in (0..50u32).zip(calls) {
+            assert_eq!(call.await.unwrap().unwrap(), number.to_be_bytes()[..]);
+        }
+    })
+    .await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn over_an_abstract_unix_socket() {
+    within(async {
+        let address = format!("unix-abstract:farcall-{}", std::process::id());
+        let bound = Server::builder().add_service(common::Closure(echo)).bind(&address).await.unwrap();
+        let server = tokio::spawn(bound.serve());
+        let channel = Channel::new(address).unwrap();
+        assert_eq!(unary(&channel, "hello").await.unwrap(), "hello");
+        server.abort();
+    })
+    .await;
+}

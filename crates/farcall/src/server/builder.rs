@@ -4,6 +4,7 @@ use std::{
     future::{Future, pending},
     io,
     net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
@@ -153,7 +154,9 @@ fn route(services: &HashMap<&'static str, Box<dyn Service>>, incoming: Incoming)
     let call = Call::new(incoming);
     let service = MethodPath::parse(call.path()).ok().and_then(|path| services.get(path.service()));
     match service {
-        Some(service) => service.call(call),
+        // One call's panic must not end the connection, and with it all the others. The call answers for itself when it
+        // is dropped.
+        Some(service) => drop(catch_unwind(AssertUnwindSafe(|| service.call(call)))),
         None => call.unimplemented(),
     }
 }

@@ -10,7 +10,7 @@ use buffa_descriptor::generated::descriptor::feature_set::{
     EnumType, FieldPresence, MessageEncoding, RepeatedFieldEncoding,
 };
 use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Type};
-use buffa_descriptor::generated::descriptor::{DescriptorProto, EnumDescriptorProto, Edition, FieldDescriptorProto};
+use buffa_descriptor::generated::descriptor::{DescriptorProto, Edition, EnumDescriptorProto, FieldDescriptorProto};
 
 use crate::features::{Features, is_legacy};
 use crate::limits::OPTION_NESTING;
@@ -348,7 +348,9 @@ impl<'p> Dynamic<'p> {
     pub(crate) fn set(&mut self, field: FieldRef<'p>, value: Value<'p>) {
         if let Some(oneof) = field.proto.oneof_index.filter(|_| field.extension.is_none()) {
             self.fields.retain(|number, slot| {
-                *number == field.number() || slot.field.extension.is_some() || slot.field.proto.oneof_index != Some(oneof)
+                *number == field.number()
+                    || slot.field.extension.is_some()
+                    || slot.field.proto.oneof_index != Some(oneof)
             });
         }
         if !field.is_repeated() && !field.has_presence() && value.is_zero() {

@@ -3,8 +3,8 @@
 use buffa::{Inline, Message, MessageField, UnknownFields};
 use buffa_descriptor::generated::descriptor::{
     DescriptorProto, EnumDescriptorProto, EnumOptions, EnumValueOptions, ExtensionRangeOptions, FieldDescriptorProto,
-    FieldOptions, FileDescriptorProto, FileOptions, MessageOptions, MethodOptions, OneofOptions, ServiceDescriptorProto,
-    ServiceOptions, UninterpretedOption,
+    FieldOptions, FileDescriptorProto, FileOptions, MessageOptions, MethodOptions, OneofOptions,
+    ServiceDescriptorProto, ServiceOptions, UninterpretedOption,
 };
 
 use crate::dynamic::encode_fields;

@@ -176,8 +176,7 @@ fn message_targets(message: &Dynamic<'_>, (target, name): (OptionTargetType, &st
     for slot in message.fields.values() {
         let targets = slot.field.proto.options.as_option().map_or(&[][..], |options| &options.targets);
         if !targets.is_empty() && !targets.contains(&target) {
-            let message =
-                format!("Option {} cannot be set on an entity of type `{name}`.", slot.field.full_name());
+            let message = format!("Option {} cannot be set on an entity of type `{name}`.", slot.field.full_name());
             findings.push(Finding { line: None, column: 0, severity: Severity::Error, message });
         }
         for value in &slot.values {

@@ -21,7 +21,9 @@ mod tests {
 
     #[test]
     fn underscores_go_and_the_next_letter_grows() {
-        for (field, json) in [("foo_bar", "fooBar"), ("_a", "A"), ("FooBar", "FooBar"), ("a__b_", "aB"), ("x1_2y", "x12y")] {
+        for (field, json) in
+            [("foo_bar", "fooBar"), ("_a", "A"), ("FooBar", "FooBar"), ("a__b_", "aB"), ("x1_2y", "x12y")]
+        {
             assert_eq!(json_name(field), json);
         }
     }

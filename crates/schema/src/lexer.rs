@@ -457,9 +457,7 @@ impl<'a> Lexer<'a> {
     /// Skips a UTF-8 byte order mark. False if the text starts like one and is none.
     fn byte_order_mark(&mut self) -> bool {
         if self.eat(0xef) && !(self.eat(0xbb) && self.eat(0xbf)) {
-            self.error_here(
-                "Proto file starts with 0xEF but not UTF-8 BOM. Only UTF-8 is accepted for proto file.",
-            );
+            self.error_here("Proto file starts with 0xEF but not UTF-8 BOM. Only UTF-8 is accepted for proto file.");
             return false;
         }
         true

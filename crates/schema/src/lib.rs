@@ -7,9 +7,9 @@
 //! Not here: the file system, search paths and the command line (`farcall-protoc`), and the writing of code
 //! (`farcall-codegen`). The caller gives a [`SourceTree`].
 
+mod builtin;
 mod comments;
 mod compiler;
-mod builtin;
 mod diagnostic;
 mod dynamic;
 mod elements;

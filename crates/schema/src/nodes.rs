@@ -119,7 +119,8 @@ impl<'a> Walk<'a, '_> {
         }
         for (index, field) in proto.field.iter().enumerate() {
             let oneof = field.oneof_index.and_then(|index| proto.oneof_decl.get(index as usize));
-            let own = oneof.and_then(|oneof| oneof.options.as_option()).and_then(|options| options.features.as_option());
+            let own =
+                oneof.and_then(|oneof| oneof.options.as_option()).and_then(|options| options.features.as_option());
             let inherited = features.with(own);
             self.at(tag::message::FIELD, index, |walk| {
                 enter!(walk, Item::Field(message.field(field)), field, inherited);

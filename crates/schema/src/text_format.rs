@@ -146,7 +146,9 @@ impl<'p> Parser<'_, '_, 'p> {
         // Groups go by the name of their type.
         let lower = name.to_ascii_lowercase();
         let group = message.field_by_name(&lower).filter(|field| is_group_like(*field, message));
-        if let Some(field) = group.filter(|field| field.message().is_some_and(|group| group.proto().name.as_deref() == Some(&name))) {
+        if let Some(field) =
+            group.filter(|field| field.message().is_some_and(|group| group.proto().name.as_deref() == Some(&name)))
+        {
             return Ok(Target::Field(field));
         }
         if message.proto().reserved_name.contains(&name) {
@@ -246,7 +248,9 @@ impl<'p> Parser<'_, '_, 'p> {
             Type::TYPE_DOUBLE => Value::Fixed64(self.double()?.to_bits()),
             Type::TYPE_BOOL => Value::Varint(u64::from(self.boolean(field)?)),
             Type::TYPE_ENUM => Value::Varint(i64::from(self.enum_number(field)?) as u64),
-            Type::TYPE_STRING | Type::TYPE_BYTES | Type::TYPE_MESSAGE | Type::TYPE_GROUP => Value::Bytes(self.string()?),
+            Type::TYPE_STRING | Type::TYPE_BYTES | Type::TYPE_MESSAGE | Type::TYPE_GROUP => {
+                Value::Bytes(self.string()?)
+            }
         })
     }
 
@@ -344,9 +348,7 @@ impl<'p> Parser<'_, '_, 'p> {
         };
         match number.filter(|_| is_known) {
             Some(number) => Ok(number),
-            None => {
-                self.fail(format!("Unknown enumeration value of \"{text}\" for field \"{}\".", field.name()))
-            }
+            None => self.fail(format!("Unknown enumeration value of \"{text}\" for field \"{}\".", field.name())),
         }
     }
 
@@ -487,7 +489,8 @@ fn is_group_like(field: FieldRef<'_>, message: MessageRef<'_>) -> bool {
     let Some(group) = field.message().filter(|_| field.wire_type() == Type::TYPE_GROUP) else { return false };
     let type_name = group.proto().name.as_deref().unwrap_or_default();
     type_name.to_ascii_lowercase() == field.name()
-        && group.full_name().strip_suffix(type_name).and_then(|scope| scope.strip_suffix('.')) == Some(message.full_name())
+        && group.full_name().strip_suffix(type_name).and_then(|scope| scope.strip_suffix('.'))
+            == Some(message.full_name())
 }
 
 pub(crate) fn zigzag32(value: i32) -> u32 {

@@ -180,7 +180,8 @@ fn push_code_point(code: u32, out: &mut Vec<u8>) {
 
 /// Whether `text` is a letter or underscore followed by letters, digits and underscores.
 pub(crate) fn is_identifier(text: &[u8]) -> bool {
-    text.first().is_some_and(|&byte| is_letter(byte)) && text.iter().all(|&byte| is_letter(byte) || byte.is_ascii_digit())
+    text.first().is_some_and(|&byte| is_letter(byte))
+        && text.iter().all(|&byte| is_letter(byte) || byte.is_ascii_digit())
 }
 
 /// A letter as identifiers count them.

@@ -249,7 +249,13 @@ impl Linker<'_> {
         self.check_message(message, &full_name, &path, chain.len() == 1);
     }
 
-    fn declare_field(&mut self, field: &FieldDescriptorProto, index: usize, scope: &Scope<'_>, parent: &DescriptorProto) {
+    fn declare_field(
+        &mut self,
+        field: &FieldDescriptorProto,
+        index: usize,
+        scope: &Scope<'_>,
+        parent: &DescriptorProto,
+    ) {
         let path = [scope.path, &[index as i32]].concat();
         let full_name = scope.join(name_of(&field.name));
         self.check_name_length(&full_name, &path);
@@ -342,7 +348,8 @@ impl Linker<'_> {
             message.extension_range.iter().map(|range| (range.start.unwrap_or(0), range.end.unwrap_or(0))).collect();
         let reserved: Vec<(i32, i32)> =
             message.reserved_range.iter().map(|range| (range.start.unwrap_or(0), range.end.unwrap_or(0))).collect();
-        let overlap = |(start, end): (i32, i32), (other_start, other_end): (i32, i32)| end > other_start && other_end > start;
+        let overlap =
+            |(start, end): (i32, i32), (other_start, other_end): (i32, i32)| end > other_start && other_end > start;
 
         for (index, &range) in reserved.iter().enumerate() {
             for &other in reserved[index + 1..].iter().filter(|&&other| overlap(range, other)) {
@@ -358,10 +365,7 @@ impl Linker<'_> {
         }
         if message.field.len() > MESSAGE_FIELDS {
             let count = message.field.len();
-            self.error(
-                Site::Nowhere,
-                format!("{count} fields in {full_name} exceeds the limit of {MESSAGE_FIELDS}"),
-            );
+            self.error(Site::Nowhere, format!("{count} fields in {full_name} exceeds the limit of {MESSAGE_FIELDS}"));
         }
         for (field_index, field) in message.field.iter().enumerate() {
             let (name, number) = (name_of(&field.name), field.number.unwrap_or(0));
@@ -370,10 +374,7 @@ impl Linker<'_> {
                 let site = site(tag::message::EXTENSION_RANGE, index);
                 self.hint(hinted, &site, 0, 1);
                 let (start, end) = (range.0, range.1 - 1);
-                self.error(
-                    site,
-                    format!("Extension range {start} to {end} includes field \"{name}\" ({number})."),
-                );
+                self.error(site, format!("Extension range {start} to {end} includes field \"{name}\" ({number})."));
             }
             for (index, _) in reserved.iter().enumerate().filter(|(_, range)| takes(range)) {
                 let site = site(tag::message::RESERVED_RANGE, index);
@@ -520,7 +521,9 @@ fn overlap_text(kind: &str, later: (i32, i32), earlier: (i32, i32)) -> String {
 fn default_complaint(field_type: Option<Type>, default: &str) -> Option<String> {
     match field_type? {
         Type::TYPE_MESSAGE | Type::TYPE_GROUP => Some("Messages can't have default values.".into()),
-        Type::TYPE_BOOL if !matches!(default, "true" | "false") => Some("Boolean default must be true or false.".into()),
+        Type::TYPE_BOOL if !matches!(default, "true" | "false") => {
+            Some("Boolean default must be true or false.".into())
+        }
         _ => None,
     }
 }

@@ -38,10 +38,7 @@ impl Linker<'_> {
             }
             let numbers: Vec<String> = free_numbers(message, count).iter().map(i32::to_string).collect();
             let full_name = self.full_name(message.name.as_deref().unwrap_or_default());
-            self.error(
-                hints.first_site,
-                format!("Suggested field numbers for {full_name}: {}", numbers.join(", ")),
-            );
+            self.error(hints.first_site, format!("Suggested field numbers for {full_name}: {}", numbers.join(", ")));
         }
     }
 

@@ -23,8 +23,8 @@ use crate::lexer::Finding;
 use crate::pool::{File, FileId, Pool};
 use crate::site::Site;
 use hints::Hints;
-pub(crate) use validate::name_site;
 use lookup::Names;
+pub(crate) use validate::name_site;
 
 /// Links `proto`, whose imports have been loaded as far as they can be. `is_input` says that the user named the
 /// file, so that its unused imports matter. On failure the pool is as it was.
@@ -150,8 +150,7 @@ impl<'p> Linker<'p> {
     }
 
     fn report_unused_imports(&mut self) {
-        let names: Vec<String> =
-            self.names.unused.iter().map(|&file| self.pool.file(file).name().to_owned()).collect();
+        let names: Vec<String> = self.names.unused.iter().map(|&file| self.pool.file(file).name().to_owned()).collect();
         for name in names {
             let message = format!("Import {name} is unused.");
             self.warn(Site::Import(name), message);

@@ -9,7 +9,7 @@ use buffa_descriptor::generated::descriptor::{
 
 use crate::json_name::json_name;
 use crate::limits::FIELD_NUMBER_MAX;
-use crate::pool::{ExtensionId, Kind, MessageId};
+use crate::pool::{ExtensionId, Kind};
 use crate::site::Site;
 use crate::tag;
 use crate::text::{double_text, float_text};
@@ -28,8 +28,16 @@ pub(super) struct Resolution {
     other_name: Option<String>,
 }
 
-/// Fields of this file by message and number.
-type Numbers = HashMap<(MessageId, i32), String>;
+/// Fields of this file by message and number. Messages go by where they are, for two may have one name.
+type Numbers = HashMap<(*const DescriptorProto, i32), Holder>;
+
+/// Who has a number.
+enum Holder {
+    /// A field of the message, by its own name.
+    Field(String),
+    /// An extension, by its full name.
+    Extension(String),
+}
 
 impl Linker<'_> {
     /// In the order in which [`Linker::apply`] walks.
@@ -74,17 +82,12 @@ impl Linker<'_> {
                 self.resolve_message(nested, &name, &path, depth + 1, numbers, resolutions);
             }
         }
-        // If the name is another's, so are the numbers; that error has been made.
-        let id = match self.pool.symbol(full_name).map(|symbol| symbol.kind) {
-            Some(Kind::Message(id)) => Some(id),
-            _ => None,
-        };
         for (index, field) in message.field.iter().enumerate() {
             let path = [path, &[tag::message::FIELD, index as i32]].concat();
             let field_name = join(full_name, field.name.as_deref().unwrap_or_default());
             let resolution = self.resolve_field(field, &field_name, &path, None);
-            if let (Some(id), true) = (id, resolution.is_some()) {
-                self.take_number(message, field, id, full_name, &field_name, &path, numbers);
+            if resolution.is_some() {
+                self.take_number(message, field, full_name, &path, numbers);
             }
             resolutions.push(resolution.unwrap_or_default());
         }
@@ -95,23 +98,20 @@ impl Linker<'_> {
         self.check_oneofs(message, path);
     }
 
-    #[allow(clippy::too_many_arguments, reason = "a field and all that is known about where it lies")]
     fn take_number(
         &mut self,
         message: &DescriptorProto,
         field: &FieldDescriptorProto,
-        id: MessageId,
         message_name: &str,
-        field_name: &str,
         path: &[i32],
         numbers: &mut Numbers,
     ) {
         let number = field.number.unwrap_or(0);
-        let Some(holder) = numbers.get(&(id, number)) else {
-            numbers.insert((id, number), field_name.to_owned());
+        let Some(holder) = numbers.get(&(message as *const _, number)) else {
+            numbers.insert((message, number), Holder::Field(field.name.clone().unwrap_or_default()));
             return;
         };
-        let holder = holder.rsplit('.').next().unwrap_or_default();
+        let (Holder::Field(holder) | Holder::Extension(holder)) = holder;
         let next = match next_free_number(message) {
             Some(number) => format!("Next available field number is {number}"),
             None => "There are no available field numbers".into(),
@@ -167,14 +167,19 @@ impl Linker<'_> {
             self.error(number_site.clone(), message);
         }
         let resolution = self.resolve_field(extension, full_name, path, Some(format!(".{extendee_name}")))?;
-        if let Some(holder) = numbers.get(&(extendee, number)) {
+        let extended: *const DescriptorProto = self.pool.message(extendee);
+        if let Some(holder) = numbers.get(&(extended, number)) {
+            let holder = match holder {
+                Holder::Field(name) => join(&extendee_name, name),
+                Holder::Extension(full_name) => full_name.clone(),
+            };
             let message = format!(
                 "Extension number {number} has already been used in \"{extendee_name}\" by extension \"{holder}\"."
             );
             self.error(number_site, message);
             return Some(resolution);
         }
-        numbers.insert((extendee, number), full_name.to_owned());
+        numbers.insert((extended, number), Holder::Extension(full_name.to_owned()));
         if let Some(id) = self.extension_id(full_name)
             && let Err(holder) = self.pool.extend(id, extendee, number)
         {

@@ -23,9 +23,8 @@ impl Parser<'_> {
 
     fn enum_body(&mut self, definition: &mut EnumDescriptorProto, place: Place) -> Parse {
         self.consume("enum")?;
-        definition.name = Some(self.located(place, &[tag::enumeration::NAME], |parser, _| {
-            parser.identifier("Expected enum name.")
-        })?);
+        definition.name =
+            Some(self.located(place, &[tag::enumeration::NAME], |parser, _| parser.identifier("Expected enum name."))?);
         self.end("{", place)?;
         while !self.try_end("}", None) {
             if self.at_end() {
@@ -60,13 +59,14 @@ impl Parser<'_> {
     }
 
     fn enum_value(&mut self, value: &mut EnumValueDescriptorProto, place: Place) -> Parse {
-        value.name = Some(self.located(place, &[tag::enum_value::NAME], |parser, _| {
-            parser.identifier("Expected enum constant name.")
-        })?);
+        value.name =
+            Some(self.located(place, &[tag::enum_value::NAME], |parser, _| {
+                parser.identifier("Expected enum constant name.")
+            })?);
         self.consume_or("=", "Missing numeric value for enum constant.")?;
-        value.number = Some(self.located(place, &[tag::enum_value::NUMBER], |parser, _| {
-            parser.signed_integer("Expected integer.")
-        })?);
+        value.number = Some(
+            self.located(place, &[tag::enum_value::NUMBER], |parser, _| parser.signed_integer("Expected integer."))?,
+        );
         if self.at("[") {
             self.located(place, &[tag::enum_value::OPTIONS], |parser, place| {
                 parser.consume("[")?;
@@ -85,9 +85,10 @@ impl Parser<'_> {
     /// `allow_alias` must be true and used, or absent.
     fn check_allow_alias(&mut self, definition: &EnumDescriptorProto) -> Parse {
         let Some(options) = definition.options.as_option() else { return Ok(()) };
-        let alias = options.uninterpreted_option.iter().find(|option| {
-            matches!(&option.name[..], [part] if !part.is_extension && part.name_part == "allow_alias")
-        });
+        let alias = options
+            .uninterpreted_option
+            .iter()
+            .find(|option| matches!(&option.name[..], [part] if !part.is_extension && part.name_part == "allow_alias"));
         let Some(alias) = alias else { return Ok(()) };
         let name = definition.name.as_deref().unwrap_or_default();
         if alias.identifier_value.as_deref() != Some("true") {

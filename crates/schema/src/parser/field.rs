@@ -48,13 +48,11 @@ impl Parser<'_> {
     ) -> Parse {
         let map = self.located(place, &[], |parser, type_place| parser.field_type(field, type_place))?;
         let name_token = self.current();
-        field.name = Some(self.located(place, &[tag::field::NAME], |parser, _| {
-            parser.identifier("Expected field name.")
-        })?);
+        field.name =
+            Some(self.located(place, &[tag::field::NAME], |parser, _| parser.identifier("Expected field name."))?);
         self.consume_or("=", "Missing field number.")?;
-        field.number = Some(self.located(place, &[tag::field::NUMBER], |parser, _| {
-            parser.integer("Expected field number.")
-        })?);
+        field.number =
+            Some(self.located(place, &[tag::field::NUMBER], |parser, _| parser.integer("Expected field number."))?);
         self.field_options(field, place)?;
         if field.r#type == Some(Type::TYPE_GROUP) {
             let group_place = self.open(Some(parent), &[messages_step, messages.len() as i32]);

@@ -29,19 +29,13 @@ impl Parser<'_> {
         result
     }
 
-    fn message(
-        &mut self,
-        message: &mut DescriptorProto,
-        visibility: Option<SymbolVisibility>,
-        place: Place,
-    ) -> Parse {
+    fn message(&mut self, message: &mut DescriptorProto, visibility: Option<SymbolVisibility>, place: Place) -> Parse {
         if self.depth >= MESSAGE_NESTING {
             return self.fail("Reached maximum recursion limit for nested messages.");
         }
         self.consume("message")?;
-        message.name = Some(self.located(place, &[tag::message::NAME], |parser, _| {
-            parser.identifier("Expected message name.")
-        })?);
+        message.name =
+            Some(self.located(place, &[tag::message::NAME], |parser, _| parser.identifier("Expected message name."))?);
         self.message_block(message, place)?;
         if self.syntax == Syntax::Proto3 {
             add_synthetic_oneofs(message);
@@ -82,9 +76,9 @@ impl Parser<'_> {
                     parser.enum_definition(&mut message.enum_type, visibility, place)
                 })
             }
-            b"extensions" => self.located(place, &[tag::message::EXTENSION_RANGE], |parser, place| {
-                parser.extensions(message, place)
-            }),
+            b"extensions" => {
+                self.located(place, &[tag::message::EXTENSION_RANGE], |parser, place| parser.extensions(message, place))
+            }
             b"reserved" => self.message_reserved(message, place),
             b"extend" => self.located(place, &[tag::message::EXTENSION], |parser, extend_place| {
                 let DescriptorProto { extension, nested_type, .. } = message;
@@ -114,9 +108,8 @@ impl Parser<'_> {
         let index = message.oneof_decl.len();
         message.oneof_decl.push(OneofDescriptorProto::default());
         self.consume("oneof")?;
-        let name = self.located(oneof_place, &[tag::oneof::NAME], |parser, _| {
-            parser.identifier("Expected oneof name.")
-        })?;
+        let name =
+            self.located(oneof_place, &[tag::oneof::NAME], |parser, _| parser.identifier("Expected oneof name."))?;
         message.oneof_decl[index].name = Some(name);
         self.end("{", oneof_place)?;
         loop {
@@ -150,8 +143,7 @@ impl Parser<'_> {
                 ..Default::default()
             };
             let messages = &mut message.nested_type;
-            let result =
-                parser.field_without_label(&mut field, messages, message_place, tag::message::NESTED, place);
+            let result = parser.field_without_label(&mut field, messages, message_place, tag::message::NESTED, place);
             message.field.push(field);
             if result.is_err() {
                 parser.skip_statement();
@@ -200,12 +192,7 @@ impl Parser<'_> {
         };
         let Some(index) = options.uninterpreted_option.iter().position(is_map_entry) else { return Ok(()) };
         let mut path = self.locations[place.0].path.clone();
-        path.extend([
-            tag::message::OPTIONS,
-            tag::options::UNINTERPRETED,
-            index as i32,
-            tag::uninterpreted::NAME,
-        ]);
+        path.extend([tag::message::OPTIONS, tag::options::UNINTERPRETED, index as i32, tag::uninterpreted::NAME]);
         let start = self.locations.iter().rev().find(|location| location.path == path).map(|location| &location.span);
         let message = "map_entry should not be set explicitly. Use map<KeyType, ValueType> instead.";
         if let Some([line, column, ..]) = start.map(Vec::as_slice) {

@@ -130,8 +130,7 @@ impl<'a> Parser<'a> {
     }
 
     fn warn_at(&mut self, token: Token, message: String) {
-        let finding =
-            Finding { line: Some(token.line), column: token.column, severity: Severity::Warning, message };
+        let finding = Finding { line: Some(token.line), column: token.column, severity: Severity::Warning, message };
         self.lexer.findings.push(finding);
     }
 

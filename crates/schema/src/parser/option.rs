@@ -55,8 +55,7 @@ impl Parser<'_> {
         let part = &mut option.name[index];
         let steps = [tag::name_part::NAME_PART];
         if !self.at("(") {
-            part.name_part =
-                self.located(place, &steps, |parser, _| parser.identifier("Expected identifier."))?;
+            part.name_part = self.located(place, &steps, |parser, _| parser.identifier("Expected identifier."))?;
             return Ok(());
         }
         self.consume("(")?;

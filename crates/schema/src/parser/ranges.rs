@@ -68,9 +68,8 @@ impl Parser<'_> {
 
     fn extension_range(&mut self, place: Place) -> Parse<(i32, i32)> {
         let first = self.current();
-        let start = self.located(place, &[tag::range::START], |parser, _| {
-            parser.extension_bound("Expected field number range.")
-        })?;
+        let start = self
+            .located(place, &[tag::range::START], |parser, _| parser.extension_bound("Expected field number range."))?;
         if !self.try_consume("to") {
             self.locate_tokens(place, &[tag::range::END], first, first);
             return Ok((start, start + 1));
@@ -155,18 +154,19 @@ impl Parser<'_> {
         let step = if is_names { kind.name_step } else { kind.range_step };
         self.located(parent, &[step], |parser, place| {
             parser.start_at(place, first);
+            let mut is_first = true;
             loop {
                 let index = if is_names { names.len() } else { ranges.len() };
                 parser.located(place, &[index as i32], |parser, place| {
                     if is_names {
                         names.push(parser.reserved_name(kind, is_editions)?);
                     } else {
-                        let is_first = ranges.is_empty();
                         let (start, end) = parser.reserved_range(kind, place, is_first)?;
                         ranges.push(new_range(start, end));
                     }
                     Ok(())
                 })?;
+                is_first = false;
                 if !parser.try_consume(",") {
                     return parser.end(";", place);
                 }

@@ -15,9 +15,8 @@ impl Parser<'_> {
 
     fn service(&mut self, service: &mut ServiceDescriptorProto, place: Place) -> Parse {
         self.consume("service")?;
-        service.name = Some(self.located(place, &[tag::service::NAME], |parser, _| {
-            parser.identifier("Expected service name.")
-        })?);
+        service.name =
+            Some(self.located(place, &[tag::service::NAME], |parser, _| parser.identifier("Expected service name."))?);
         self.end("{", place)?;
         while !self.try_end("}", None) {
             if self.at_end() {
@@ -50,9 +49,8 @@ impl Parser<'_> {
 
     fn method(&mut self, method: &mut MethodDescriptorProto, place: Place) -> Parse {
         self.consume("rpc")?;
-        method.name = Some(self.located(place, &[tag::method::NAME], |parser, _| {
-            parser.identifier("Expected method name.")
-        })?);
+        method.name =
+            Some(self.located(place, &[tag::method::NAME], |parser, _| parser.identifier("Expected method name."))?);
         let (streaming, name) = self.method_type(place, tag::method::CLIENT_STREAMING, tag::method::INPUT_TYPE)?;
         method.client_streaming = streaming;
         method.input_type = Some(name);

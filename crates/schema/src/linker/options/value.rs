@@ -46,7 +46,12 @@ impl<'a> Interpreter<'a> {
             self.names.find_anywhere(self.pool, definition.full_name());
             return Ok(UnknownFieldData::Varint(i64::from(number) as u64));
         }
-        let hint = if is_sibling_value(definition, name) { " This appears to be a value from a sibling type." } else { "" };
+        let is_imported = std::ptr::eq(definition.pool, self.pool);
+        let hint = if is_imported && is_sibling_value(definition, name) {
+            " This appears to be a value from a sibling type."
+        } else {
+            ""
+        };
         let complaint = format!(
             "Enum type \"{}\" has no value named \"{name}\" for option \"{full_name}\".{hint}",
             definition.full_name()
@@ -100,7 +105,9 @@ fn integer(option: &UninterpretedOption, kind: &str, range: (i128, i128), full_n
     let positive = option.positive_int_value.map(i128::from);
     let value = positive.or(option.negative_int_value.filter(|_| is_signed).map(i128::from));
     match value {
-        None => Err(format!("Value must be integer, from {} to {}, for {kind} option \"{full_name}\".", range.0, range.1)),
+        None => {
+            Err(format!("Value must be integer, from {} to {}, for {kind} option \"{full_name}\".", range.0, range.1))
+        }
         Some(value) if value < range.0 || value > range.1 => Err(out_of_range(kind, range, full_name)),
         Some(value) => Ok(value),
     }

@@ -23,7 +23,8 @@ fn name_complaint(name: &str) -> Option<String> {
     let Some(rest) = name.strip_prefix('.') else {
         return Some(format!("\"{name}\" must have a leading dot to indicate the fully-qualified scope."));
     };
-    let is_part = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_part =
+        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     (!rest.split('.').all(is_part)).then(|| format!("\"{name}\" contains invalid identifiers."))
 }
 

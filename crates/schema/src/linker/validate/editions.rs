@@ -104,39 +104,40 @@ impl<'a> Validator<'a> {
         }
     }
 
-    /// `export` in a message, where the file says that only what is at the top may be seen.
-    pub(super) fn visibility(&mut self, node: &Node<'a, '_>) {
-        let is_strict = node.features.default_symbol_visibility == DefaultSymbolVisibility::STRICT;
-        let exported = Some(SymbolVisibility::VISIBILITY_EXPORT);
-        match node.item {
-            Item::Message(message)
-                if is_strict && self.pool.is_nested(message.id) && message.proto().visibility == exported =>
-            {
-                let text = format!(
-                    "\"{}\" is a nested message and cannot be `export` with STRICT default_symbol_visibility. It must \
-                     be moved to top-level, ideally in its own file in order to be `export`.",
-                    message.full_name()
-                );
-                self.error(Site::Nowhere, text);
-            }
-            Item::Enum(definition) if is_strict && definition.proto().visibility == exported => {
-                let Some((scope, _)) = definition.full_name().rsplit_once('.') else { return };
-                let Some(parent) = MessageRef::find(self.pool, scope) else { return };
-                if is_namespace(parent) && !self.pool.is_nested(parent.id) {
-                    return;
-                }
-                let name = definition.full_name();
-                let text = format!(
-                    "\"{name}\" is a nested enum and cannot be marked `export` with STRICT default_symbol_visibility. It \
-                     must be moved to top-level, ideally in its own file in order to be `export`. For C++ namespacing of \
-                     enums in a messages use: `local message <OuterNamespace> {{ export enum {name} {{...}} reserved 1 \
-                     to max; }}`"
-                );
-                self.error(Site::Nowhere, text);
-            }
-            _ => {}
+    /// `export` on a nested message, where the file says that only what is at the top may be seen.
+    pub(super) fn message_visibility(&mut self, node: &Node<'a, '_>) {
+        let Item::Message(message) = node.item else { return };
+        let is_exported = message.proto().visibility == Some(SymbolVisibility::VISIBILITY_EXPORT);
+        if is_strict(node) && is_exported && self.pool.is_nested(message.id) {
+            let text = format!(
+                "\"{}\" is a nested message and cannot be `export` with STRICT default_symbol_visibility. It must be moved \
+                 to top-level, ideally in its own file in order to be `export`.",
+                message.full_name()
+            );
+            self.error(Site::Nowhere, text);
         }
     }
+
+    /// The same for enums, unless they lie in a message that is there only to hold them.
+    pub(super) fn enum_visibility(&mut self, node: &Node<'a, '_>) {
+        let Item::Enum(definition) = node.item else { return };
+        let is_exported = definition.proto().visibility == Some(SymbolVisibility::VISIBILITY_EXPORT);
+        let name = definition.full_name();
+        let parent = name.rsplit_once('.').and_then(|(scope, _)| MessageRef::find(self.pool, scope));
+        let Some(parent) = parent.filter(|_| is_strict(node) && is_exported) else { return };
+        if self.pool.is_nested(parent.id) || !is_namespace(parent) {
+            let text = format!(
+                "\"{name}\" is a nested enum and cannot be marked `export` with STRICT default_symbol_visibility. It must \
+                 be moved to top-level, ideally in its own file in order to be `export`. For C++ namespacing of enums in \
+                 a messages use: `local message <OuterNamespace> {{ export enum {name} {{...}} reserved 1 to max; }}`"
+            );
+            self.error(Site::Nowhere, text);
+        }
+    }
+}
+
+fn is_strict(node: &Node<'_, '_>) -> bool {
+    node.features.default_symbol_visibility == DefaultSymbolVisibility::STRICT
 }
 
 /// A local message that only lends its name to the enums in it.
@@ -165,9 +166,8 @@ pub(super) fn support_complaint(support: &FeatureSupport, full_name: &str) -> Op
         ));
     }
     let Some(removed) = removed else {
-        return has_removal_error.then(|| {
-            format!("{full_name} specifies a removal error but is not marked removed in any edition.")
-        });
+        return has_removal_error
+            .then(|| format!("{full_name} specifies a removal error but is not marked removed in any edition."));
     };
     if deprecated.unwrap_or(0) >= removed {
         return Some(format!("{full_name} was deprecated after it was removed."));
@@ -195,7 +195,9 @@ fn value_complaint(field: FieldRef<'_>, parent: &FeatureSupport) -> Option<Strin
         if let Some(complaint) = support_complaint(&support, &full_name) {
             return Some(complaint);
         }
-        let number = |edition: Option<buffa_descriptor::generated::descriptor::Edition>| edition.map_or(0, |edition| edition as i32);
+        let number = |edition: Option<buffa_descriptor::generated::descriptor::Edition>| {
+            edition.map_or(0, |edition| edition as i32)
+        };
         let name = field.full_name();
         if number(support.edition_introduced) < number(parent.edition_introduced) {
             return Some(format!("value {full_name} was introduced before {name} was."));

@@ -77,11 +77,7 @@ impl<'a> Validator<'a> {
         }
     }
 
-    pub(super) fn enum_value(
-        &mut self,
-        value: &'a EnumValueDescriptorProto,
-        definition: EnumRef<'a>,
-    ) {
+    pub(super) fn enum_value(&mut self, value: &'a EnumValueDescriptorProto, definition: EnumRef<'a>) {
         let support = value.options.as_option().and_then(|options| options.feature_support.as_option());
         let Some(support) = support else { return };
         let name = value.name.as_deref().unwrap_or_default();

@@ -88,9 +88,7 @@ impl<'a> Validator<'a> {
         }
         let is_64_bit = matches!(
             field.proto.r#type,
-            Some(
-                Type::TYPE_UINT64 | Type::TYPE_INT64 | Type::TYPE_SINT64 | Type::TYPE_FIXED64 | Type::TYPE_SFIXED64
-            )
+            Some(Type::TYPE_UINT64 | Type::TYPE_INT64 | Type::TYPE_SINT64 | Type::TYPE_FIXED64 | Type::TYPE_SFIXED64)
         );
         if !is_64_bit {
             self.error(

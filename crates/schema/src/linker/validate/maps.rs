@@ -25,9 +25,7 @@ impl<'a> Validator<'a> {
         }
         match key.r#type {
             Some(Type::TYPE_ENUM) => self.error(site(), "Key in map fields cannot be enum types."),
-            Some(
-                Type::TYPE_FLOAT | Type::TYPE_DOUBLE | Type::TYPE_MESSAGE | Type::TYPE_GROUP | Type::TYPE_BYTES,
-            ) => {
+            Some(Type::TYPE_FLOAT | Type::TYPE_DOUBLE | Type::TYPE_MESSAGE | Type::TYPE_GROUP | Type::TYPE_BYTES) => {
                 self.error(site(), "Key in map fields cannot be float/double, bytes or message types.");
             }
             _ => {}

@@ -62,7 +62,8 @@ impl Linker<'_> {
         let mut validator = Validator { pool: self.pool, file: self.id, edition, report: &mut self.report };
         visit(self.pool, self.id, &mut |node| validator.naming(&node));
         if !validator.report.had_errors {
-            visit(self.pool, self.id, &mut |node| validator.visibility(&node));
+            visit(self.pool, self.id, &mut |node| validator.message_visibility(&node));
+            visit(self.pool, self.id, &mut |node| validator.enum_visibility(&node));
         }
     }
 }

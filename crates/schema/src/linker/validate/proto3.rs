@@ -80,10 +80,7 @@ impl<'a> Validator<'a> {
         let type_site = || Site::FieldType(path.to_vec());
         let parent = self.pool.message_name(field.parent);
         if field.extension.is_some() && !is_options_message(parent) {
-            self.error(
-                Site::Extendee(path.to_vec()),
-                "Extensions in proto3 are only allowed for defining options.",
-            );
+            self.error(Site::Extendee(path.to_vec()), "Extensions in proto3 are only allowed for defining options.");
         }
         if field.proto.label == Some(Label::LABEL_REQUIRED) {
             self.error(type_site(), "Required fields are not allowed in proto3.");

@@ -37,6 +37,8 @@ pub(crate) struct Arguments {
     /// `--x_opt` by plugin name, joined by commas.
     pub(crate) plugin_options: Vec<(String, String)>,
     pub(crate) unsafe_allow_out_dir_escape: bool,
+    pub(crate) dependency_out: Option<String>,
+    pub(crate) print_free_field_numbers: bool,
     pub(crate) descriptor_set_in: Vec<String>,
     pub(crate) descriptor_set_out: Option<String>,
     pub(crate) include_imports: bool,
@@ -48,7 +50,7 @@ pub(crate) struct Arguments {
 
 /// What argv leads to.
 pub(crate) enum Action {
-    Compile(Arguments),
+    Compile(Box<Arguments>),
     Help,
     Version,
     /// The message is on standard error.
@@ -78,13 +80,11 @@ const WITHOUT_VALUE: [&str; 15] = [
 ];
 
 /// protoc flags that this version does not have yet.
-const NOT_YET: [&str; 12] = [
+const NOT_YET: [&str; 10] = [
     "--encode",
     "--decode",
     "--decode_raw",
     "--deterministic_output",
-    "--dependency_out",
-    "--print_free_field_numbers",
     "--direct_dependencies",
     "--direct_dependencies_violation_msg",
     "--option_dependencies",
@@ -97,7 +97,7 @@ const NOT_YET: [&str; 12] = [
 pub(crate) fn parse(program: &str, arguments: &[String], stderr: &mut dyn Write) -> Action {
     let mut parser = Parser { program, stderr, arguments: Arguments::default(), seen: HashSet::new() };
     match parser.parse(arguments) {
-        Ok(None) => Action::Compile(parser.arguments),
+        Ok(None) => Action::Compile(Box::new(parser.arguments)),
         Ok(Some(action)) => action,
         Err(message) => {
             let _ = writeln!(parser.stderr, "{message}");
@@ -149,10 +149,16 @@ impl Parser<'_> {
             "-I" | "--proto_path" => self.search_path(value)?,
             "-o" | "--descriptor_set_out" => {
                 self.once("--descriptor_set_out", flag)?;
+                if self.arguments.print_free_field_numbers {
+                    return Err("Cannot use --encode or --decode and generate descriptors at the same time.".into());
+                }
                 self.arguments.descriptor_set_out = Some(non_empty(flag, value)?.to_owned());
             }
             "--descriptor_set_in" => {
                 self.once(flag, flag)?;
+                if self.arguments.dependency_out.is_some() {
+                    return Err("--descriptor_set_in cannot be used with --dependency_out.".into());
+                }
                 let names = non_empty(flag, value)?.split(':').filter(|name| !name.is_empty());
                 self.arguments.descriptor_set_in = names.map(str::to_owned).collect();
             }
@@ -168,10 +174,18 @@ impl Parser<'_> {
                     unknown => return Err(format!("Unknown error format: {unknown}")),
                 }
             }
+            "--dependency_out" => {
+                self.once(flag, flag)?;
+                if !self.arguments.descriptor_set_in.is_empty() {
+                    return Err("--dependency_out cannot be used with --descriptor_set_in.".into());
+                }
+                self.arguments.dependency_out = Some(non_empty(flag, value)?.to_owned());
+            }
+            "--print_free_field_numbers" => self.print_mode(flag)?,
             "--unsafe_allow_out_dir_escape" => self.arguments.unsafe_allow_out_dir_escape = true,
             "--plugin" => self.plugin(value),
             known if NOT_YET.contains(&known) => return Err(format!("{known}: not supported yet")),
-            output if output.starts_with("--") && output.ends_with("_out") => self.output(output, value),
+            output if output.starts_with("--") && output.ends_with("_out") => self.output(output, value)?,
             option if option.starts_with("--") && option.ends_with("_opt") => self.plugin_option(option, value),
             unknown => return Err(format!("Unknown flag: {unknown}")),
         }
@@ -211,13 +225,29 @@ impl Parser<'_> {
         if value.is_empty() { Err(EMPTY_PROTO_PATH.into()) } else { Ok(()) }
     }
 
-    fn output(&mut self, flag: &str, value: &str) {
+    fn print_mode(&mut self, flag: &str) -> Parsed<()> {
+        let Arguments { print_free_field_numbers, outputs, descriptor_set_out, .. } = &mut self.arguments;
+        if *print_free_field_numbers {
+            return Err(format!("Cannot use {flag} and use --encode, --decode or print other info at the same time."));
+        }
+        if !outputs.is_empty() || descriptor_set_out.is_some() {
+            return Err(format!("Cannot use {flag} and generate code or descriptors at the same time."));
+        }
+        *print_free_field_numbers = true;
+        Ok(())
+    }
+
+    fn output(&mut self, flag: &str, value: &str) -> Parsed<()> {
+        if self.arguments.print_free_field_numbers {
+            return Err("Cannot use --encode, --decode or print .proto info and generate code at the same time.".into());
+        }
         let (parameter, directory) = value.split_once(':').unwrap_or(("", value));
         self.arguments.outputs.push(OutputDirective {
             flag: flag.to_owned(),
             parameter: parameter.to_owned(),
             directory: directory.to_owned(),
         });
+        Ok(())
     }
 
     /// `NAME=PATH`, or a path whose last part is the name.
@@ -248,8 +278,17 @@ impl Parser<'_> {
         if inputs.is_empty() {
             return Err("Missing input file.".into());
         }
-        if outputs.is_empty() && descriptor_set_out.is_none() {
+        let prints = self.arguments.print_free_field_numbers;
+        if outputs.is_empty() && descriptor_set_out.is_none() && !prints {
             return Err("Missing output directives.".into());
+        }
+        if self.arguments.dependency_out.is_some() {
+            if prints {
+                return Err("Can only use --dependency_out=FILE when generating code.".into());
+            }
+            if inputs.len() > 1 {
+                return Err("Can only process one input file when using --dependency_out=FILE.".into());
+            }
         }
         let set_only = [
             (self.arguments.include_imports, "--include_imports"),

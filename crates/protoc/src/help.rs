@@ -26,6 +26,9 @@ Parse PROTO_FILES and write code for them, as protoc does.
                               are retained in source only.
   --descriptor_set_in=FILES   Take PROTO_FILES from these FileDescriptorSets
                               (a list with ':').
+  --dependency_out=FILE       Write a rule for make: what was written depends
+                              on what was read.
+  --print_free_field_numbers  Print the free field numbers of each message.
   --error_format=FORMAT       'gcc' (the default) or 'msvs'.
   --fatal_warnings            Fail if there are warnings.
   --version                   Show the version and exit.

@@ -11,6 +11,7 @@ mod descriptor_set;
 mod help;
 mod output;
 mod plugin;
+mod report;
 mod run;
 mod source_tree;
 mod staging;

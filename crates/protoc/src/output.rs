@@ -37,6 +37,11 @@ impl OutputDirectory {
         }
     }
 
+    /// The paths of all files, under `directory`.
+    pub(crate) fn paths(&self, directory: &str) -> impl Iterator<Item = String> {
+        self.files.keys().map(move |name| format!("{directory}{name}"))
+    }
+
     /// Stages all files under `directory`, which must exist.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use crate::output::{OutputDirectory, with_trailing_slash};
 use crate::plugin::Plugin;
 use crate::source_tree::DiskTree;
 use crate::staging::Staging;
-use crate::{Bundled, LIBPROTOC_VERSION, descriptor_set, help};
+use crate::{Bundled, LIBPROTOC_VERSION, descriptor_set, help, report};
 
 /// An error that is on standard error already, or is this line.
 enum Failure {
@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &[String], bundled: Bundled, stdout: &mut dyn Write
         Action::Version => writeln!(stdout, "libprotoc {LIBPROTOC_VERSION}"),
         Action::Fail => return 1,
         Action::Compile(arguments) => {
-            return match compile(&arguments, bundled, stderr) {
+            return match compile(&arguments, bundled, stdout, stderr) {
                 Ok(()) => 0,
                 Err(Failure::Reported) => 1,
                 Err(Failure::Line(line)) => {
@@ -50,8 +50,16 @@ pub(crate) fn run(arguments: &[String], bundled: Bundled, stdout: &mut dyn Write
     u8::from(printed.and_then(|()| stdout.flush()).is_err())
 }
 
-fn compile(arguments: &Arguments, bundled: Bundled, stderr: &mut dyn Write) -> Result<(), Failure> {
+fn compile(
+    arguments: &Arguments,
+    bundled: Bundled,
+    stdout: &mut dyn Write,
+    stderr: &mut dyn Write,
+) -> Result<(), Failure> {
     let loaded = load(arguments, bundled, stderr)?;
+    if arguments.print_free_field_numbers {
+        return print_free_field_numbers(&loaded, stdout);
+    }
     let schema = Schema::new(&loaded.stripped);
     let mut directories: Vec<(String, OutputDirectory)> = Vec::new();
     let mut failed = false;
@@ -77,7 +85,22 @@ fn compile(arguments: &Arguments, bundled: Bundled, stderr: &mut dyn Write) -> R
     if let Some(name) = &arguments.descriptor_set_out {
         staging.write(name, &descriptor_set::encode(files_for_set(arguments, &loaded)))?;
     }
+    if let Some(name) = &arguments.dependency_out {
+        let mut targets: Vec<String> =
+            directories.iter().flat_map(|(directory, outputs)| outputs.paths(directory)).collect();
+        targets.extend(arguments.descriptor_set_out.clone());
+        staging.write(name, report::make_rule(&targets, &loaded.paths).as_bytes())?;
+    }
     Ok(staging.commit()?)
+}
+
+fn print_free_field_numbers(loaded: &Loaded, stdout: &mut dyn Write) -> Result<(), Failure> {
+    for input in &loaded.inputs {
+        let file = loaded.files.iter().find(|file| file.name.as_ref() == Some(input));
+        let text = file.map(|file| report::free_field_numbers(file)).unwrap_or_default();
+        stdout.write_all(text.as_bytes()).map_err(|error| Failure::Line(error.to_string()))?;
+    }
+    Ok(())
 }
 
 /// Runs the generator of one `--x_out`: the one that is built in, else the plugin of that name.
@@ -132,6 +155,8 @@ struct Loaded {
     files: Vec<Arc<FileDescriptorProto>>,
     /// The inputs' virtual paths.
     inputs: Vec<String>,
+    /// Where `files` were read from; those that are not on disk are missing.
+    paths: Vec<String>,
     /// `files` without options of source retention.
     stripped: Vec<FileDescriptorProto>,
 }
@@ -159,7 +184,9 @@ fn load(arguments: &Arguments, bundled: Bundled, stderr: &mut dyn Write) -> Resu
         return Err(Failure::Reported);
     }
     let stripped = result.files.iter().map(|file| compiler.strip_source_retention(file)).collect();
-    Ok(Loaded { files: result.files, inputs, stripped })
+    let names = result.files.iter().filter_map(|file| file.name.as_deref());
+    let paths = names.filter_map(|name| tree.disk_path(name)).collect();
+    Ok(Loaded { files: result.files, inputs, paths, stripped })
 }
 
 /// A diagnostic as protoc prints it: with the path on disk, where the file is on disk.

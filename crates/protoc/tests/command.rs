@@ -215,6 +215,49 @@ fn descriptor_sets_can_take_the_place_of_text() {
 }
 
 #[test]
+fn a_dependency_file_is_a_rule_for_make() {
+    let place = sample("dependencies");
+    place.write("c.proto", "syntax = \"proto3\";\nimport \"sub/b.proto\";\nmessage C { a.M m = 1; }\n");
+    place.succeeds(&["-I.", PYTHON, "--pyi_out=out", "-oset.pb", "--dependency_out=c.d", "c.proto"], "");
+    let rule = fs::read_to_string(place.0.join("c.d")).expect("a rule");
+    assert_eq!(rule, "out/c_pb2.py \\\nout/c_pb2.pyi \\\nset.pb: sub/b.proto\\\n c.proto");
+    let place = sample("dependencies-wrong");
+    for (arguments, expected) in [
+        (vec!["--dependency_out=x.d", "a.proto"], "Missing output directives."),
+        (vec!["--dependency_out=", PYTHON, "a.proto"], "--dependency_out requires a non-empty value."),
+        (
+            vec!["--dependency_out=x.d", PYTHON, "a.proto", "sub/b.proto"],
+            "Can only process one input file when using --dependency_out=FILE.",
+        ),
+        (
+            vec!["--dependency_out=x.d", "--descriptor_set_in=set.pb", PYTHON, "a.proto"],
+            "--descriptor_set_in cannot be used with --dependency_out.",
+        ),
+        (vec!["--dependency_out=nodir/x.d", PYTHON, "a.proto"], "nodir/x.d: No such file or directory"),
+    ] {
+        place.fails(&arguments, expected);
+    }
+}
+
+#[test]
+fn free_field_numbers_are_printed_by_message() {
+    let text = "syntax = \"proto3\";\npackage p;\nmessage A {\n  reserved 1 to 5, 7, 8;\n  int32 x = 9;\n  \
+                message B { int32 y = 1; reserved 536870911; }\n}\n";
+    let place = Place::new("free", &[("f.proto", text)]);
+    let output = place.run(&["-I.", "--print_free_field_numbers", "f.proto"]);
+    let expected = format!("{:<35} free: 2-536870910\n{:<35} free: 6 10-INF\n", "p.A.B", "p.A");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
+    place.fails(
+        &["-I.", "--print_free_field_numbers", PYTHON, "f.proto"],
+        "Cannot use --encode, --decode or print .proto info and generate code at the same time.",
+    );
+    place.fails(
+        &["-I.", PYTHON, "--print_free_field_numbers", "f.proto"],
+        "Cannot use --print_free_field_numbers and generate code or descriptors at the same time.",
+    );
+}
+
+#[test]
 fn an_endless_input_is_an_error() {
     let place = sample("endless");
     let output = place.run(&["@/dev/zero"]);

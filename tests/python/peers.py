@@ -70,3 +70,18 @@ class Gate:
 
     def wait_entered(self):
         assert self.entered.wait(LONG)
+
+
+class Arrivals(grpc.ServerInterceptor):
+    """Lets a test wait until the server has seen a number of calls, whether or not they are run."""
+
+    def __init__(self):
+        self._seen = threading.Semaphore(0)
+
+    def intercept_service(self, continuation, handler_call_details):
+        self._seen.release()
+        return continuation(handler_call_details)
+
+    def wait_for(self, number):
+        for _ in range(number):
+            assert self._seen.acquire(timeout=LONG)

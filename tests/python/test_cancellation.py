@@ -5,7 +5,7 @@ import threading
 
 import grpc
 import pytest
-from peers import LONG
+from peers import LONG, Arrivals
 
 
 @pytest.fixture
@@ -64,9 +64,31 @@ def test_response_stream(attentive, gate):
     assert attentive.ended.wait(LONG)
 
 
+def test_responses_that_have_arrived_are_not_read_any_more(serve):
+    peer = serve(two=("us", lambda request, context: iter([b"1", b"2", b"3"])))
+    call = peer.us("two")(b"", timeout=LONG)
+    assert next(call) == b"1"
+    # Of another call of the connection, after whose end all of this one has arrived.
+    assert list(peer.us("two")(b"", timeout=LONG)) == [b"1", b"2", b"3"]
+    assert call.cancel() is True
+    with pytest.raises(grpc.RpcError) as caught:
+        next(call)
+    assert caught.value is call
+    expect_locally_cancelled(call)
+    assert call.cancel() is False
+
+
+def test_stream_that_was_read_cannot_be_cancelled(serve):
+    call = serve(two=("us", lambda request, context: iter([b"1", b"2"]))).us("two")(b"", timeout=LONG)
+    assert list(call) == [b"1", b"2"]
+    assert call.cancel() is False
+    assert not call.cancelled()
+    assert call.code() is grpc.StatusCode.OK
+
+
 def test_request_stream(attentive, gate):
     def requests():
-        gate.wait_open()
+        assert gate.open.wait(LONG)
         yield b""
 
     future = attentive.su("su").future(requests(), timeout=LONG)
@@ -161,7 +183,7 @@ def test_dropping_a_response_stream_cancels(attentive, gate):
 def test_dropping_a_call_whose_requests_never_end_cancels(attentive, gate):
     def requests():
         yield b"1"
-        gate.wait_open()
+        assert gate.open.wait(LONG)
 
     call = attentive.ss("ss")(requests(), timeout=LONG)
     assert next(call) == b"first"
@@ -243,7 +265,7 @@ def test_requests_end_with_a_bare_error_when_the_client_goes(serve, gate):
 
     def requests():
         yield b"1"
-        gate.wait_open()
+        assert gate.open.wait(LONG)
 
     future = serve(read=("su", read)).su("read").future(requests(), timeout=LONG)
     gate.wait_entered()
@@ -277,13 +299,15 @@ def test_calls_cancelled_in_the_queue_are_not_run(serve, gate):
         ran.append(request)
         return request
 
-    peer = serve(workers=1, run=("uu", handler))
+    arrivals = Arrivals()
+    peer = serve(workers=1, server_arguments={"interceptors": (arrivals,)}, run=("uu", handler))
     first = peer.uu("run").future(b"hold", timeout=LONG)
     gate.wait_entered()
     second = peer.uu("run").future(b"cancelled", timeout=LONG)
     second.cancel()
-    # A call on the same connection after the cancelled one: when it is answered, the cancellation has arrived.
+    # On the same connection after the cancelled one: when it has arrived, so has the cancellation.
     third = peer.uu("run").future(b"last", timeout=LONG)
+    arrivals.wait_for(3)
     gate.open.set()
     assert first.result() == b"hold"
     assert third.result() == b"last"

@@ -5,7 +5,7 @@ import time
 
 import grpc
 import pytest
-from peers import LONG
+from peers import LONG, Arrivals
 
 SHORT = 0.15
 
@@ -65,7 +65,7 @@ def test_both_streams(stuck):
 
 def test_request_iterator_that_never_yields(stuck, gate):
     def requests():
-        gate.wait_open()
+        assert gate.open.wait(LONG)
         yield b""
 
     expect_deadline_exceeded(lambda: stuck.su("su")(requests(), timeout=SHORT))
@@ -133,13 +133,17 @@ def test_calls_that_expire_in_the_queue_are_not_run(serve, gate):
         ran.append(request)
         return request
 
-    peer = serve(workers=1, run=("uu", handler))
+    arrivals = Arrivals()
+    peer = serve(workers=1, server_arguments={"interceptors": (arrivals,)}, run=("uu", handler))
     first = peer.uu("run").future(b"hold", timeout=LONG)
     gate.wait_entered()
     expect_deadline_exceeded(lambda: peer.uu("run")(b"expired", timeout=SHORT))
+    # On the same connection after the expired one: when it has arrived, so has the reset of that one.
+    last = peer.uu("run").future(b"last", timeout=LONG)
+    arrivals.wait_for(3)
     gate.open.set()
     assert first.result() == b"hold"
-    assert peer.uu("run")(b"last", timeout=LONG) == b"last"
+    assert last.result() == b"last"
     assert ran == [b"hold", b"last"]
 
 

@@ -161,7 +161,7 @@ def test_server_may_end_before_the_requests_do(serve, gate):
 
     def endless():
         yield b"first"
-        gate.wait_open()
+        assert gate.open.wait(LONG)
         yield b"second"
 
     peer = serve(first=("su", first))

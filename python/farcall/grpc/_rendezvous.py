@@ -100,9 +100,13 @@ def state_of(call: ClientCall | EndedCall) -> _RPCState:
     )
 
 
-def failed_state(number: int, details: str) -> _RPCState:
+def failed_state(number: int, details: str, cancelled: bool = False) -> _RPCState:
     """The outcome of an RPC that failed on this side."""
-    return _RPCState((), (), (), _common.STATUS_CODES[number], details)
+    return _RPCState((), (), (), _common.STATUS_CODES[number], details, None, cancelled)
+
+
+def _nothing() -> None:
+    """What a cancelled call receives, whatever had arrived."""
 
 
 class EndedCall:
@@ -239,7 +243,7 @@ class _Rendezvous(RpcError, RpcContext):
         response_streaming: bool,
     ) -> None:
         self._call = call
-        self._receive = call.receive
+        self._receive: Callable[[], bytes | None] = call.receive
         self._response_deserializer = response_deserializer
         self._response_streaming = response_streaming
         self._lock = threading.Lock()
@@ -273,7 +277,16 @@ class _Rendezvous(RpcError, RpcContext):
         return self._call.time_remaining()
 
     def cancel(self) -> bool:
-        return self._call.cancel(CANCELLED, LOCALLY_CANCELLED)
+        if not self._call.cancel(CANCELLED, LOCALLY_CANCELLED):
+            # The server may have ended the call, but whoever reads a stream does not know before it is read.
+            if not self._response_streaming:
+                return False
+            with self._lock:
+                if self._state is not None:
+                    return False
+                self._state = failed_state(CANCELLED, LOCALLY_CANCELLED, cancelled=True)
+        self._receive = _nothing
+        return True
 
     def add_callback(self, callback: NullaryCallbackType) -> bool:
         return self._call.add_done_callback(

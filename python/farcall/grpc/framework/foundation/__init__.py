@@ -1,0 +1,1 @@
+"""Tools of an older API, for the programs that still import them."""

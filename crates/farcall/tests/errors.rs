@@ -258,3 +258,20 @@ async fn a_port_in_use_is_named() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_client_that_says_nothing_is_hung_up_on() {
+    within(async {
+        let impatient = Server::builder().handshake_timeout(std::time::Duration::from_millis(200));
+        let server = serve_with(impatient, "127.0.0.1:0", echo).await;
+        let mut silent = TcpStream::connect(server.address).await.unwrap();
+        silent.write_all(b"PRI * HTTP/2.0\r\n").await.unwrap();
+        silent.read_to_end(&mut Vec::new()).await.unwrap();
+        let mut patient = Request::new(Bytes::from("still there"));
+        patient.set_wait_for_ready(true);
+        let answer: Response<Bytes> =
+            server.channel.unary("/test.Service/Method", codec::Bytes, patient).await.unwrap();
+        assert_eq!(answer.get_ref(), "still there");
+    })
+    .await;
+}

@@ -52,6 +52,8 @@ pub(crate) struct Driver<S, O: Owner> {
     batch: Vec<Command>,
     wake: Vec<Waker>,
     timer: Timer,
+    /// When a peer that has not sent its SETTINGS is given up.
+    ready_by: Option<Instant>,
     phase: Phase,
 }
 
@@ -90,8 +92,15 @@ where
             batch: Vec::new(),
             wake: Vec::new(),
             timer: Timer::default(),
+            ready_by: None,
             phase: Phase::Alive,
         }
+    }
+
+    /// The peer's SETTINGS must be here by then.
+    pub(crate) fn ready_by(mut self, at: Instant) -> Self {
+        self.ready_by = Some(at);
+        self
     }
 
     /// One turn; says whether another may find something to do.
@@ -101,6 +110,11 @@ where
         busy |= self.read(context, now);
         if self.engine.poll_timeout().is_some_and(|at| at <= now) {
             self.engine.handle_timeout(now);
+            busy = true;
+        }
+        if self.ready_by.take_if(|at| *at <= now).is_some() {
+            let status = Status::new(Code::Unavailable, "the handshake timed out");
+            self.engine.close(ErrorCode::NO_ERROR, "handshake timed out", &status, now);
             busy = true;
         }
         self.drain_events(now);
@@ -252,7 +266,10 @@ where
 
     fn handle(&mut self, event: Event, now: Instant) {
         match event {
-            Event::Ready => self.owner.ready(),
+            Event::Ready => {
+                self.ready_by = None;
+                self.owner.ready();
+            }
             Event::Request { call, head } => {
                 let slot = Arc::new(Slot::of(call));
                 if self.calls.len() <= call.index() {
@@ -361,7 +378,7 @@ where
             if this.turn(context) || this.phase != Phase::Alive {
                 continue;
             }
-            match this.engine.poll_timeout() {
+            match this.engine.poll_timeout().into_iter().chain(this.ready_by).min() {
                 Some(at) if this.timer.poll(at, context).is_ready() => {}
                 _ => return Poll::Pending,
             }

@@ -30,6 +30,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct ServerConfig {
     /// The engine of each connection: limits.
     pub engine: engine::Config,
+    /// How long a client may take from connecting until its SETTINGS are here. gRPC's default is 120 s.
+    pub handshake_timeout: Duration,
 }
 
 /// Serves until `stop` is ready; then accepts no more, tells every client to go elsewhere (GOAWAY), waits for the
@@ -82,9 +84,14 @@ impl Connections {
         H: Fn(Incoming) + Send + Unpin + 'static,
     {
         let mailbox = Arc::new(Mailbox::new(&config.engine.limits));
-        let engine = engine::Connection::new(config.engine.clone(), Instant::now());
+        let now = Instant::now();
+        let engine = engine::Connection::new(config.engine.clone(), now);
         let owner = Accepted { mailbox: Arc::clone(&mailbox), peer: Arc::new(peer), handler };
-        let task = self.tasks.spawn(Driver::new(stream, engine, Arc::clone(&mailbox), owner));
+        let driver = Driver::new(stream, engine, Arc::clone(&mailbox), owner);
+        let task = self.tasks.spawn(match now.checked_add(config.handshake_timeout) {
+            Some(at) => driver.ready_by(at),
+            None => driver,
+        });
         self.mailboxes.insert(task.id(), mailbox);
     }
 

@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 use farcall_channel::Address;
@@ -26,6 +27,7 @@ use crate::channel::random_seed;
 pub struct Server {
     services: HashMap<&'static str, Box<dyn Service>>,
     engine: engine::Config,
+    handshake_timeout: Duration,
 }
 
 impl Server {
@@ -33,7 +35,7 @@ impl Server {
     pub fn builder() -> Server {
         let mut engine = engine::Config::server();
         engine.seed = random_seed();
-        Server { services: HashMap::new(), engine }
+        Server { services: HashMap::new(), engine, handshake_timeout: Duration::from_secs(120) }
     }
 
     /// Adds a service; one of the same name that was there is replaced.
@@ -76,6 +78,14 @@ impl Server {
     #[must_use]
     pub fn initial_connection_window_size(mut self, bytes: u32) -> Server {
         self.engine.limits.connection_window = bytes;
+        self
+    }
+
+    /// How long a client may take from connecting until it has sent its settings. Default 120 s. Past it the connection
+    /// is closed.
+    #[must_use]
+    pub fn handshake_timeout(mut self, timeout: Duration) -> Server {
+        self.handshake_timeout = timeout;
         self
     }
 
@@ -143,10 +153,10 @@ impl Bound {
     /// Serves until `signal` is ready; then takes no new calls, tells clients to go elsewhere, and waits for the calls
     /// in flight. Dropping the future stops at once.
     pub async fn serve_with_shutdown(self, signal: impl Future<Output = ()>) {
-        let Server { services, engine } = self.server;
+        let Server { services, engine, handshake_timeout } = self.server;
         let services = Arc::new(services);
         let route = move |incoming| route(&services, incoming);
-        serve(self.listeners, ServerConfig { engine }, route, signal).await;
+        serve(self.listeners, ServerConfig { engine, handshake_timeout }, route, signal).await;
     }
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import pathlib
+import signal
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -53,6 +54,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # So that the server is stopped then, too.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         sys.exit(main())
     except programs.ProgramFailed as failure:

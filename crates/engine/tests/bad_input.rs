@@ -321,6 +321,13 @@ fn a_request_of_plain_http_that_is_not_over_has_nothing_to_send() {
     assert_eq!(raw.end.connection.calls(), 0);
 }
 
+/// RST_STREAM may not be sent for a stream that was never opened.
+#[test]
+fn a_fault_of_a_stream_that_is_not_there_is_one_of_the_connection() {
+    assert_eq!(fault(&[Frame::window_update(1, 0)]), Some(1));
+    assert_eq!(fault(&[Frame::new(Frame::PRIORITY, 0, 1, [0; 4])]), Some(6));
+}
+
 /// Its header block would go unread, so it is the end of the connection and not of the stream.
 #[test]
 fn a_stream_that_depends_on_itself() {

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::support::{feed_client, feed_server, play};
+use crate::support::{feed_client, feed_server, hostile, play};
 
 fn each_seed(target: &str, mut run: impl FnMut(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
@@ -32,4 +32,9 @@ fn connection_client() {
 #[test]
 fn connection_ops() {
     each_seed("connection_ops", play);
+}
+
+#[test]
+fn connection_hostile() {
+    each_seed("connection_hostile", hostile);
 }

@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use crate::support::play;
+use crate::support::{hostile, play};
 
 fn script(seed: u64) -> Vec<u8> {
     let mut rng = Rng::with_seed(seed);
@@ -25,14 +25,23 @@ impl Drop for Seed {
     }
 }
 
-#[test]
-fn random_scripts() {
+fn each_seed(default: u64, run: impl Fn(&[u8])) {
     let seeds = match env("FARCALL_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..env("FARCALL_SEEDS").unwrap_or(300),
+        None => 0..env("FARCALL_SEEDS").unwrap_or(default),
     };
     for seed in seeds {
         let _seed = Seed(seed);
-        play(&script(seed));
+        run(&script(seed));
     }
+}
+
+#[test]
+fn random_scripts() {
+    each_seed(300, play);
+}
+
+#[test]
+fn random_hostile_peers() {
+    each_seed(3000, hostile);
 }

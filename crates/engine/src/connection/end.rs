@@ -216,6 +216,8 @@ impl Connection {
     /// Turns a fault of the peer into what it costs it.
     pub(super) fn punish(&mut self, fault: Fault, id: u32, now: std::time::Instant) {
         let fault = match fault {
+            // A stream that is not there cannot be reset (RFC 9113 6.4).
+            Fault::Stream(code, what) if self.is_idle(id) => Some(Fault::Connection(code, what)),
             Fault::Stream(code, what) => {
                 self.fail_stream(id, code, what);
                 match self.config.role {

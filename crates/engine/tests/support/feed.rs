@@ -51,7 +51,7 @@ pub fn feed_client(bytes: &[u8]) {
 }
 
 /// Whatever came before, the end of the transport ends everything.
-fn finish(mut raw: Raw) {
+pub fn finish(mut raw: Raw) {
     raw.sleep(Duration::from_secs(10));
     raw.send_end_of_file();
     raw.frames();

@@ -6,6 +6,7 @@
 
 mod end;
 mod feed;
+mod hostile;
 mod pair;
 pub mod raw;
 mod script;
@@ -13,6 +14,7 @@ mod wire;
 
 pub use end::End;
 pub use feed::{feed_client, feed_server};
+pub use hostile::hostile;
 pub use pair::Pair;
 pub use raw::{Frame, Raw};
 pub use script::play;

@@ -24,21 +24,26 @@ pub fn play(script: &[u8]) {
     world.finish();
 }
 
-struct Script<'a>(&'a [u8]);
+/// Choices, taken one byte after the other; when there is none left, the first.
+pub struct Script<'a>(&'a [u8]);
 
-impl Script<'_> {
-    fn byte(&mut self) -> Option<u8> {
+impl<'a> Script<'a> {
+    pub fn new(script: &'a [u8]) -> Script<'a> {
+        Script(script)
+    }
+
+    pub fn byte(&mut self) -> Option<u8> {
         let (&first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(first)
     }
 
     /// A number below `bound`.
-    fn below(&mut self, bound: usize) -> usize {
+    pub fn below(&mut self, bound: usize) -> usize {
         usize::from(self.byte().unwrap_or(0)) % bound
     }
 
-    fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+    pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
     }
 

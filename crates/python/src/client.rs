@@ -46,7 +46,7 @@ impl Channel {
             if inner.is_ours() {
                 return Ok(Arc::clone(&inner));
             }
-            let new = sync::channel::Channel::new(&self.target, &self.options)?;
+            let new = sync::channel::Channel::new(&self.target, &self.options, process::host)?;
             // Whoever was quicker, the next look finds a channel of this process.
             self.inner.compare_and_swap(&inner, new);
         }
@@ -65,7 +65,7 @@ impl Channel {
     #[new]
     fn new(target: String, options: &Bound<'_, PyAny>) -> PyResult<Channel> {
         let options = ChannelOptions::read(options)?;
-        let inner = ArcSwap::new(sync::channel::Channel::new(&target, &options)?);
+        let inner = ArcSwap::new(sync::channel::Channel::new(&target, &options, process::host)?);
         Ok(Channel { target, options, inner, closed: AtomicBool::new(false) })
     }
 

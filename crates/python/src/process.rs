@@ -41,6 +41,16 @@ pub(crate) fn attach<R>(f: impl FnOnce(Python<'_>) -> R) -> Option<R> {
     Python::try_attach(f)
 }
 
+/// Runs a native thread that will attach often. Between times it stays known to the interpreter: to be made known
+/// and forgotten each time costs more than most of what it does while attached.
+pub(crate) fn host(work: &mut (dyn FnMut() + Send)) {
+    // Detached, it does not hold up the end of the interpreter; `attach` sees that coming.
+    if !FINISHING.load(Ordering::SeqCst) && Python::try_attach(|py| py.detach(&mut *work)).is_some() {
+        return;
+    }
+    work();
+}
+
 /// A number that differs from call to call, process to process and fork to fork; not for secrets.
 pub(crate) fn random() -> u64 {
     use std::hash::{BuildHasher, RandomState};

@@ -56,7 +56,7 @@ impl Server {
                 }
             });
         };
-        if self.0.start(Box::new(serve))? {
+        if self.0.start(Box::new(serve), process::host)? {
             Ok(())
         } else {
             Err(PyValueError::new_err("the server was started before"))

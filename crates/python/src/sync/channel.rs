@@ -14,6 +14,7 @@ use farcall_core::{Code, Status};
 use farcall_engine::{Config, ErrorCode};
 
 use super::{
+    Host,
     call::{Call, Message, Outbox, Place, Waited, deadline_exceeded},
     connection::{Connection, Notice, Owner, Then},
     lock,
@@ -65,7 +66,7 @@ struct Chores {
 
 impl Channel {
     /// A channel in IDLE; connects when first used.
-    pub(crate) fn new(target: &str, options: &ChannelOptions) -> io::Result<Arc<Channel>> {
+    pub(crate) fn new(target: &str, options: &ChannelOptions, host: Host) -> io::Result<Arc<Channel>> {
         let (target, target_error) = match Target::parse(target) {
             Ok(target) => (target, None),
             Err(error) => {
@@ -80,7 +81,7 @@ impl Channel {
             engine: options.engine.clone(),
             target_error,
             reactor: Reactor::of_clients()?,
-            notifier: Arc::default(),
+            notifier: Notifier::new(host),
             ready: ArcSwapOption::empty(),
             state: Mutex::new(State {
                 brain: Brain::new(target, options.channel.clone()),

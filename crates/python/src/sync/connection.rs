@@ -27,7 +27,7 @@ use crate::process;
 const READS_IN_A_ROW: usize = 16;
 
 /// How long a peer that does not read may keep a connection that has ended.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Pieces of one vectored write.
 const PIECES: usize = 64;
@@ -87,6 +87,15 @@ pub(crate) enum Keeper {
     Promised,
     /// The reactor.
     Reactor,
+}
+
+/// What the operating system says about a socket.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Ready {
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    /// The peer will send no more, or the socket has failed.
+    pub(crate) ended: bool,
 }
 
 /// What a verb's caller does next.
@@ -327,8 +336,9 @@ impl Connection {
         }
     }
 
-    /// Reads what is there; whether more may be.
-    pub(crate) fn read(self: &Arc<Self>, state: &mut State, now: Instant) -> bool {
+    /// Reads what is there; whether more may be. A read that leaves room has emptied the socket, unless it is known to
+    /// have ended: then the end of file is still to be read, and nothing will announce it again.
+    pub(crate) fn read(self: &Arc<Self>, state: &mut State, ended: bool, now: Instant) -> bool {
         for _ in 0..READS_IN_A_ROW {
             if state.over || state.engine.error().is_some() {
                 return false;
@@ -338,7 +348,7 @@ impl Connection {
             match self.socket.read(buffer) {
                 Ok(len) => {
                     state.engine.handle_received(len, now);
-                    if len < room {
+                    if len == 0 || (len < room && !ended) {
                         return false;
                     }
                 }
@@ -450,20 +460,20 @@ impl Connection {
     // For the reactor.
 
     /// The socket is ready; whether to come back because more may be there to read.
-    pub(crate) fn handle_ready(self: &Arc<Self>, readable: bool, writable: bool) -> bool {
+    pub(crate) fn handle_ready(self: &Arc<Self>, ready: Ready) -> bool {
         let now = Instant::now();
         let mut state = self.lock();
         if state.keeper != Keeper::Reactor {
             return false;
         }
-        if writable {
+        if ready.writable {
             state.blocked = false;
             if state.connecting && !self.finish_connecting(&mut state, now) {
                 drop(self.settle_and_tell(state, now));
                 return false;
             }
         }
-        let more = readable && !state.connecting && self.read(&mut state, now);
+        let more = ready.readable && !state.connecting && self.read(&mut state, ready.ended, now);
         state = self.settle_and_tell(state, now);
         self.find_keeper(&mut state, now);
         more

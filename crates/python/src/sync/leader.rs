@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     call::{Call, CallState, Waited},
-    connection::{Connection, Keeper, State},
+    connection::{Connection, Keeper, Ready, State},
     socket::Socket,
 };
 
@@ -105,7 +105,7 @@ fn lead<'a>(
                 }
                 let now = Instant::now();
                 if ready.readable {
-                    connection.read(&mut state, now);
+                    connection.read(&mut state, false, now);
                 }
                 state = connection.settle_and_tell(state, now);
             }
@@ -119,11 +119,6 @@ fn lead<'a>(
     };
     connection.leave(state);
     waited
-}
-
-struct Ready {
-    readable: bool,
-    writable: bool,
 }
 
 /// Waits until the socket is ready, the alarm rings, or the time is up.
@@ -144,6 +139,8 @@ fn poll(socket: &Socket, write: bool, alarm: Option<&Alarm>, timeout: Option<Dur
     Ok(Ready {
         readable: happened.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL),
         writable: happened.intersects(PollFlags::OUT | PollFlags::HUP | PollFlags::ERR),
+        // Polling tells of the end as long as it has not been read.
+        ended: false,
     })
 }
 

@@ -22,6 +22,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// What a face wants done when something has happened. Runs without any lock held.
 pub(crate) type Callback = Box<dyn FnOnce() + Send>;
 
+/// Runs the whole life of a thread of ours that will call a face's closures; a face prepares the thread for them.
+pub(crate) type Host = fn(&mut (dyn FnMut() + Send));
+
 /// Locks. A thread that panicked while it held the lock left a state that each brain keeps valid by itself.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

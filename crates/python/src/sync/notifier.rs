@@ -9,14 +9,14 @@ use std::{
     time::Duration,
 };
 
-use super::{Callback, lock};
+use super::{Callback, Host, lock};
 
 /// How long the thread waits for more before it ends.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// One channel's queue of callbacks; its thread exists only while there is something to run, and a little longer.
-#[derive(Default)]
 pub(crate) struct Notifier {
+    host: Host,
     queue: Mutex<Queue>,
     more: Condvar,
 }
@@ -28,6 +28,10 @@ struct Queue {
 }
 
 impl Notifier {
+    pub(crate) fn new(host: Host) -> Arc<Notifier> {
+        Arc::new(Notifier { host, queue: Mutex::default(), more: Condvar::new() })
+    }
+
     /// Runs `jobs` after those given before.
     pub(crate) fn run(self: &Arc<Self>, jobs: Vec<Callback>) {
         if jobs.is_empty() {
@@ -41,7 +45,7 @@ impl Notifier {
         }
         let notifier = Arc::clone(self);
         let thread = std::thread::Builder::new().name("farcall-callbacks".to_owned());
-        if thread.spawn(move || notifier.work()).is_ok() {
+        if thread.spawn(move || (notifier.host)(&mut || notifier.work())).is_ok() {
             queue.running = true;
             return;
         }

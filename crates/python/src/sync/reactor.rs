@@ -11,8 +11,8 @@ use arc_swap::ArcSwapOption;
 use mio::{Events, Interest, Poll, Registry, Token, Waker, unix::SourceFd};
 
 use super::{
-    Callback,
-    connection::{Connection, Keeper, State},
+    Callback, Host,
+    connection::{Connection, Keeper, LAST_WORDS, Ready, State},
     listener::Listener,
     lock,
 };
@@ -71,7 +71,7 @@ impl Reactor {
             let previous = CLIENTS.compare_and_swap(&current, Some(Arc::clone(&reactor)));
             // Another thread may have been quicker; its reactor is as good.
             if previous.as_ref().map(Arc::as_ptr) == current.as_ref().map(Arc::as_ptr) {
-                reactor.start(poll, "farcall-reactor")?;
+                reactor.start(poll, "farcall-reactor", |work| work())?;
                 return Ok(reactor);
             }
         }
@@ -87,13 +87,15 @@ impl Reactor {
     }
 
     /// Starts the thread.
-    pub(crate) fn start(self: &Arc<Self>, poll: Poll, name: &str) -> io::Result<()> {
+    pub(crate) fn start(self: &Arc<Self>, poll: Poll, name: &str, host: Host) -> io::Result<()> {
         let reactor = Arc::clone(self);
-        std::thread::Builder::new().name(name.to_owned()).spawn(move || reactor.run(poll))?;
+        let mut poll = poll;
+        let life = move || host(&mut || reactor.run(&mut poll));
+        std::thread::Builder::new().name(name.to_owned()).spawn(life)?;
         Ok(())
     }
 
-    /// Ends the thread, soon.
+    /// Ends the thread, once what connections have to say is written, or soon.
     pub(crate) fn stop(&self) {
         if self.is_ours() {
             lock(&self.shared).stopping = true;
@@ -208,20 +210,22 @@ impl Reactor {
 
     // The thread.
 
-    fn run(self: Arc<Self>, mut poll: Poll) {
+    fn run(self: &Arc<Self>, poll: &mut Poll) {
         let mut events = Events::with_capacity(256);
-        let mut unfinished: Vec<Arc<Connection>> = Vec::new();
+        let mut unfinished: Vec<(Arc<Connection>, Ready)> = Vec::new();
         let mut next_look = Instant::now();
+        let mut stop_at = None;
         loop {
+            let now = Instant::now();
+            if self.is_stopping() && (self.is_silent() || *stop_at.get_or_insert(now + LAST_WORDS) <= now) {
+                return;
+            }
             let timeout = {
                 let mut shared = lock(&self.shared);
-                if shared.stopping {
-                    return;
-                }
-                let now = Instant::now();
                 let timer = shared.timers.keys().next().map(|(at, _)| *at);
                 let look = (!shared.lingering.is_empty()).then(|| next_look.max(now + REST / 2));
-                let until = if unfinished.is_empty() { [timer, look].into_iter().flatten().min() } else { Some(now) };
+                let until =
+                    if unfinished.is_empty() { [timer, look, stop_at].into_iter().flatten().min() } else { Some(now) };
                 shared.asleep_until = Some(until);
                 until.map(|until| until.saturating_duration_since(now))
             };
@@ -232,16 +236,21 @@ impl Reactor {
                 return;
             }
             let mut again = Vec::new();
-            for connection in unfinished.drain(..) {
-                if connection.handle_ready(true, false) {
-                    again.push(connection);
+            for (connection, ready) in unfinished.drain(..) {
+                if connection.handle_ready(ready) {
+                    again.push((connection, ready));
                 }
             }
             for event in &events {
                 if event.token() != WAKE {
-                    let readable = event.is_readable() || event.is_read_closed() || event.is_error();
-                    let writable = event.is_writable() || event.is_write_closed() || event.is_error();
-                    again.extend(self.handle(event.token().0, readable, writable));
+                    let ended = event.is_read_closed() || event.is_error();
+                    let ready = Ready {
+                        readable: event.is_readable() || ended,
+                        writable: event.is_writable() || event.is_write_closed() || ended,
+                        ended,
+                    };
+                    let more = self.handle(event.token().0, ready);
+                    again.extend(more.map(|connection| (connection, Ready { writable: false, ..ready })));
                 }
             }
             unfinished = again;
@@ -253,13 +262,27 @@ impl Reactor {
         }
     }
 
+    fn is_stopping(&self) -> bool {
+        lock(&self.shared).stopping
+    }
+
+    /// Whether no connection waits to write.
+    fn is_silent(&self) -> bool {
+        let sources: Vec<Source> = lock(&self.shared).sources.values().cloned().collect();
+        let connections = sources.iter().filter_map(|source| match source {
+            Source::Connection(connection) => connection.upgrade(),
+            Source::Listener(_) => None,
+        });
+        !connections.into_iter().any(|connection| connection.lock().blocked)
+    }
+
     /// Hands readiness on; the connection when more may be there to read.
-    fn handle(self: &Arc<Self>, token: usize, readable: bool, writable: bool) -> Option<Arc<Connection>> {
+    fn handle(self: &Arc<Self>, token: usize, ready: Ready) -> Option<Arc<Connection>> {
         let source = lock(&self.shared).sources.get(&token).cloned()?;
         match source {
             Source::Connection(connection) => {
                 let connection = connection.upgrade()?;
-                connection.handle_ready(readable, writable).then_some(connection)
+                connection.handle_ready(ready).then_some(connection)
             }
             Source::Listener(listener) => {
                 self.accept(&listener);

@@ -7,11 +7,12 @@ use std::{
     time::Instant,
 };
 
-use farcall_core::{Metadata, Status};
+use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{Config, ErrorCode, RequestHead};
 use mio::Poll;
 
 use super::{
+    Host,
     call::{Call, Waited},
     connection::{Connection, Notice, Owner},
     listener::{ListenError, Listener, bind},
@@ -94,7 +95,7 @@ impl Server {
     }
 
     /// Serves; false when it has been started before.
-    pub(crate) fn start(&self, on_calls: OnCalls) -> io::Result<bool> {
+    pub(crate) fn start(&self, on_calls: OnCalls, host: Host) -> io::Result<bool> {
         let mut state = lock(&self.state);
         let Some(poll) = state.poll.take() else { return Ok(false) };
         // Only the taker of the poller comes here, so nobody has set it.
@@ -103,7 +104,7 @@ impl Server {
         for listener in &state.listeners {
             self.reactor.listen(Arc::clone(listener))?;
         }
-        self.reactor.start(poll, "farcall-server")?;
+        self.reactor.start(poll, "farcall-server", host)?;
         Ok(true)
     }
 
@@ -177,8 +178,9 @@ impl Server {
         }
     }
 
-    /// Ends the reactor's thread; idempotent.
+    /// Ends what is left, then the reactor's thread once it has written what is answered; idempotent.
     pub(crate) fn stop(&self) {
+        self.cancel_all(&Status::new(Code::Unavailable, "Server stopped"));
         self.reactor.stop();
     }
 }

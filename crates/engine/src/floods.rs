@@ -11,9 +11,39 @@ use crate::{
 pub(crate) struct Floods {
     /// Where in the output the frames end that were sent because the peer made this side, and are not written yet.
     induced: VecDeque<u64>,
-    resets_left: u32,
-    refilled: Instant,
+    resets: Bucket,
+    window_shifts: Bucket,
     empty: u32,
+}
+
+/// What is allowed in one go, and comes back with time.
+#[derive(Debug)]
+struct Bucket {
+    left: u32,
+    refilled: Instant,
+}
+
+impl Bucket {
+    fn new(full: u32, now: Instant) -> Bucket {
+        Bucket { left: full, refilled: now }
+    }
+
+    /// Takes `count`, after what time gave back; false when there is not enough.
+    fn take(&mut self, count: u32, full: u32, per_second: u32, now: Instant) -> bool {
+        let elapsed = now.saturating_duration_since(self.refilled);
+        let refill = elapsed.as_micros() * u128::from(per_second) / 1_000_000;
+        if refill > 0 {
+            self.give(u32::try_from(refill).unwrap_or(u32::MAX), full);
+            self.refilled = now;
+        }
+        let enough = self.left >= count;
+        self.left = self.left.saturating_sub(count);
+        enough
+    }
+
+    fn give(&mut self, count: u32, full: u32) {
+        self.left = self.left.saturating_add(count).min(full);
+    }
 }
 
 const fn calm(what: &'static str) -> Fault {
@@ -22,7 +52,12 @@ const fn calm(what: &'static str) -> Fault {
 
 impl Floods {
     pub(crate) fn new(limits: &Limits, now: Instant) -> Floods {
-        Floods { induced: VecDeque::new(), resets_left: limits.resets, refilled: now, empty: 0 }
+        Floods {
+            induced: VecDeque::new(),
+            resets: Bucket::new(limits.resets, now),
+            window_shifts: Bucket::new(limits.window_shifts, now),
+            empty: 0,
+        }
     }
 
     /// A frame goes out that the peer made this side send; `written` and `end` are positions of the output.
@@ -39,23 +74,24 @@ impl Floods {
 
     /// A stream was reset by a client, or because of what it did.
     pub(crate) fn reset(&mut self, limits: &Limits, now: Instant) -> Result<(), Fault> {
-        let elapsed = now.saturating_duration_since(self.refilled);
-        let refill = elapsed.as_micros() * u128::from(limits.resets_per_second) / 1_000_000;
-        if refill > 0 {
-            let refill = u32::try_from(refill).unwrap_or(u32::MAX);
-            self.resets_left = self.resets_left.saturating_add(refill).min(limits.resets);
-            self.refilled = now;
+        match self.resets.take(1, limits.resets, limits.resets_per_second, now) {
+            true => Ok(()),
+            false => Err(calm("too many streams reset")),
         }
-        match self.resets_left.checked_sub(1) {
-            Some(left) => self.resets_left = left,
-            None => return Err(calm("too many streams reset")),
+    }
+
+    /// SETTINGS move the windows of so many streams.
+    pub(crate) fn window_shifts(&mut self, streams: usize, limits: &Limits, now: Instant) -> Result<(), Fault> {
+        let streams = u32::try_from(streams).unwrap_or(u32::MAX);
+        match self.window_shifts.take(streams, limits.window_shifts, limits.window_shifts, now) {
+            true => Ok(()),
+            false => Err(calm("SETTINGS that change too many windows too often")),
         }
-        Ok(())
     }
 
     /// A call was answered in full.
     pub(crate) fn answered(&mut self, limits: &Limits) {
-        self.resets_left = self.resets_left.saturating_add(1).min(limits.resets);
+        self.resets.give(1, limits.resets);
     }
 
     /// A DATA frame without data.
@@ -112,6 +148,17 @@ mod tests {
         floods.reset(&limits, start).unwrap();
         floods.reset(&limits, start + Duration::from_millis(100)).unwrap();
         assert!(floods.reset(&limits, start + Duration::from_millis(199)).is_err());
+    }
+
+    #[test]
+    fn window_shifts_at_the_limit_and_one_past_and_back() {
+        let limits = Limits { window_shifts: 10, ..Limits::default() };
+        let start = Instant::now();
+        let mut floods = Floods::new(&limits, start);
+        floods.window_shifts(6, &limits, start).unwrap();
+        floods.window_shifts(4, &limits, start).unwrap();
+        assert!(floods.window_shifts(1, &limits, start).is_err());
+        floods.window_shifts(5, &limits, start + Duration::from_millis(500)).unwrap();
     }
 
     #[test]

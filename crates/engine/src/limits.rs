@@ -58,6 +58,10 @@ pub struct Limits {
     pub resets: u32,
     /// How many [`resets`](Limits::resets) a second gives back. Default 200.
     pub resets_per_second: u32,
+    /// Windows of streams that changes of SETTINGS_INITIAL_WINDOW_SIZE may move, one for each stream that is open, in
+    /// one go and again in each second; past it the connection ends with ENHANCE_YOUR_CALM. Stops a peer with many
+    /// streams from making this side walk over all of them for a few bytes. Default 1,000,000.
+    pub window_shifts: u32,
     /// DATA frames without data (padding aside) and without END_STREAM that may come with no other DATA between them;
     /// past it the connection ends with ENHANCE_YOUR_CALM. Stops the empty frames flood (CVE-2019-9518). Default 100.
     pub empty_frames: u32,
@@ -82,6 +86,7 @@ impl Default for Limits {
             induced_frames: 10_000,
             resets: 1_000,
             resets_per_second: 200,
+            window_shifts: 1_000_000,
             empty_frames: 100,
         }
     }

@@ -75,7 +75,7 @@ impl Connection {
         Ok(())
     }
 
-    pub(super) fn read_settings(&mut self, settings: Settings<'_>) -> Result<(), Stop> {
+    pub(super) fn read_settings(&mut self, settings: Settings<'_>, now: Instant) -> Result<(), Stop> {
         let found = match settings {
             Settings::Parameters(found) => found,
             Settings::Ack if !self.peer.received => return Err(Stop::Incompatible("it acknowledges SETTINGS first")),
@@ -97,6 +97,7 @@ impl Connection {
             }
         }
         if let Some(size) = window.filter(|size| *size != self.peer.initial_window) {
+            self.floods.window_shifts(self.store.streams(), &self.config.limits, now)?;
             self.shift_send_windows(size)?;
         }
         self.transmit.small(encode_settings_ack);

@@ -64,3 +64,18 @@ fn an_answered_call_gives_a_reset_back() {
     }
     assert_eq!(raw.connection.error(), None);
 }
+
+#[test]
+fn windows_that_settings_move() {
+    let mut raw = server(|limits| limits.window_shifts = 4);
+    raw.request(1, false);
+    raw.request(3, false);
+    let window = |raw: &mut Raw, size: u8| raw.frame(kind::SETTINGS, 0, 0, &[0, 4, 0, 0, 0, size]);
+    window(&mut raw, 7);
+    // Nothing changes, nothing moves.
+    window(&mut raw, 7);
+    window(&mut raw, 8);
+    assert_eq!(raw.connection.error(), None);
+    window(&mut raw, 9);
+    assert_eq!(raw.went_away(), CALM);
+}

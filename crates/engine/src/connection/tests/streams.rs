@@ -5,7 +5,7 @@ use farcall_core::{Code, Status};
 use super::raw::Raw;
 use crate::{
     Config, ErrorCode, Event,
-    frame::{flag, kind},
+    frame::{MAX_U31, flag, kind},
 };
 
 const RESPONSE: [(&str, &str); 2] = [(":status", "200"), ("content-type", "application/grpc")];
@@ -119,4 +119,22 @@ fn a_client_of_plain_http_gets_an_answer_it_can_read() {
     raw.headers(5, false, &get);
     raw.reset(5);
     assert_eq!((&raw.events[..], raw.connection.calls()), (&[][..], 0));
+}
+
+#[test]
+fn the_last_stream_id_is_used_and_none_after_it() {
+    let mut raw = Raw::new(Config::client());
+    // No call may begin yet, so both wait.
+    raw.frame(kind::SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 0]);
+    raw.connection.next_stream = MAX_U31;
+    let calls = [raw.open(), raw.open()];
+    raw.frame(kind::SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 9]);
+    let last = raw.written().into_iter().filter(|(head, _)| head.kind == kind::HEADERS).map(|(head, _)| head.stream);
+    assert_eq!(last.collect::<Vec<_>>(), [MAX_U31]);
+    assert!(raw.events.contains(&Event::Draining) && !raw.connection.accepts_calls());
+    assert!(raw.closed(calls[0]).is_none());
+    let closed = raw.closed(calls[1]).unwrap();
+    assert_eq!((closed.status.code, closed.unprocessed), (Code::Unavailable, true));
+    raw.headers(MAX_U31, true, &[(":status", "200"), ("grpc-status", "0")]);
+    assert!(raw.closed(calls[0]).is_some_and(|closed| closed.completed));
 }

@@ -234,7 +234,19 @@ pub(crate) enum Value<'p> {
     Message(Dynamic<'p>),
 }
 
-impl Value<'_> {
+impl<'p> Value<'p> {
+    /// What a field without presence has when it is not set; the first value of an open enum is 0.
+    fn default_of(field: FieldRef<'p>) -> Option<Self> {
+        use Type::*;
+        Some(match field.wire_type() {
+            TYPE_DOUBLE | TYPE_FIXED64 | TYPE_SFIXED64 => Value::Fixed64(0),
+            TYPE_FLOAT | TYPE_FIXED32 | TYPE_SFIXED32 => Value::Fixed32(0),
+            TYPE_STRING | TYPE_BYTES => Value::Bytes(Vec::new()),
+            TYPE_MESSAGE | TYPE_GROUP => Value::Message(Dynamic::new(field.message()?)),
+            _ => Value::Varint(0),
+        })
+    }
+
     fn is_zero(&self) -> bool {
         match self {
             Value::Varint(value) | Value::Fixed64(value) => *value == 0,
@@ -373,8 +385,20 @@ impl<'p> Dynamic<'p> {
         }
     }
 
+    /// Gives an entry of a map its key and its value: on the wire it always has both.
+    fn complete_map_entry(&mut self) {
+        for field in self.message.fields() {
+            if let Some(value) = Value::default_of(field) {
+                self.fields.entry(field.number()).or_insert_with(|| Slot { field, values: vec![value] });
+            }
+        }
+    }
+
     /// The wire form, as fields.
-    pub(crate) fn into_unknown(self) -> UnknownFields {
+    pub(crate) fn into_unknown(mut self) -> UnknownFields {
+        if self.message.is_map_entry() {
+            self.complete_map_entry();
+        }
         let is_message_set = self.message.is_message_set();
         let mut out = UnknownFields::new();
         for (number, Slot { field, values }) in self.fields {

@@ -12,7 +12,7 @@ use crate::linker;
 use crate::parser::{Parsed, parse};
 use crate::pool::{FileId, Pool};
 use crate::retention;
-use crate::site::Site;
+use crate::site::{Locations, Site};
 use crate::source_tree::{SourceError, SourceTree};
 
 /// Compiles files of one source tree. Files stay loaded between calls, so a second call pays only for what is new.
@@ -222,7 +222,8 @@ fn report_cycle(proto: &FileDescriptorProto, cycle: &[Pending], diagnostics: &mu
     let names: Vec<&str> = cycle.iter().map(|pending| pending.proto.name.as_deref().unwrap_or_default()).collect();
     let message = format!("File recursively imports itself: {} -> {name}", names.join(" -> "));
     let culprit = names.get(1).copied().unwrap_or(name);
-    let site = Site::Import(culprit.to_owned()).find(proto);
+    let locations = Locations::of(Arc::new(proto.clone()));
+    let site = Site::Import(culprit.to_owned()).find(&locations);
     let (line, column) = site.map_or((None, 0), |(line, column)| (Some(line), column));
     report(name, vec![Finding { line, column, severity: Severity::Error, message }], diagnostics);
 }

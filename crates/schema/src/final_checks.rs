@@ -1,5 +1,7 @@
 //! What protoc checks once all files are loaded: lives of options, their targets, numbers no one may use.
 
+use std::sync::Arc;
+
 use buffa_descriptor::generated::descriptor::field_options::{FeatureSupport, OptionTargetType};
 use buffa_descriptor::generated::descriptor::{Edition, FieldOptions};
 
@@ -10,7 +12,7 @@ use crate::lexer::Finding;
 use crate::limits::RESERVED_NUMBERS;
 use crate::nodes::{Item, Node, visit};
 use crate::pool::{FileId, Pool};
-use crate::site::Site;
+use crate::site::{Locations, Site};
 
 /// An options message with extensions known.
 fn dynamic_options<'a>(pool: &'a Pool, node: &Node<'a, '_>) -> Option<Dynamic<'a>> {
@@ -29,6 +31,7 @@ fn is_plain(node: &Node<'_, '_>, edition: Edition) -> bool {
 pub(crate) fn lifetimes(pool: &Pool, file: FileId, is_input: bool) -> Vec<Finding> {
     let edition = pool.file(file).edition();
     let mut findings = Vec::new();
+    let mut locations = None;
     visit(pool, file, &mut |node| {
         if is_plain(&node, edition) {
             return;
@@ -43,15 +46,16 @@ pub(crate) fn lifetimes(pool: &Pool, file: FileId, is_input: bool) -> Vec<Findin
         let site = crate::linker::name_site(&node);
         for (severity, message) in results {
             if severity == Severity::Error || is_input {
-                findings.push(finding(pool, file, &site, severity, message));
+                let locations = locations.get_or_insert_with(|| Locations::of(Arc::clone(&pool.file(file).proto)));
+                findings.push(finding(locations, &site, severity, message));
             }
         }
     });
     findings
 }
 
-fn finding(pool: &Pool, file: FileId, site: &Site, severity: Severity, message: String) -> Finding {
-    let (line, column) = match site.find(&pool.file(file).proto) {
+fn finding(locations: &Locations, site: &Site, severity: Severity, message: String) -> Finding {
+    let (line, column) = match site.find(locations) {
         Some((line, column)) => (Some(line), column),
         None => (None, 0),
     };

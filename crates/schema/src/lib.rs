@@ -15,6 +15,9 @@ mod dynamic;
 mod elements;
 mod features;
 mod final_checks;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod json_name;
 mod lexer;
 mod limits;

@@ -29,3 +29,6 @@ pub(crate) const MESSAGE_FIELDS: usize = 65535;
 
 /// Values of options may nest this deep. Bounds recursion over messages that contain themselves.
 pub(crate) const OPTION_NESTING: u32 = 100;
+
+/// Findings about one file; later ones are dropped. Bounds memory and time where every pair of things can clash.
+pub(crate) const FINDINGS: usize = 10_000;

@@ -3,6 +3,9 @@
 //! The parser records every position in the source information anyway, so the linker, which rarely complains,
 //! looks positions up there instead of keeping a table of its own.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use buffa_descriptor::generated::descriptor::FileDescriptorProto;
 use buffa_descriptor::generated::descriptor::source_code_info::Location;
 
@@ -33,8 +36,7 @@ impl Site {
     }
 
     /// Line and column, counted from 0.
-    pub(crate) fn find(&self, file: &FileDescriptorProto) -> Option<(u32, u32)> {
-        let locations = &file.source_code_info.as_option()?.location[..];
+    pub(crate) fn find(&self, locations: &Locations) -> Option<(u32, u32)> {
         let location = match self {
             Site::Nowhere => None,
             Site::At(path) => first_at(locations, path),
@@ -43,7 +45,7 @@ impl Site {
                 at(tag::field::TYPE).or_else(|| at(tag::field::TYPE_NAME))
             }
             Site::Extendee(path) => extendee(locations, path),
-            Site::Import(name) => import(file, locations, name),
+            Site::Import(name) => locations.imports.get(name).and_then(|path| first_at(locations, path)),
             Site::OptionName(path) | Site::OptionValue(path) if is_copy(locations, path) => None,
             Site::OptionName(path) => first_at(locations, &[&path[..], &[tag::uninterpreted::NAME]].concat()),
             Site::OptionValue(path) => option_value(locations, path),
@@ -55,11 +57,42 @@ impl Site {
     }
 }
 
-fn first_at<'a>(locations: &'a [Location], path: &[i32]) -> Option<&'a Location> {
-    locations.iter().find(|location| location.path == path)
+/// The positions of one file by path, so that a file with many errors is told of them in reasonable time.
+pub(crate) struct Locations {
+    file: Arc<FileDescriptorProto>,
+    by_path: HashMap<Vec<i32>, usize>,
+    imports: HashMap<String, Vec<i32>>,
 }
 
-fn extendee<'a>(locations: &'a [Location], path: &[i32]) -> Option<&'a Location> {
+impl Locations {
+    pub(crate) fn of(file: Arc<FileDescriptorProto>) -> Self {
+        let mut by_path = HashMap::new();
+        for (index, location) in file.source_code_info.as_option().iter().flat_map(|info| &info.location).enumerate() {
+            by_path.entry(location.path.clone()).or_insert(index);
+        }
+        let mut imports = HashMap::new();
+        if let Some(last) = file.weak_dependency.len().checked_sub(1) {
+            // What is said of weak imports as such.
+            imports.insert("weak".to_owned(), vec![tag::file::WEAK_DEPENDENCY, last as i32]);
+        }
+        let plain = file.dependency.iter().enumerate().map(|(index, name)| (tag::file::DEPENDENCY, index, name));
+        let options =
+            file.option_dependency.iter().enumerate().map(|(index, name)| (tag::file::OPTION_DEPENDENCY, index, name));
+        // Of two imports of one file the later is meant.
+        imports.extend(plain.chain(options).map(|(step, index, name)| (name.clone(), vec![step, index as i32])));
+        Locations { file, by_path, imports }
+    }
+
+    fn at(&self, index: usize) -> Option<&Location> {
+        self.file.source_code_info.as_option()?.location.get(index)
+    }
+}
+
+fn first_at<'a>(locations: &'a Locations, path: &[i32]) -> Option<&'a Location> {
+    locations.at(*locations.by_path.get(path)?)
+}
+
+fn extendee<'a>(locations: &'a Locations, path: &[i32]) -> Option<&'a Location> {
     let found = first_at(locations, &[path, &[tag::field::EXTENDEE]].concat())?;
     let (&index, parent) = path.split_last()?;
     let previous = first_at(locations, &[parent, &[index - 1, tag::field::EXTENDEE]].concat());
@@ -67,27 +100,13 @@ fn extendee<'a>(locations: &'a [Location], path: &[i32]) -> Option<&'a Location>
     if previous.is_some_and(|previous| previous.span == found.span) { None } else { Some(found) }
 }
 
-fn import<'a>(file: &FileDescriptorProto, locations: &'a [Location], name: &str) -> Option<&'a Location> {
-    let position = |names: &[String]| names.iter().rposition(|dependency| dependency == name);
-    // Of two imports of one file the later is meant; option imports come last.
-    let path = match (position(&file.option_dependency), position(&file.dependency)) {
-        (Some(index), _) => [tag::file::OPTION_DEPENDENCY, index as i32],
-        (None, Some(index)) => [tag::file::DEPENDENCY, index as i32],
-        (None, None) if name == "weak" => [tag::file::WEAK_DEPENDENCY, file.weak_dependency.len() as i32 - 1],
-        (None, None) => return None,
-    };
-    first_at(locations, &path)
-}
-
-fn option_value<'a>(locations: &'a [Location], path: &[i32]) -> Option<&'a Location> {
-    locations.iter().find(|location| match location.path.split_last() {
-        Some((&step, parent)) => parent == path && step != tag::uninterpreted::NAME,
-        None => false,
-    })
+fn option_value<'a>(locations: &'a Locations, path: &[i32]) -> Option<&'a Location> {
+    (tag::uninterpreted::IDENTIFIER..=tag::uninterpreted::AGGREGATE)
+        .find_map(|step| first_at(locations, &[path, &[step]].concat()))
 }
 
 /// Whether the option was written for the extension range before the one it is on.
-fn is_copy(locations: &[Location], path: &[i32]) -> bool {
+fn is_copy(locations: &Locations, path: &[i32]) -> bool {
     let [parent @ .., tag::message::EXTENSION_RANGE, index, tag::range::OPTIONS, uninterpreted, option] = path else {
         return false;
     };

@@ -351,7 +351,11 @@ impl Linker<'_> {
         let overlap =
             |(start, end): (i32, i32), (other_start, other_end): (i32, i32)| end > other_start && other_end > start;
 
-        for (index, &range) in reserved.iter().enumerate() {
+        let clash = Clash::of(&reserved, &extensions);
+        for (index, &range) in reserved.iter().enumerate().filter(|_| clash.reserved) {
+            if self.report.is_full() {
+                break;
+            }
             for &other in reserved[index + 1..].iter().filter(|&&other| overlap(range, other)) {
                 let text = overlap_text("Reserved", other, range);
                 self.error(site(tag::message::RESERVED_RANGE, index), text);
@@ -370,6 +374,8 @@ impl Linker<'_> {
         for (field_index, field) in message.field.iter().enumerate() {
             let (name, number) = (name_of(&field.name), field.number.unwrap_or(0));
             let takes = |&(start, end): &(i32, i32)| start <= number && number < end;
+            let (extensions, reserved) =
+                if clash.has(number) { (&extensions[..], &reserved[..]) } else { (&[][..], &[][..]) };
             for (index, range) in extensions.iter().enumerate().filter(|(_, range)| takes(range)) {
                 let site = site(tag::message::EXTENSION_RANGE, index);
                 self.hint(hinted, &site, 0, 1);
@@ -386,7 +392,10 @@ impl Linker<'_> {
                 self.error(site, format!("Field name \"{name}\" is reserved."));
             }
         }
-        for (index, &range) in extensions.iter().enumerate() {
+        for (index, &range) in extensions.iter().enumerate().filter(|_| clash.any) {
+            if self.report.is_full() {
+                break;
+            }
             let site = site(tag::message::EXTENSION_RANGE, index);
             for &other in reserved.iter().filter(|&&other| overlap(range, other)) {
                 let (start, end) = (range.0, range.1 - 1);
@@ -452,7 +461,12 @@ impl Linker<'_> {
         let site = |index: usize| Site::below(path, &[tag::enumeration::RESERVED_RANGE, index as i32]);
         let ranges: Vec<(i32, i32)> =
             definition.reserved_range.iter().map(|range| (range.start.unwrap_or(0), range.end.unwrap_or(0))).collect();
-        for (index, &range) in ranges.iter().enumerate() {
+        let exclusive: Vec<(i32, i32)> = ranges.iter().map(|&(start, end)| (start, end.saturating_add(1))).collect();
+        let clash = Clash::of(&exclusive, &[]);
+        for (index, &range) in ranges.iter().enumerate().filter(|_| clash.reserved) {
+            if self.report.is_full() {
+                break;
+            }
             for other in &ranges[index + 1..] {
                 if range.1 >= other.0 && other.1 >= range.0 {
                     let message = format!(
@@ -471,6 +485,7 @@ impl Linker<'_> {
         }
         for (value_index, value) in definition.value.iter().enumerate() {
             let (name, number) = (name_of(&value.name), value.number.unwrap_or(0));
+            let ranges = if clash.has(number) || number == i32::MAX { &ranges[..] } else { &[] };
             for (index, _) in ranges.iter().enumerate().filter(|(_, range)| range.0 <= number && number <= range.1) {
                 self.error(site(index), format!("Enum value \"{name}\" uses reserved number {number}."));
             }
@@ -505,6 +520,47 @@ impl Inner<'_> {
     fn scope(&self) -> Scope<'_> {
         Scope { name: self.name, chain: self.chain, path: &self.path, message: Some(self.message) }
     }
+}
+
+/// Whether comparing every range with every other is worth the while, which it rarely is.
+struct Clash {
+    /// All ranges, merged and sorted.
+    merged: Vec<(i32, i32)>,
+    /// Two reserved ranges overlap.
+    reserved: bool,
+    /// Any two ranges overlap.
+    any: bool,
+}
+
+impl Clash {
+    fn of(reserved: &[(i32, i32)], extensions: &[(i32, i32)]) -> Self {
+        let (_, reserved_clash) = merge(reserved.to_vec());
+        let (merged, any) = merge([reserved, extensions].concat());
+        Clash { merged, reserved: reserved_clash, any }
+    }
+
+    /// Whether a range has the number.
+    fn has(&self, number: i32) -> bool {
+        let after = self.merged.partition_point(|&(start, _)| start <= number);
+        after.checked_sub(1).is_some_and(|index| number < self.merged[index].1)
+    }
+}
+
+/// The ranges sorted and merged, and whether any two of them overlapped. Ranges without numbers may count as overlaps.
+fn merge(mut ranges: Vec<(i32, i32)>) -> (Vec<(i32, i32)>, bool) {
+    ranges.sort_unstable();
+    let mut merged: Vec<(i32, i32)> = Vec::new();
+    let mut overlaps = false;
+    for (start, end) in ranges {
+        match merged.last_mut() {
+            Some(last) if start < last.1 || start >= end => {
+                overlaps = true;
+                last.1 = last.1.max(end);
+            }
+            _ => merged.push((start, end)),
+        }
+    }
+    (merged, overlaps)
 }
 
 fn overlap_text(kind: &str, later: (i32, i32), earlier: (i32, i32)) -> String {

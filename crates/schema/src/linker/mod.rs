@@ -20,8 +20,9 @@ use buffa_descriptor::generated::descriptor::FileDescriptorProto;
 use crate::diagnostic::Severity;
 use crate::elements::each_options;
 use crate::lexer::Finding;
+use crate::limits::FINDINGS;
 use crate::pool::{File, FileId, Pool};
-use crate::site::Site;
+use crate::site::{Locations, Site};
 use hints::Hints;
 use lookup::Names;
 pub(crate) use validate::name_site;
@@ -42,8 +43,9 @@ pub(crate) fn link(pool: &mut Pool, proto: FileDescriptorProto, is_input: bool) 
 
 /// What there is to say about a file.
 pub(crate) struct Report {
-    /// The file, for its positions.
+    /// The file as parsed, for its positions; until they are first asked for.
     proto: Arc<FileDescriptorProto>,
+    locations: Option<Locations>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) had_errors: bool,
 }
@@ -58,8 +60,17 @@ impl Report {
         self.find(site, Severity::Warning, message.into());
     }
 
+    /// Whether there is no use in looking for more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.findings.len() >= FINDINGS
+    }
+
     fn find(&mut self, site: Site, severity: Severity, message: String) {
-        let (line, column) = match site.find(&self.proto) {
+        if self.is_full() {
+            return;
+        }
+        let locations = self.locations.get_or_insert_with(|| Locations::of(Arc::clone(&self.proto)));
+        let (line, column) = match site.find(locations) {
             Some((line, column)) => (Some(line), column),
             None => (None, 0),
         };
@@ -81,7 +92,7 @@ impl<'p> Linker<'p> {
         let proto = Arc::new(proto);
         let file = File { proto: Arc::clone(&proto), dependencies: Vec::new(), option_dependencies: Vec::new() };
         let id = pool.add_file(file);
-        let report = Report { proto, findings: Vec::new(), had_errors: false };
+        let report = Report { proto, locations: None, findings: Vec::new(), had_errors: false };
         Linker { pool, id, names: Names::new(id), hints: HashMap::new(), report }
     }
 
@@ -142,8 +153,9 @@ impl<'p> Linker<'p> {
 
     /// Changes the file. Positions must stay where they are.
     fn change<T>(&mut self, change: impl FnOnce(&mut FileDescriptorProto) -> T) -> T {
-        // With the only other handle let go, the pool's is changed in place.
+        // With the other handles let go, the pool's is changed in place. Warnings may have been located already.
         self.report.proto = Arc::default();
+        self.report.locations = None;
         let result = change(self.pool.proto_mut(self.id));
         self.report.proto = self.proto();
         result

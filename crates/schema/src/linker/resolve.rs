@@ -82,12 +82,13 @@ impl Linker<'_> {
                 self.resolve_message(nested, &name, &path, depth + 1, numbers, resolutions);
             }
         }
+        let mut next = None;
         for (index, field) in message.field.iter().enumerate() {
             let path = [path, &[tag::message::FIELD, index as i32]].concat();
             let field_name = join(full_name, field.name.as_deref().unwrap_or_default());
             let resolution = self.resolve_field(field, &field_name, &path, None);
             if resolution.is_some() {
-                self.take_number(message, field, full_name, &path, numbers);
+                self.take_number(message, field, full_name, &path, (numbers, &mut next));
             }
             resolutions.push(resolution.unwrap_or_default());
         }
@@ -98,13 +99,14 @@ impl Linker<'_> {
         self.check_oneofs(message, path);
     }
 
+    /// Notes who has a number, or says that someone has it already. `next` keeps the advice given then.
     fn take_number(
         &mut self,
         message: &DescriptorProto,
         field: &FieldDescriptorProto,
         message_name: &str,
         path: &[i32],
-        numbers: &mut Numbers,
+        (numbers, next): (&mut Numbers, &mut Option<String>),
     ) {
         let number = field.number.unwrap_or(0);
         let Some(holder) = numbers.get(&(message as *const _, number)) else {
@@ -112,10 +114,10 @@ impl Linker<'_> {
             return;
         };
         let (Holder::Field(holder) | Holder::Extension(holder)) = holder;
-        let next = match next_free_number(message) {
+        let next = next.get_or_insert_with(|| match next_free_number(message) {
             Some(number) => format!("Next available field number is {number}"),
             None => "There are no available field numbers".into(),
-        };
+        });
         self.error(
             Site::below(path, &[tag::field::NUMBER]),
             format!("Field number {number} has already been used in \"{message_name}\" by field \"{holder}\". {next}."),

@@ -1,9 +1,9 @@
 //! Enums: open ones start at zero, aliases are declared, names differ by more than their prefix.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use buffa_descriptor::generated::descriptor::feature_set::EnumType;
-use buffa_descriptor::generated::descriptor::{Edition, EnumOptions, EnumValueDescriptorProto};
+use buffa_descriptor::generated::descriptor::{Edition, EnumDescriptorProto, EnumOptions, EnumValueDescriptorProto};
 
 use crate::dynamic::EnumRef;
 use crate::nodes::Node;
@@ -30,6 +30,7 @@ impl<'a> Validator<'a> {
             None => String::new(),
         };
         let mut used: HashMap<i32, &str> = HashMap::new();
+        let mut next_free = None;
         for (index, value) in proto.value.iter().enumerate() {
             let (name, number) = (value.name.as_deref().unwrap_or_default(), value.number.unwrap_or(0));
             let Some(other) = used.get(&number) else {
@@ -40,9 +41,8 @@ impl<'a> Validator<'a> {
                 "\"{scope}{name}\" uses the same enum value as \"{scope}{other}\". If this is intended, set 'option \
                  allow_alias = true;' to the enum definition."
             );
-            let taken: HashSet<i64> = proto.value.iter().map(|value| value.number.unwrap_or(0).into()).collect();
-            let next = (i64::from(number) + 1..).find(|next| !taken.contains(next));
-            if let Some(next) = next.filter(|&next| next < i32::MAX.into()) {
+            let next_free = next_free.get_or_insert_with(|| next_free_numbers(proto));
+            if let Some(next) = next_free.get(&number).filter(|&&next| next < i32::MAX.into()) {
                 text.push_str(&format!(" The next available enum value is {next}."));
             }
             let site = Site::below(node.path, &[tag::enumeration::VALUE, index as i32, tag::enum_value::NUMBER]);
@@ -89,6 +89,22 @@ impl<'a> Validator<'a> {
             self.error(Site::Nowhere, complaint);
         }
     }
+}
+
+/// For each number of the enum the lowest one above it that is free.
+fn next_free_numbers(definition: &EnumDescriptorProto) -> HashMap<i32, i64> {
+    let numbers: BTreeSet<i32> = definition.value.iter().map(|value| value.number.unwrap_or(0)).collect();
+    let mut next_free = HashMap::new();
+    let mut above: Option<(i32, i64)> = None;
+    for &number in numbers.iter().rev() {
+        let free = match above {
+            Some((next, free)) if i64::from(number) + 1 == i64::from(next) => free,
+            _ => i64::from(number) + 1,
+        };
+        next_free.insert(number, free);
+        above = Some((number, free));
+    }
+    next_free
 }
 
 /// `name` without the enum's name before it, if there is something after it.

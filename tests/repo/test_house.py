@@ -26,7 +26,7 @@ MAY_USE: dict[str, set[str]] = {
     "farcall-build": {"farcall-schema", "farcall-codegen"},
     "farcall-protoc": {"farcall-schema", "farcall-codegen"},
     "farcall-python": {"farcall-core", "farcall-engine", "farcall-channel"},
-    # `farcall-schema` for the well-known .proto files that the wheel carries.
+    # `farcall-schema` for its diagnostics, which Python gets as exceptions.
     "farcall-python-tools": {"farcall-protoc", "farcall-schema"},
 }
 

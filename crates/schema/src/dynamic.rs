@@ -284,12 +284,6 @@ impl<'p> Dynamic<'p> {
         Some(decoded)
     }
 
-    pub(crate) fn from_unknown(message: MessageRef<'p>, fields: UnknownFields) -> Option<Self> {
-        let mut decoded = Dynamic::new(message);
-        decoded.merge(fields, OPTION_NESTING)?;
-        Some(decoded)
-    }
-
     fn merge(&mut self, fields: UnknownFields, depth: u32) -> Option<()> {
         let depth = depth.checked_sub(1)?;
         for unknown in fields {

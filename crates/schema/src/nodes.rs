@@ -1,6 +1,5 @@
 //! A linked file as a tree of things with names, options and features, in the order in which protoc visits it.
 
-use buffa_descriptor::generated::descriptor::descriptor_proto::ExtensionRange;
 use buffa_descriptor::generated::descriptor::{
     EnumValueDescriptorProto, FeatureSet, FieldDescriptorProto, FileDescriptorProto, MethodDescriptorProto,
     OneofDescriptorProto, ServiceDescriptorProto,
@@ -18,8 +17,8 @@ pub(crate) enum Item<'a> {
     File(&'a FileDescriptorProto),
     Message(MessageRef<'a>),
     Field(FieldRef<'a>),
-    Oneof(&'a OneofDescriptorProto, MessageRef<'a>),
-    Range(&'a ExtensionRange, MessageRef<'a>),
+    Oneof(&'a OneofDescriptorProto),
+    Range,
     Enum(EnumRef<'a>),
     EnumValue(&'a EnumValueDescriptorProto, EnumRef<'a>),
     Service(&'a ServiceDescriptorProto),
@@ -114,7 +113,7 @@ impl<'a> Walk<'a, '_> {
         }
         for (index, oneof) in proto.oneof_decl.iter().enumerate() {
             self.at(tag::message::ONEOF, index, |walk| {
-                enter!(walk, Item::Oneof(oneof, message), oneof, features);
+                enter!(walk, Item::Oneof(oneof), oneof, features);
             });
         }
         for (index, field) in proto.field.iter().enumerate() {
@@ -134,7 +133,7 @@ impl<'a> Walk<'a, '_> {
         }
         for (index, range) in proto.extension_range.iter().enumerate() {
             self.at(tag::message::EXTENSION_RANGE, index, |walk| {
-                enter!(walk, Item::Range(range, message), range, features);
+                enter!(walk, Item::Range, range, features);
             });
         }
         self.scope.pop();

@@ -255,10 +255,6 @@ impl Pool {
         self.messages[id.0 as usize].place.file
     }
 
-    pub(crate) fn enum_file(&self, id: EnumId) -> FileId {
-        self.enums[id.0 as usize].place.file
-    }
-
     pub(crate) fn extension_file(&self, id: ExtensionId) -> FileId {
         self.extensions[id.0 as usize].declared.place.file
     }
@@ -315,10 +311,6 @@ impl Pool {
             messages = &message.nested_type;
         }
         features
-    }
-
-    pub(crate) fn file_features(&self, id: FileId) -> Features {
-        self.scope_features(id, &[])
     }
 
     pub(crate) fn message_features(&self, id: MessageId) -> Features {

@@ -3,9 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Type};
-use buffa_descriptor::generated::descriptor::{
-    DescriptorProto, FieldDescriptorProto, FileDescriptorProto, MethodDescriptorProto,
-};
+use buffa_descriptor::generated::descriptor::{DescriptorProto, FieldDescriptorProto, MethodDescriptorProto};
 
 use crate::json_name::json_name;
 use crate::limits::FIELD_NUMBER_MAX;

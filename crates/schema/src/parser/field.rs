@@ -343,7 +343,7 @@ impl Parser<'_> {
 fn map_entry(field: &mut FieldDescriptorProto, (key, value): MapTypes) -> DescriptorProto {
     let name = map_entry_name(field.name.as_deref().unwrap_or_default());
     field.type_name = Some(name.clone());
-    let mut member = |name: &str, number, written| {
+    let member = |name: &str, number, written| {
         let mut member = FieldDescriptorProto {
             name: Some(name.into()),
             number: Some(number),

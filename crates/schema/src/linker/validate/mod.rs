@@ -72,7 +72,7 @@ impl Linker<'_> {
 pub(crate) fn name_site(node: &Node<'_, '_>) -> Site {
     match node.item {
         Item::File(_) => Site::At(vec![tag::file::PACKAGE]),
-        Item::Oneof(..) | Item::Range(..) => Site::Nowhere,
+        Item::Oneof(_) | Item::Range => Site::Nowhere,
         _ => Site::below(node.path, &[1]),
     }
 }
@@ -116,7 +116,7 @@ impl<'a> Validator<'a> {
                     );
                 }
             }
-            Item::Oneof(..) | Item::Range(..) | Item::Method(_) => {}
+            Item::Oneof(_) | Item::Range | Item::Method(_) => {}
         }
     }
 

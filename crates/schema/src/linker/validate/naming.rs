@@ -16,13 +16,13 @@ impl<'a> Validator<'a> {
         let (kind, name, complaint): (_, _, fn(&str) -> Option<&'static str>) = match node.item {
             Item::File(file) => ("Package", &file.package, lower_snake_case),
             Item::Message(message) => ("Message", &message.proto().name, title_case),
-            Item::Oneof(oneof, _) => ("Oneof", &oneof.name, lower_snake_case),
+            Item::Oneof(oneof) => ("Oneof", &oneof.name, lower_snake_case),
             Item::Field(field) => ("Field", &field.proto.name, lower_snake_case),
             Item::Enum(definition) => ("Enum", &definition.proto().name, title_case),
             Item::EnumValue(value, _) => ("Enum value", &value.name, upper_snake_case),
             Item::Service(service) => ("Service", &service.name, title_case),
             Item::Method(method) => ("Method", &method.name, title_case),
-            Item::Range(..) => return,
+            Item::Range => return,
         };
         let Some(name) = name.as_deref().filter(|name| !name.is_empty()) else { return };
         if let Some(complaint) = complaint(name) {

@@ -248,6 +248,25 @@ def test_unary_handler_without_a_request(serve):
     assert details == "\"b'/test/echo'\" requires exactly one request message."
 
 
+def test_unary_method_without_a_response(serve):
+    peer = serve(none=("us", lambda request, context: iter([])))
+    assert peer.uu("none")(b"", timeout=LONG) is None
+    assert peer.uu("none").with_call(b"", timeout=LONG)[0] is None
+    assert peer.uu("none").future(b"", timeout=LONG).result() is None
+    assert peer.su("none")(iter([b""]), timeout=LONG) is None
+
+
+@pytest.mark.better_than_grpcio("waits for the deadline")
+def test_unary_method_with_two_responses(serve):
+    peer = serve(two=("us", lambda request, context: iter([b"1", b"2"])))
+    expected = (grpc.StatusCode.UNIMPLEMENTED, "the server sent more than one response message")
+    assert status_of(peer.uu("two"), b"") == expected
+    assert status_of(peer.uu("two").with_call, b"") == expected
+    assert status_of(peer.su("two"), iter([b""])) == expected
+    future = peer.uu("two").future(b"", timeout=LONG)
+    assert (future.code(), future.details()) == expected
+
+
 # Methods
 
 

@@ -56,8 +56,9 @@ class Channel:
     ) -> bytes | ClientCall:
         """start_unary, then waits for the end on the calling thread, which reads the socket itself.
 
-        Answers the response message when the call ended OK with one (the hot path: no call object is made),
-        and the finished call otherwise. An exception out of the wait (KeyboardInterrupt) cancels the call."""
+        Answers the response message when the call ended OK with exactly one (the hot path: no call object is made),
+        and the finished call otherwise, whose messages can still be received. An exception out of the wait
+        (KeyboardInterrupt) cancels the call."""
 
     def state(self, try_to_connect: bool) -> int:
         """The connectivity state (grpc.ChannelConnectivity's number); never waits."""

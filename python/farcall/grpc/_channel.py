@@ -28,7 +28,6 @@ from grpc._rendezvous import (
     _Rendezvous,
     _RPCState,
     failed_state,
-    state_of,
 )
 
 TYPE_CHECKING = False
@@ -216,10 +215,8 @@ class _UnaryUnaryMultiCallable(_MultiCallable, _client_api.UnaryUnaryMultiCallab
         except ValueError as error:
             raise self._refusal(error, _CLOSED_BLOCKING) from None
         if type(response) is not bytes:
-            state = state_of(response)  # type: ignore[arg-type]
-            if state.code is _OK:
-                return None
-            raise _InactiveRpcError(state)
+            # An error, or OK without a response, or with several.
+            return self._wait(response)[0]  # type: ignore[arg-type]
         deserializer = self._response_deserializer
         if deserializer is None:
             return response

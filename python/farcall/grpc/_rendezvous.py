@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("grpc._channel")
 
-CANCELLED, UNKNOWN, INTERNAL, UNAUTHENTICATED = 1, 2, 13, 16
+CANCELLED, UNKNOWN, UNIMPLEMENTED, INTERNAL, UNAUTHENTICATED = 1, 2, 12, 13, 16
 
 LOCALLY_CANCELLED = "Locally cancelled by application!"
 GARBAGE_COLLECTED = "Cancelled upon garbage collection!"
 BAD_REQUEST = "Exception serializing request!"
 BAD_RESPONSE = "Exception deserializing response!"
 BAD_ITERATOR = "Exception iterating requests!"
+MORE_RESPONSES = "the server sent more than one response message"
 INVALID_METADATA = "Invalid metadata"
 
 # The debug strings of errors that were made on this side and not by the connection.
@@ -265,6 +266,8 @@ class _Rendezvous(RpcError, RpcContext):
             return state
         message = self._receive()
         if message is not None:
+            if self._receive() is not None:
+                return failed_state(UNIMPLEMENTED, MORE_RESPONSES)
             self._response = _common.deserialize(message, self._response_deserializer)
             if self._response is None:
                 return failed_state(INTERNAL, BAD_RESPONSE)

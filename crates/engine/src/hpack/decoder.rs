@@ -1,9 +1,12 @@
 use super::{DEFAULT_TABLE_SIZE, Error, FIELD_OVERHEAD, huffman, static_table, table::Table};
 
+/// What a string's scratch may keep allocated from one block to the next, in bytes.
+const SCRATCH_KEPT: usize = 4 << 10;
+
 /// The receiving half of header compression for one connection.
 ///
-/// What it keeps is bounded by the table's size and the longest block it was given: a string cannot be longer than its
-/// block, or 8/5 of that when Huffman-coded. Its work is bounded by the block and by what is given to the caller.
+/// What it keeps is bounded by the table's size. While it reads, a string cannot be longer than its block, or 8/5 of that
+/// when Huffman-coded. Its work is bounded by the block and by what is given to the caller.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     table: Table,
@@ -87,6 +90,10 @@ impl Decoder {
                     count(name, value);
                 }
             }
+        }
+        for scratch in [&mut self.name, &mut self.value] {
+            scratch.clear();
+            scratch.shrink_to(SCRATCH_KEPT);
         }
         Ok(list)
     }
@@ -188,4 +195,21 @@ impl<'a> Input<'a> {
 #[cfg(test)]
 pub(super) fn integer(coded: &[u8], bits: u32) -> Result<usize, Error> {
     Input(coded).integer(bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Decoder, SCRATCH_KEPT};
+    use crate::hpack::{Encoder, Indexing};
+
+    #[test]
+    fn a_large_field_keeps_no_memory() {
+        let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new(4096));
+        for len in [SCRATCH_KEPT, SCRATCH_KEPT + 1, 100_000] {
+            let mut block = Vec::new();
+            encoder.encode(&vec![b'n'; len], &vec![b'v'; len], Indexing::Without, &mut block);
+            decoder.decode(&block, 0, |_, _| ()).unwrap();
+            assert!(decoder.name.capacity() <= SCRATCH_KEPT && decoder.value.capacity() <= SCRATCH_KEPT);
+        }
+    }
 }

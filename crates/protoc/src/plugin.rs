@@ -1,5 +1,6 @@
 //! Code generators that are programs of their own: `protoc-gen-NAME`.
 
+use std::collections::HashSet;
 use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -52,7 +53,8 @@ impl Plugin<'_> {
         stripped: &[FileDescriptorProto],
         parameter: &str,
     ) -> Result<Vec<OutputFile>, Failure> {
-        let is_input = |file: &FileDescriptorProto| inputs.iter().any(|input| file.name.as_deref() == Some(input));
+        let names: HashSet<&str> = inputs.iter().map(String::as_str).collect();
+        let is_input = |file: &FileDescriptorProto| file.name.as_deref().is_some_and(|name| names.contains(name));
         let (major, minor, patch) = COMPILER_VERSION;
         let request = CodeGeneratorRequest {
             file_to_generate: inputs.to_vec(),
@@ -79,8 +81,7 @@ impl Plugin<'_> {
             .decode_from_slice(&output)
             .map_err(|_| format!("{}: Plugin output is unparseable: {}", self.name, escaped(&output)))?;
         let error = response.error.clone().unwrap_or_default();
-        let generated = inputs.iter().filter_map(|input| files.iter().find(|file| file.name.as_ref() == Some(input)));
-        for file in generated {
+        for file in files.iter().filter(|file| is_input(file)) {
             if let Some(notice) = self.refusal(file, &response) {
                 return Err(Failure { notice, error });
             }

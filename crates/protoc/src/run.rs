@@ -214,8 +214,9 @@ fn files_for_set(arguments: &Arguments, loaded: &Loaded) -> Vec<FileDescriptorPr
     } else {
         loaded.stripped.iter().collect()
     };
+    let inputs: HashSet<&str> = loaded.inputs.iter().map(String::as_str).collect();
     let wanted = |file: &&FileDescriptorProto| {
-        arguments.include_imports || loaded.inputs.iter().any(|input| file.name.as_deref() == Some(input))
+        arguments.include_imports || file.name.as_deref().is_some_and(|name| inputs.contains(name))
     };
     let written = files.into_iter().filter(wanted).cloned().map(|mut file| {
         if !arguments.include_source_info {

@@ -125,8 +125,11 @@ fn weather(script: &mut Script<'_>) -> Weather {
 /// The bytes of a message, which tell whose and which it is.
 fn message(tag: u32, direction: u32, index: usize, len: usize) -> Vec<u8> {
     let mut rng = Rng::with_seed(u64::from(tag) << 33 | u64::from(direction) << 32 | index as u64);
-    let first = rng.u8(..);
-    (0..len).map(|i| first.wrapping_add(i as u8).wrapping_add((i >> 8) as u8)).collect()
+    // A period that no frame or window has.
+    let pattern: Vec<u8> = std::iter::repeat_with(|| rng.u8(..)).take(1009.min(len)).collect();
+    let mut message = pattern.repeat(len.div_ceil(1009));
+    message.truncate(len);
+    message
 }
 
 impl<'a> World<'a> {

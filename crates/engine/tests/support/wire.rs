@@ -64,11 +64,11 @@ impl Wire {
 
     /// A length of at most `len`, never 0.
     pub fn chop(&self, len: usize, rng: &mut Rng) -> usize {
-        match rng.u8(0..4) {
+        match rng.u8(0..16) {
             _ if !self.weather.chop => len,
-            0 => len,
-            1 => rng.usize(1..=len),
-            2 => rng.usize(1..=len.min(30)),
+            0..7 => len,
+            7..13 => rng.usize(1..=len),
+            13..15 => rng.usize(1..=len.min(30)),
             _ => 1,
         }
     }

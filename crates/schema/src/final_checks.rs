@@ -8,6 +8,7 @@ use buffa_descriptor::generated::descriptor::{Edition, FieldOptions};
 use crate::builtin;
 use crate::diagnostic::Severity;
 use crate::dynamic::{Dynamic, MessageRef, Value};
+use crate::feature_support::{Support, short_name};
 use crate::lexer::Finding;
 use crate::limits::RESERVED_NUMBERS;
 use crate::nodes::{Item, Node, visit};
@@ -92,41 +93,28 @@ fn message_lifetimes(message: &Dynamic<'_>, edition: Edition, results: &mut Vec<
 }
 
 fn lifetime(support: &FeatureSupport, name: &str, edition: Edition, results: &mut Vec<(Severity, String)>) {
-    let number = edition as i32;
-    if let Some(introduced) = support.edition_introduced.filter(|&introduced| number < introduced as i32) {
+    let support = Support::of(support);
+    let now = edition as i32;
+    if let Some(introduced) = support.introduced.filter(|&introduced| now < introduced) {
         let message = format!(
             "{name} wasn't introduced until edition {} and can't be used in edition {}",
             short_name(introduced),
-            short_name(edition)
+            short_name(now)
         );
         results.push((Severity::Error, message));
     }
-    if let Some(removed) = support.edition_removed.filter(|&removed| number >= removed as i32) {
-        let reason = removal_error(support).map_or(String::new(), |reason| format!(": {reason}"));
+    if let Some(removed) = support.removed.filter(|&removed| now >= removed) {
+        let reason = support.removal_error.map_or(String::new(), |reason| format!(": {reason}"));
         let message = format!("{name} has been removed in edition {}{reason}", short_name(removed));
         results.push((Severity::Error, message));
-    } else if let Some(deprecated) = support.edition_deprecated.filter(|&deprecated| number >= deprecated as i32) {
+    } else if let Some(deprecated) = support.deprecated.filter(|&deprecated| now >= deprecated) {
         let message = format!(
             "{name} has been deprecated in edition {}: {}",
             short_name(deprecated),
-            support.deprecation_warning.as_deref().unwrap_or_default()
+            support.warning.unwrap_or_default()
         );
         results.push((Severity::Warning, message));
     }
-}
-
-/// `FeatureSupport.removal_error`, which is newer than the typed message.
-fn removal_error(support: &FeatureSupport) -> Option<String> {
-    support.__buffa_unknown_fields.iter().rev().find_map(|field| match &field.data {
-        buffa::UnknownFieldData::LengthDelimited(bytes) if field.number == 5 => {
-            Some(String::from_utf8_lossy(bytes).into_owned())
-        }
-        _ => None,
-    })
-}
-
-fn short_name(edition: Edition) -> String {
-    format!("{edition:?}").trim_start_matches("EDITION_").to_owned()
 }
 
 /// Reports field numbers that are kept for the implementation.
@@ -156,7 +144,7 @@ pub(crate) fn edition(pool: &Pool, file: FileId) -> Option<Finding> {
     }
     let message = format!(
         "is a file using edition {}, which is later than the protoc maximum supported edition 2024.",
-        short_name(file.edition())
+        short_name(file.edition() as i32)
     );
     Some(Finding { line: None, column: 0, severity: Severity::Error, message })
 }

@@ -13,6 +13,7 @@ mod compiler;
 mod diagnostic;
 mod dynamic;
 mod elements;
+mod feature_support;
 mod features;
 mod final_checks;
 #[cfg(feature = "fuzzing")]

@@ -6,6 +6,7 @@ use buffa_descriptor::generated::descriptor::descriptor_proto::{ExtensionRange, 
 use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Type};
 use buffa_descriptor::generated::descriptor::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, ServiceDescriptorProto,
+    UninterpretedOption,
 };
 
 use crate::limits::{FIELD_NUMBER_MAX, FULL_NAME, MESSAGE_FIELDS, MESSAGE_NESTING, PACKAGE_DOTS, PACKAGE_NAME};
@@ -70,6 +71,7 @@ impl Linker<'_> {
         for (index, extension) in proto.extension.iter().enumerate() {
             self.declare_extension(extension, index, &scope(&[tag::file::EXTENSION]));
         }
+        self.check_options(proto.options.as_option().map(|options| &options.uninterpreted_option));
         true
     }
 
@@ -198,6 +200,14 @@ impl Linker<'_> {
         false
     }
 
+    /// Options must have names; `()` is none.
+    fn check_options<'o>(&mut self, options: impl IntoIterator<Item = &'o Vec<UninterpretedOption>>) {
+        let mut parts = options.into_iter().flatten().flat_map(|option| &option.name);
+        if parts.any(|part| part.name_part.is_empty()) {
+            self.error(Site::Nowhere, "Uninterpreted option is missing name or value.");
+        }
+    }
+
     fn check_name_length(&mut self, full_name: &str, path: &[i32]) {
         if full_name.len() > FULL_NAME {
             self.error(Site::below(path, &[1]), "Name too long.");
@@ -215,6 +225,7 @@ impl Linker<'_> {
 
         for (index, oneof) in message.oneof_decl.iter().enumerate() {
             let name = join(&full_name, name_of(&oneof.name));
+            self.check_options(oneof.options.as_option().map(|options| &options.uninterpreted_option));
             self.add_symbol(&name, &[&below(tag::message::ONEOF)[..], &[index as i32]].concat(), false, Kind::Oneof);
         }
         let fields = inner(below(tag::message::FIELD));
@@ -228,6 +239,7 @@ impl Linker<'_> {
         let ranges = inner(below(tag::message::EXTENSION_RANGE));
         for (index, range) in message.extension_range.iter().enumerate() {
             self.check_extension_range(range, index, &ranges.scope());
+            self.check_options(range.options.as_option().map(|options| &options.uninterpreted_option));
         }
         let extensions = inner(below(tag::message::EXTENSION));
         for (index, extension) in message.extension.iter().enumerate() {
@@ -237,6 +249,7 @@ impl Linker<'_> {
         for (index, range) in message.reserved_range.iter().enumerate() {
             self.check_reserved_range(range, index, &reserved.scope());
         }
+        self.check_options(message.options.as_option().map(|options| &options.uninterpreted_option));
         if chain.len() as u32 >= MESSAGE_NESTING {
             self.error(Site::Nowhere, "Reached maximum recursion limit for nested messages.");
             return;
@@ -267,6 +280,7 @@ impl Linker<'_> {
                 format!("FieldDescriptorProto.oneof_index {index} is out of range for type \"{name}\"."),
             );
         }
+        self.check_options(field.options.as_option().map(|options| &options.uninterpreted_option));
         if let Some(message) = scope.message {
             self.add_symbol(&full_name, &path, true, Kind::Field(message, index as u32));
         }
@@ -277,6 +291,7 @@ impl Linker<'_> {
         let full_name = scope.join(name_of(&extension.name));
         self.check_name_length(&full_name, &path);
         self.check_field_proto(extension, &full_name, &path, scope, true);
+        self.check_options(extension.options.as_option().map(|options| &options.uninterpreted_option));
         let id = self.pool.add_extension(full_name.clone(), self.id, scope.chain, index as u32);
         self.add_symbol(&full_name, &path, true, Kind::Extension(id));
     }
@@ -429,6 +444,7 @@ impl Linker<'_> {
                 self.error(site, "Reserved range end number must be greater than start number.");
             }
         }
+        self.check_options(definition.options.as_option().map(|options| &options.uninterpreted_option));
         self.add_symbol(&full_name, &path, true, Kind::Enum(id));
         self.check_enum(definition, &path);
     }
@@ -441,6 +457,7 @@ impl Linker<'_> {
             let full_name = scope.join(name);
             let value_path = [path, &[tag::enumeration::VALUE, index as i32]].concat();
             self.check_name_length(&full_name, &value_path);
+            self.check_options(value.options.as_option().map(|options| &options.uninterpreted_option));
             let added_outside = self.add_symbol(&full_name, &value_path, true, Kind::EnumValue(id));
             if inner.insert(name) && !added_outside {
                 let outside = match scope.name {
@@ -502,8 +519,10 @@ impl Linker<'_> {
         self.check_name_length(&full_name, &path);
         for (index, method) in service.method.iter().enumerate() {
             let path = [&path[..], &[tag::service::METHOD, index as i32]].concat();
+            self.check_options(method.options.as_option().map(|options| &options.uninterpreted_option));
             self.add_symbol(&join(&full_name, name_of(&method.name)), &path, true, Kind::Method);
         }
+        self.check_options(service.options.as_option().map(|options| &options.uninterpreted_option));
         self.add_symbol(&full_name, &path, true, Kind::Service);
     }
 }

@@ -213,6 +213,10 @@ impl Linker<'_> {
             self.error(site, "Fields of oneofs must themselves have label LABEL_OPTIONAL.");
         }
         let Some(name) = field.type_name.as_deref() else {
+            if matches!(field.r#type, Some(Type::TYPE_MESSAGE | Type::TYPE_GROUP | Type::TYPE_ENUM)) {
+                // `map<group, …>`, which has no name and no body.
+                self.error(Site::FieldType(path.to_vec()), "Field with message or enum type missing type_name.");
+            }
             return Some(Resolution { r#type: field.r#type, type_name: None, other_name: extendee });
         };
         let site = Site::FieldType(path.to_vec());

@@ -3,10 +3,10 @@
 use buffa_descriptor::generated::descriptor::feature_set::visibility_feature::DefaultSymbolVisibility;
 use buffa_descriptor::generated::descriptor::feature_set::{FieldPresence, RepeatedFieldEncoding};
 use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Type};
-use buffa_descriptor::generated::descriptor::field_options::FeatureSupport;
 use buffa_descriptor::generated::descriptor::{FileDescriptorProto, SymbolVisibility};
 
 use crate::dynamic::{FieldRef, MessageRef};
+use crate::feature_support::Support;
 use crate::limits::FIELD_NUMBER_MAX;
 use crate::nodes::{Item, Node};
 use crate::site::Site;
@@ -97,7 +97,8 @@ impl<'a> Validator<'a> {
     pub(super) fn feature_support(&mut self, field: FieldRef<'a>, node: &Node<'a, '_>) {
         let options = field.proto.options.as_option();
         let Some(support) = options.and_then(|options| options.feature_support.as_option()) else { return };
-        let complaint = support_complaint(support, &field.full_name()).or_else(|| value_complaint(field, support));
+        let support = Support::of(support);
+        let complaint = support.complaint(&field.full_name()).or_else(|| value_complaint(field, &support));
         if let Some(complaint) = complaint {
             // protoc points at the JSON name, the only option name it keeps for a field.
             self.error(Site::below(node.path, &[tag::field::JSON_NAME]), complaint);
@@ -147,66 +148,25 @@ fn is_namespace(message: MessageRef<'_>) -> bool {
         && matches!(&proto.reserved_range[..], [range] if range.start == Some(1) && range.end == Some(FIELD_NUMBER_MAX + 1))
 }
 
-/// What is wrong with the life a field or value is given.
-pub(super) fn support_complaint(support: &FeatureSupport, full_name: &str) -> Option<String> {
-    let introduced = support.edition_introduced.map_or(0, |edition| edition as i32);
-    let deprecated = support.edition_deprecated.map(|edition| edition as i32);
-    let removed = support.edition_removed.map(|edition| edition as i32);
-    let has_removal_error = support.__buffa_unknown_fields.iter().any(|field| field.number == 5);
-    if let Some(deprecated) = deprecated {
-        if deprecated < introduced {
-            return Some(format!("{full_name} was deprecated before it was introduced."));
-        }
-        if support.deprecation_warning.is_none() {
-            return Some(format!("{full_name} is deprecated but does not specify a deprecation warning."));
-        }
-    } else if support.deprecation_warning.is_some() {
-        return Some(format!(
-            "{full_name} specifies a deprecation warning but is not marked deprecated in any edition."
-        ));
-    }
-    let Some(removed) = removed else {
-        return has_removal_error
-            .then(|| format!("{full_name} specifies a removal error but is not marked removed in any edition."));
-    };
-    if deprecated.unwrap_or(0) >= removed {
-        return Some(format!("{full_name} was deprecated after it was removed."));
-    }
-    if removed < introduced {
-        return Some(format!("{full_name} was removed before it was introduced."));
-    }
-    (introduced != removed && !has_removal_error)
-        .then(|| format!("{full_name} has been removed but does not specify a removal error."))
-}
-
 /// What is wrong with the life of a value in a field of that type.
-fn value_complaint(field: FieldRef<'_>, parent: &FeatureSupport) -> Option<String> {
+fn value_complaint(field: FieldRef<'_>, parent: &Support) -> Option<String> {
     let definition = field.enumeration()?;
     let scope = definition.full_name().rsplit_once('.').map_or(String::new(), |(scope, _)| format!("{scope}."));
     definition.proto().value.iter().find_map(|value| {
         let own = value.options.as_option()?.feature_support.as_option()?;
         let full_name = format!("{scope}{}", value.name.as_deref().unwrap_or_default());
-        let mut support = parent.clone();
-        support.edition_introduced = own.edition_introduced.or(support.edition_introduced);
-        support.edition_deprecated = own.edition_deprecated.or(support.edition_deprecated);
-        support.edition_removed = own.edition_removed.or(support.edition_removed);
-        support.deprecation_warning = own.deprecation_warning.clone().or(support.deprecation_warning);
-        own.__buffa_unknown_fields.iter().for_each(|field| support.__buffa_unknown_fields.push(field.clone()));
-        if let Some(complaint) = support_complaint(&support, &full_name) {
+        let support = parent.clone().with(Support::of(own));
+        if let Some(complaint) = support.complaint(&full_name) {
             return Some(complaint);
         }
-        let number = |edition: Option<buffa_descriptor::generated::descriptor::Edition>| {
-            edition.map_or(0, |edition| edition as i32)
-        };
         let name = field.full_name();
-        if number(support.edition_introduced) < number(parent.edition_introduced) {
+        if support.introduced < parent.introduced {
             return Some(format!("value {full_name} was introduced before {name} was."));
         }
-        if parent.edition_removed.is_some() && number(support.edition_removed) > number(parent.edition_removed) {
+        if parent.removed.is_some() && support.removed > parent.removed {
             return Some(format!("value {full_name} was removed after {name} was."));
         }
-        let is_late = number(support.edition_deprecated) > number(parent.edition_deprecated);
-        (parent.edition_deprecated.is_some() && is_late)
+        (parent.deprecated.is_some() && support.deprecated > parent.deprecated)
             .then(|| format!("value {full_name} was deprecated after {name} was."))
     })
 }

@@ -6,12 +6,12 @@ use buffa_descriptor::generated::descriptor::feature_set::EnumType;
 use buffa_descriptor::generated::descriptor::{Edition, EnumDescriptorProto, EnumOptions, EnumValueDescriptorProto};
 
 use crate::dynamic::EnumRef;
+use crate::feature_support::Support;
 use crate::nodes::Node;
 use crate::site::Site;
 use crate::tag;
 
 use super::Validator;
-use super::editions::support_complaint;
 
 impl<'a> Validator<'a> {
     pub(super) fn enumeration(&mut self, definition: EnumRef<'a>, node: &Node<'a, '_>) {
@@ -85,7 +85,7 @@ impl<'a> Validator<'a> {
             Some((scope, _)) => format!("{scope}.{name}"),
             None => name.to_owned(),
         };
-        if let Some(complaint) = support_complaint(support, &full_name) {
+        if let Some(complaint) = Support::of(support).complaint(&full_name) {
             self.error(Site::Nowhere, complaint);
         }
     }

@@ -32,7 +32,7 @@ demo: setup ## Starts the Greeter server and calls it from Python and from Rust.
 
 .PHONY: test
 test: setup peers ## Runs the whole test suite: Rust, Python, examples, interoperation.
-	cargo test --workspace $(WITHOUT_NATIVE)
+	cargo test --workspace --no-fail-fast $(WITHOUT_NATIVE)
 	cargo build --workspace $(WITHOUT_NATIVE) --bins
 	FARCALL_PEERS_PYTHON=$(PEERS_BIN) FARCALL_RUST_BIN=$(TARGET)/debug $(PYTHON_BIN) -m pytest
 

@@ -408,3 +408,81 @@ fn refuse(slot: &Slot, open: Box<Open>, status: Status, wake: &mut Vec<Waker>) {
 fn over(status: Status, unprocessed: bool) -> Closed {
     Closed { status, trailers: Metadata::new(), completed: false, unprocessed }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use farcall_engine::Config;
+
+    use super::*;
+
+    struct Told(mpsc::Sender<String>);
+
+    impl Owner for Told {
+        fn ready(&mut self) {}
+        fn request(&mut self, _head: Box<RequestHead>, _slot: Arc<Slot>) {}
+        fn draining(&mut self) {}
+        fn disconnected(&mut self, why: &ConnectionError) {
+            self.0.send(why.to_string()).unwrap();
+        }
+    }
+
+    /// A client's connection over a pipe of `room` bytes, and what its owner is told.
+    fn client(room: usize) -> (Driver<tokio::io::DuplexStream, Told>, tokio::io::DuplexStream, mpsc::Receiver<String>) {
+        let (near, far) = tokio::io::duplex(room);
+        let (sender, told) = mpsc::channel();
+        let config = Config::client();
+        let mailbox = Arc::new(Mailbox::new(&config.limits));
+        (Driver::new(near, Connection::new(config, Instant::now()), mailbox, Told(sender)), far, told)
+    }
+
+    fn open(mailbox: &Mailbox) -> Arc<Slot> {
+        let slot = Arc::<Slot>::default();
+        let open = Open {
+            path: "/a.B/C".into(),
+            authority: "a".into(),
+            metadata: Metadata::new(),
+            deadline: None,
+            unary: Some(Bytes::new()),
+            taken: false,
+        };
+        mailbox.post(Command::Open(Box::new(open), Arc::clone(&slot))).unwrap();
+        slot
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_does_not_read_cannot_keep_a_connection_that_is_over() {
+        // There is not even room for the preface.
+        let (driver, _far, told) = client(1);
+        driver.mailbox.post(Command::Close(Status::from(Code::Cancelled))).unwrap();
+        driver.await;
+        assert_eq!(told.try_iter().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_task_that_is_dropped_ends_its_calls() {
+        let (mut driver, _far, told) = client(1 << 16);
+        let (posted, taken) = (open(&driver.mailbox), open(&driver.mailbox));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut driver).poll(&mut context).is_pending());
+        let late = open(&driver.mailbox);
+        drop(driver);
+        for slot in [posted, taken, late] {
+            assert_eq!(slot.lock().closed.take().unwrap().status.code, Code::Unavailable);
+        }
+        assert_eq!(told.try_iter().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_hangs_up_is_told_once() {
+        let (driver, far, told) = client(1 << 16);
+        let mailbox = Arc::clone(&driver.mailbox);
+        let slot = open(&mailbox);
+        drop(far);
+        driver.await;
+        assert!(slot.is_closed());
+        assert!(mailbox.post(Command::Shutdown).is_err());
+        assert_eq!(told.try_iter().count(), 1);
+    }
+}

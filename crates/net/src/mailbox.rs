@@ -170,3 +170,97 @@ impl Mailbox {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+    use std::task::{Context, Wake, Waker};
+
+    use farcall_core::{Metadata, Status};
+    use farcall_engine::Limits;
+
+    use super::{Command, Mailbox, Open, Taken};
+    use crate::slot::Slot;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// A mailbox whose connection waits, and how often it was woken.
+    fn waited_for() -> (Mailbox, Arc<Count>) {
+        let (mailbox, count) = (Mailbox::new(&Limits::default()), Arc::<Count>::default());
+        wait(&mailbox, &count);
+        (mailbox, count)
+    }
+
+    fn wait(mailbox: &Mailbox, count: &Arc<Count>) -> usize {
+        let waker = Waker::from(Arc::clone(count));
+        let mut batch = Vec::new();
+        loop {
+            let before = batch.len();
+            let mut more = Vec::new();
+            mailbox.take(&mut more, &Context::from_waker(&waker));
+            batch.append(&mut more);
+            if batch.len() == before {
+                return batch.len();
+            }
+        }
+    }
+
+    fn open() -> Command {
+        let open = Open {
+            path: "/a.B/C".into(),
+            authority: "a".into(),
+            metadata: Metadata::new(),
+            deadline: None,
+            unary: None,
+            taken: false,
+        };
+        Command::Open(Box::new(open), Arc::default())
+    }
+
+    #[test]
+    fn a_batch_wakes_once() {
+        let (mailbox, count) = waited_for();
+        for _ in 0..10 {
+            mailbox.post(Command::Shutdown).unwrap();
+        }
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+        assert_eq!(wait(&mailbox, &count), 10);
+        mailbox.post(Command::Shutdown).unwrap();
+        assert_eq!(count.0.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn what_is_taken_wakes_only_at_the_threshold() {
+        let (mailbox, count) = waited_for();
+        let slot = Arc::new(Slot::default());
+        mailbox.release(&slot, Taken { messages: 1, bytes: (64 << 10) - 5 - 5 - 1 });
+        assert_eq!(count.0.load(Ordering::SeqCst), 0, "one byte under it");
+        mailbox.release(&slot, Taken { messages: 1, bytes: 1 });
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+        assert_eq!(wait(&mailbox, &count), 2);
+        mailbox.release(&slot, Taken { messages: 1, bytes: 1 });
+        assert_eq!(count.0.load(Ordering::SeqCst), 1, "what was told counts no more");
+    }
+
+    #[test]
+    fn a_draining_connection_refuses_calls_only_and_a_closed_one_everything() {
+        let (mailbox, _) = waited_for();
+        mailbox.post(open()).unwrap();
+        mailbox.drain();
+        assert!(matches!(mailbox.post(open()), Err(Command::Open(..))));
+        mailbox.post(Command::Cancel(Arc::default(), Status::OK)).unwrap();
+        assert_eq!(mailbox.close().len(), 2);
+        assert!(mailbox.post(Command::Shutdown).is_err());
+        assert!(mailbox.close().is_empty());
+    }
+}

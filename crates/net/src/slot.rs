@@ -193,3 +193,51 @@ fn remember(place: &mut Option<Waker>, context: &mut Context<'_>) {
         None => *place = Some(context.waker().clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+
+    use farcall_core::{Code, Metadata, Status};
+    use farcall_engine::Closed;
+
+    use super::{SEND_LIMIT, Slot, Until};
+
+    fn closed() -> Box<Closed> {
+        let status = Status::from(Code::Cancelled);
+        Box::new(Closed { status, trailers: Metadata::new(), completed: false, unprocessed: false })
+    }
+
+    #[test]
+    fn sending_waits_at_the_limit_and_goes_on_below_it() {
+        let (slot, mut context) = (Slot::default(), Context::from_waker(Waker::noop()));
+        slot.queue(SEND_LIMIT - 1);
+        assert_eq!(slot.poll_room(&mut context), Poll::Ready(()));
+        slot.queue(2);
+        assert_eq!(slot.poll_room(&mut context), Poll::Pending);
+        let mut wake = Vec::new();
+        slot.sent(1, &mut wake);
+        assert!(wake.is_empty(), "it is full still");
+        slot.sent(1, &mut wake);
+        assert_eq!(wake.len(), 1);
+        assert_eq!(slot.poll_room(&mut context), Poll::Ready(()));
+    }
+
+    #[test]
+    fn the_end_of_a_call_wakes_everyone_once() {
+        let (slot, mut context) = (Slot::default(), Context::from_waker(Waker::noop()));
+        slot.queue(SEND_LIMIT);
+        assert_eq!(slot.poll_room(&mut context), Poll::Pending);
+        assert_eq!(slot.poll_closed(&mut context), Poll::Pending);
+        slot.lock().wait(Until::Last, &mut context);
+        let mut wake = Vec::new();
+        slot.message("part".into(), &mut wake);
+        assert!(wake.is_empty(), "a unary call has no use for its parts");
+        slot.close(closed(), None, &mut wake);
+        assert_eq!(wake.len(), 3);
+        assert_eq!(slot.poll_room(&mut context), Poll::Ready(()));
+        assert_eq!(slot.poll_closed(&mut context), Poll::Ready(()));
+        slot.close(closed(), None, &mut wake);
+        assert_eq!(wake.len(), 3);
+    }
+}

@@ -54,8 +54,8 @@ impl Channel {
     {
         let (message, metadata, options) = request.split();
         let message = codec::encode(&codec, &message)?;
-        let receiver = self.net.ask(self.call(path, metadata, options), message).await?;
-        responses(receiver, codec).await
+        let (headers, receiver) = self.net.ask(self.call(path, metadata, options), message).await?;
+        responses(headers, receiver, codec).await
     }
 
     /// A stream of requests, one response.
@@ -102,9 +102,10 @@ impl Channel {
         R: 'static,
     {
         let (messages, metadata, options) = request.split();
-        let (sender, receiver) = self.net.start(self.call(path, metadata, options)).await?;
+        let (sender, mut receiver) = self.net.start(self.call(path, metadata, options)).await?;
         pump(sender, messages, codec.clone()).await;
-        responses(receiver, codec).await
+        let headers = poll_fn(|context| receiver.poll_headers(context)).await;
+        responses(headers, receiver, codec).await
     }
 
     fn call(&self, path: impl Into<Cow<'static, str>>, metadata: Metadata, options: CallOptions) -> NewCall {
@@ -129,8 +130,12 @@ fn answer<R>(answered: Answered, codec: &impl Codec<R>) -> Result<Response<R>, S
 }
 
 /// A stream of responses, once the server has begun to answer.
-async fn responses<R: 'static>(mut receiver: Receiver, codec: impl Codec<R>) -> Result<Response<Streaming<R>>, Status> {
-    if let Some(headers) = poll_fn(|context| receiver.poll_headers(context)).await {
+async fn responses<R: 'static>(
+    headers: Option<Metadata>,
+    mut receiver: Receiver,
+    codec: impl Codec<R>,
+) -> Result<Response<Streaming<R>>, Status> {
+    if let Some(headers) = headers {
         return Ok(Response::received(Streaming::of_client(receiver, codec), headers, Metadata::new()));
     }
     // No headers: the call is over, for good (an empty stream) or not.

@@ -151,6 +151,11 @@ impl Receiver {
         self.slot.lock().half_closed
     }
 
+    /// The request of a call that is over, when the server certainly did nothing for it.
+    pub(crate) fn take_unprocessed(&self) -> Option<Box<Open>> {
+        self.slot.lock().unprocessed.take()
+    }
+
     /// Client: waits for the whole answer of a call with one response. Dropped, it cancels the call.
     pub fn answer(self) -> impl Future<Output = Answered> {
         Unary { receiver: self }

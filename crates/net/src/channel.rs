@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    future::poll_fn,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Instant,
 };
@@ -123,41 +124,42 @@ impl Channel {
         self.connection(false, None).await.map(drop)
     }
 
-    /// Makes a unary call. One that never left this side goes again until it does, and one that left and that the server
-    /// certainly did nothing for goes again once (gRFC A6, transparent retries).
+    /// Makes a unary call, again if it may (gRFC A6, transparent retries).
     ///
     /// # Errors
     /// The status of a call for which there is no connection. Every other end is in [`Answered::closed`].
     pub async fn unary(&self, call: NewCall, message: Bytes) -> Result<Answered, Status> {
         let wait_for_ready = call.wait_for_ready;
         let mut open = Box::new(self.open(call, Some(message)));
-        let mut again = true;
+        let mut retry = Retry::default();
         loop {
             let posted = self.post(open, wait_for_ready).await?;
             let mut answered = Receiver::new(posted.mailbox, posted.slot, true).answer().await;
-            let Some(mut unprocessed) = answered.unprocessed.take().filter(|open| again || !open.taken) else {
-                return Ok(answered);
-            };
-            if unprocessed.taken {
-                again = false;
-                unprocessed.taken = false;
-            } else {
-                // The connection takes no calls any more, and its word may not have reached the brain yet.
-                self.shared().disconnected(posted.connection);
+            match retry.go_again(self.shared(), posted.connection, answered.unprocessed.take()) {
+                Some(unprocessed) => open = unprocessed,
+                None => return Ok(answered),
             }
-            open = unprocessed;
         }
     }
 
-    /// Begins a call with one request and any number of responses.
+    /// Makes a call with one request and any number of responses, again if it may (gRFC A6, transparent retries): initial metadata, `None`
+    /// when the call ended without, and the rest.
     ///
     /// # Errors
     /// The status of a call for which there is no connection.
-    pub async fn ask(&self, call: NewCall, message: Bytes) -> Result<Receiver, Status> {
+    pub async fn ask(&self, call: NewCall, message: Bytes) -> Result<(Option<Metadata>, Receiver), Status> {
         let wait_for_ready = call.wait_for_ready;
-        let open = Box::new(self.open(call, Some(message)));
-        let posted = self.post(open, wait_for_ready).await?;
-        Ok(Receiver::new(posted.mailbox, posted.slot, true))
+        let mut open = Box::new(self.open(call, Some(message)));
+        let mut retry = Retry::default();
+        loop {
+            let posted = self.post(open, wait_for_ready).await?;
+            let mut receiver = Receiver::new(posted.mailbox, posted.slot, true);
+            let headers = poll_fn(|context| receiver.poll_headers(context)).await;
+            match retry.go_again(self.shared(), posted.connection, receiver.take_unprocessed()) {
+                Some(unprocessed) => open = unprocessed,
+                None => return Ok((headers, receiver)),
+            }
+        }
     }
 
     /// Begins a call of any kind.
@@ -220,6 +222,30 @@ impl Channel {
 
     fn shared(&self) -> &Arc<Shared> {
         &self.alive.0
+    }
+}
+
+/// Which calls go again without anybody hearing of it (gRFC A6, transparent retries): one that never left this side does
+/// until it has, one that left and that the server certainly did nothing for does once.
+#[derive(Default)]
+struct Retry {
+    used: bool,
+}
+
+impl Retry {
+    fn go_again(
+        &mut self,
+        shared: &Arc<Shared>,
+        connection: ConnectionId,
+        unprocessed: Option<Box<Open>>,
+    ) -> Option<Box<Open>> {
+        let mut open = unprocessed?;
+        if !std::mem::take(&mut open.taken) {
+            // The connection takes no calls any more, and its word may not have reached the brain yet.
+            shared.disconnected(connection);
+            return Some(open);
+        }
+        (!std::mem::replace(&mut self.used, true)).then_some(open)
     }
 }
 

@@ -42,7 +42,11 @@ pub(crate) fn lifetimes(pool: &Pool, file: FileId, is_input: bool) -> Vec<Findin
         let features = options.take_features();
         let mut results = Vec::new();
         for message in features.iter().chain([&options]) {
-            message_lifetimes(message, edition, &mut results);
+            let mut found = Vec::new();
+            message_lifetimes(message, edition, &mut found);
+            // Of one message, errors come before warnings.
+            found.sort_by_key(|(severity, _)| *severity != Severity::Error);
+            results.extend(found);
         }
         let site = crate::linker::name_site(&node);
         for (severity, message) in results {

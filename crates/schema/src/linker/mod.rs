@@ -15,14 +15,16 @@ mod validate;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use buffa_descriptor::generated::descriptor::FileDescriptorProto;
+use buffa_descriptor::generated::descriptor::{Edition, FileDescriptorProto};
 
 use crate::diagnostic::Severity;
 use crate::elements::each_options;
+use crate::feature_support::short_name;
 use crate::lexer::Finding;
 use crate::limits::FINDINGS;
-use crate::pool::{File, FileId, Pool};
+use crate::pool::{File, FileId, Pool, edition_of};
 use crate::site::{Locations, Site};
+use crate::tag;
 use hints::Hints;
 use lookup::Names;
 pub(crate) use validate::name_site;
@@ -97,6 +99,7 @@ impl<'p> Linker<'p> {
     }
 
     fn run(&mut self, is_input: bool) -> bool {
+        self.check_edition();
         if !self.declare(is_input) {
             return false;
         }
@@ -121,6 +124,19 @@ impl<'p> Linker<'p> {
         self.report_unused_imports();
         self.validate_style();
         !self.report.had_errors
+    }
+
+    fn check_edition(&mut self) {
+        let proto = self.proto();
+        let is_2026 = proto.__buffa_unknown_fields.iter().any(|field| field.number == 14);
+        let edition = if is_2026 { 1002 } else { edition_of(&proto) as i32 };
+        let name = short_name(edition);
+        let site = Site::At(vec![tag::file::SYNTAX]);
+        if edition < Edition::EDITION_PROTO2 as i32 {
+            self.error(site, format!("Edition {name} is earlier than the minimum supported edition PROTO2"));
+        } else if edition > Edition::EDITION_2024 as i32 && edition != Edition::EDITION_UNSTABLE as i32 {
+            self.error(site, format!("Edition {name} is later than the maximum supported edition 2024"));
+        }
     }
 
     /// An option import may be missing as long as there are no options.

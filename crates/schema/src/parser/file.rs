@@ -23,6 +23,11 @@ impl Parser<'_> {
                 Syntax::Editions => {
                     file.syntax = Some("editions".into());
                     file.edition = Some(self.edition);
+                    if self.is_2026 {
+                        // Known by name and number, but not to the typed descriptors; nothing can be linked in it.
+                        let data = buffa::UnknownFieldData::Varint(EDITION_2026);
+                        file.__buffa_unknown_fields.push(buffa::UnknownField { number: 14, data });
+                    }
                 }
             }
         } else {
@@ -73,6 +78,7 @@ impl Parser<'_> {
                 return Err(Failed);
             };
             self.edition = edition;
+            self.is_2026 = name == "2026";
             return Ok(());
         }
         self.syntax = match name.as_str() {
@@ -204,6 +210,8 @@ impl Parser<'_> {
     }
 }
 
+const EDITION_2026: u64 = 1002;
+
 /// Any edition a file may name, test editions included.
 fn edition_by_name(name: &str) -> Option<Edition> {
     match name {
@@ -216,7 +224,7 @@ fn edition_by_name(name: &str) -> Option<Edition> {
         "99997_TEST_ONLY" => Some(Edition::EDITION_99997_TEST_ONLY),
         "99998_TEST_ONLY" => Some(Edition::EDITION_99998_TEST_ONLY),
         "99999_TEST_ONLY" => Some(Edition::EDITION_99999_TEST_ONLY),
-        "MAX" => Some(Edition::EDITION_MAX),
+        "2026" | "MAX" => Some(Edition::EDITION_MAX),
         _ => None,
     }
 }

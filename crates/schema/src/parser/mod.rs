@@ -69,6 +69,8 @@ struct Parser<'a> {
     upcoming_detached: Vec<String>,
     syntax: Syntax,
     edition: Edition,
+    /// Edition 2026, which the typed descriptors do not know, is taken for the last of all.
+    is_2026: bool,
     /// How many messages the current statement lies in.
     depth: u32,
     /// How many groups.
@@ -85,6 +87,7 @@ impl<'a> Parser<'a> {
             upcoming_detached: Vec::new(),
             syntax: Syntax::Proto2,
             edition: Edition::EDITION_UNKNOWN,
+            is_2026: false,
             depth: 0,
             group_depth: 0,
         }

@@ -1,7 +1,7 @@
 //! The native module of the `farcall` wheel, `farcall._native`: hands for Python, and conversions.
 //!
-//! What lives here: [`sync`], the blocking hands (sockets, one reactor thread, callers that read for themselves),
-//! and the classes that Python sees ([`client`], [`server`]), described in `_native.pyi`.
+//! What lives here: `sync`, the blocking hands (sockets, one reactor thread, callers that read for themselves),
+//! and the classes that Python sees (`client`, `server`), described in `_native.pyi`.
 //! What does not: anything that decides about HTTP/2 (`farcall-engine`), connectivity (`farcall-channel`) or Python's
 //! gRPC API (the `grpc` package of the same wheel).
 

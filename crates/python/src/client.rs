@@ -133,7 +133,7 @@ impl Channel {
         let message = {
             let mut state = call.lock();
             let ok = state.closed.as_ref().is_some_and(|closed| closed.status.is_ok());
-            if ok { state.inbox.pop_back() } else { None }
+            if ok && state.inbox.len() == 1 { state.inbox.pop_back() } else { None }
         };
         match message {
             Some(message) => Ok(convert::write_message(py, &message).into_any()),

@@ -100,7 +100,7 @@ def test_two_servers_share_a_port_unless_told_not_to() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", ":5", "ipv4:127.0.0.1:5", "dns:localhost:5", "[::1", "[::1]5", "localhost:http:5", "localhost:x", "unix:"]
+    "address", ["", ":5", "ipv4:127.0.0.1:5", "dns:localhost:5", "[::1", "[::1]5", "localhost:http:5", "localhost:x", "localhost:65536", "localhost:-1", "unix:"]
 )
 def test_what_is_no_address(address: str) -> None:
     with pytest.raises((ValueError, OSError)):
@@ -110,9 +110,3 @@ def test_what_is_no_address(address: str) -> None:
 def test_an_unknown_name() -> None:
     with pytest.raises(OSError):
         _native.Server([]).add_port("no.such.name.invalid:0")
-
-
-def test_a_port_beyond_the_last_counts_on_from_zero() -> None:
-    server = _native.Server([])
-    port = server.add_port("127.0.0.1:0")
-    assert _native.Server([]).add_port(f"127.0.0.1:{port + 65536}") == port

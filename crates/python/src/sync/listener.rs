@@ -211,8 +211,7 @@ fn bind_one(domain: Domain, address: &SockAddr, reuse_port: bool) -> io::Result<
     Ok(socket)
 }
 
-/// `host:port`, `[v6]:port`, or without a port, which is 443 then. A port beyond 65,535 counts modulo 65,536, as in
-/// grpcio.
+/// `host:port`, `[v6]:port`, or without a port, which is 443 then.
 fn split(address: &str) -> Result<(String, u16), ListenError> {
     let invalid =
         || ListenError::Invalid(format!("{address:?} is not host:port, [v6]:port, unix:path or unix-abstract:name"));
@@ -232,8 +231,7 @@ fn split(address: &str) -> Result<(String, u16), ListenError> {
     }
     let port = match port {
         None => 443,
-        #[allow(clippy::cast_possible_truncation)] // Modulo is what is meant.
-        Some(port) => port.parse::<u32>().map_err(|_| invalid())? as u16,
+        Some(port) => port.parse().map_err(|_| invalid())?,
     };
     Ok((host.to_owned(), port))
 }

@@ -7,6 +7,7 @@ use std::{
     time::Instant,
 };
 
+use arc_swap::ArcSwapOption;
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{Config, ErrorCode, RequestHead};
 use mio::Poll;
@@ -31,7 +32,7 @@ pub(crate) struct Server {
     engine: Config,
     reuse_port: bool,
     reactor: Arc<Reactor>,
-    on_calls: std::sync::OnceLock<OnCalls>,
+    on_calls: ArcSwapOption<OnCalls>,
     me: Weak<Server>,
     state: Mutex<State>,
     idle: Condvar,
@@ -66,7 +67,7 @@ impl Server {
             engine: options.engine.clone(),
             reuse_port: options.reuse_port,
             reactor,
-            on_calls: std::sync::OnceLock::new(),
+            on_calls: ArcSwapOption::empty(),
             me: Weak::clone(me),
             state: Mutex::new(State { poll: Some(poll), ..State::default() }),
             idle: Condvar::new(),
@@ -98,8 +99,7 @@ impl Server {
     pub(crate) fn start(&self, on_calls: OnCalls, host: Host) -> io::Result<bool> {
         let mut state = lock(&self.state);
         let Some(poll) = state.poll.take() else { return Ok(false) };
-        // Only the taker of the poller comes here, so nobody has set it.
-        let _ = self.on_calls.set(on_calls);
+        self.on_calls.store(Some(Arc::new(on_calls)));
         state.phase = Phase::Serving;
         for listener in &state.listeners {
             self.reactor.listen(Arc::clone(listener))?;
@@ -182,6 +182,7 @@ impl Server {
     pub(crate) fn stop(&self) {
         self.cancel_all(&Status::new(Code::Unavailable, "Server stopped"));
         self.reactor.stop();
+        self.on_calls.store(None);
     }
 }
 
@@ -211,7 +212,9 @@ impl Owner for Server {
                 self.idle.notify_all();
             }
         }
-        if let (Some(on_calls), false) = (self.on_calls.get(), requests.is_empty()) {
+        if !requests.is_empty()
+            && let Some(on_calls) = self.on_calls.load_full()
+        {
             on_calls(requests);
         }
         for (call, callbacks) in ended {

@@ -100,7 +100,20 @@ def test_two_servers_share_a_port_unless_told_not_to() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", ":5", "ipv4:127.0.0.1:5", "dns:localhost:5", "[::1", "[::1]5", "localhost:http:5", "localhost:x", "localhost:65536", "localhost:-1", "unix:"]
+    "address",
+    [
+        "",
+        ":5",
+        "ipv4:127.0.0.1:5",
+        "dns:localhost:5",
+        "[::1",
+        "[::1]5",
+        "localhost:http:5",
+        "localhost:x",
+        "localhost:65536",
+        "localhost:-1",
+        "unix:",
+    ],
 )
 def test_what_is_no_address(address: str) -> None:
     with pytest.raises((ValueError, OSError)):

@@ -24,7 +24,7 @@ def reference(files: dict[str, str]) -> str:
 
 def renew(match: re.Match) -> str:
     heading, body = match.groups()
-    files = {name: text for name, text in FILE.findall(body)}
+    files = dict(FILE.findall(body))
     shown = "".join(f"`{name}`:\n\n```proto\n{text}```\n\n" for name, text in files.items())
     return f"{heading}\n{shown}```text\n{reference(files)}```\n"
 

@@ -98,8 +98,7 @@ def test_handler_of_the_signal_may_return():
 
 def test_wait_for_termination():
     program = """
-    entered.set()
-    interrupted(server.wait_for_termination)
+    interrupted(lambda: (entered.set(), server.wait_for_termination()))
     """
     assert run(program) == ["interrupted", "still there", "stopped"]
 
@@ -108,8 +107,7 @@ def test_wait_for_a_channel():
     program = """
     never = grpc.insecure_channel("127.0.0.1:1")
     future = grpc.channel_ready_future(never)
-    entered.set()
-    interrupted(future.result)
+    interrupted(lambda: (entered.set(), future.result()))
     """
     assert run(program) == ["interrupted", "still there", "stopped"]
 

@@ -230,6 +230,32 @@ def test_non_blocking_handler(serve):
     assert list(peer.us("count")(b"", timeout=LONG)) == [b"0", b"1", b"2"]
 
 
+def test_call_goes_on_until_its_responses_are_read(serve):
+    """As programs rely on that read for as long as the call is active."""
+
+    def three(request, context):
+        yield from (b"1", b"2", b"3")
+        if request:
+            context.abort(grpc.StatusCode.DATA_LOSS, "lost")
+
+    peer = serve(three=("us", three))
+    for request in (b"", b"abort"):
+        call = peer.us("three")(request, timeout=LONG)
+        # Of another call of the connection, after whose end all of this one has arrived.
+        assert list(peer.us("three")(b"", timeout=LONG)) == [b"1", b"2", b"3"]
+        for expected in (b"1", b"2", b"3"):
+            assert call.is_active()
+            assert call.running()
+            assert not call.done()
+            assert not call.cancelled()
+            assert repr(call) == "<_MultiThreadedRendezvous object>"
+            assert next(call) == expected
+        with pytest.raises(grpc.RpcError if request else StopIteration):
+            next(call)
+        assert not call.is_active()
+        assert call.done()
+
+
 def test_status_can_be_known_before_responses_are_read(serve):
     """And the responses can still be read then."""
     peer = serve(two=("us", lambda request, context: iter([b"1", b"2"])))

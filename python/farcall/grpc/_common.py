@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 import logging
+import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,6 +22,10 @@ CONNECTIVITIES: tuple[ChannelConnectivity, ...] = tuple(ChannelConnectivity)
 CYGRPC_STATUS_CODE_TO_STATUS_CODE = dict(enumerate(STATUS_CODES))
 STATUS_CODE_TO_CYGRPC_STATUS_CODE = {code: number for number, code in enumerate(STATUS_CODES)}
 CYGRPC_CONNECTIVITY_STATE_TO_CHANNEL_CONNECTIVITY = dict(enumerate(CONNECTIVITIES))
+
+# Python runs signal handlers on the main thread only. A signal that comes just before that thread blocks does not
+# wake it, so it must not block for longer than somebody who pressed Ctrl-C wants to wait.
+WAIT_SLICE_SECONDS = 0.1
 
 _INT_MIN, _INT_MAX = -(2**31), 2**31 - 1
 
@@ -160,6 +166,25 @@ def refuse_compression(compression: Compression | None) -> None:
     """
     if compression is not None and compression != Compression.NoCompression:
         raise NotImplementedError(f"compression {compression!r} is not available in this release of farcall")
+
+
+def wait(event: threading.Event, timeout: float | None) -> bool:
+    """Waits for an event, and lets signal handlers run meanwhile.
+
+    Args:
+      event: what to wait for.
+      timeout: seconds to wait at most; None waits as long as it takes.
+
+    Returns:
+      Whether the event is set.
+    """
+    until = None if timeout is None else time.monotonic() + timeout
+    while True:
+        remaining = WAIT_SLICE_SECONDS if until is None else min(WAIT_SLICE_SECONDS, until - time.monotonic())
+        if event.wait(remaining):
+            return True
+        if until is not None and time.monotonic() >= until:
+            return False
 
 
 def call_logging(callback: Callable[..., object], message: str, *args: object) -> None:

@@ -251,6 +251,8 @@ class _Rendezvous(RpcError, RpcContext):
         # Both are known once the call is over and somebody asked.
         self._state: _RPCState | None = None
         self._response: Any = None
+        # A response that was taken only to see whether there is one.
+        self._unread: bytes | None = None
 
     def _settled(self) -> _RPCState:
         """The outcome of the call, which is over."""
@@ -273,8 +275,31 @@ class _Rendezvous(RpcError, RpcContext):
                 return failed_state(INTERNAL, BAD_RESPONSE)
         return state
 
+    def _is_over(self) -> bool:
+        """Whether the call is over for whoever reads it: responses that wait to be read keep it going."""
+        if self._state is not None:
+            return True
+        if self._call.status() is None:
+            return False
+        if not self._response_streaming:
+            return True
+        with self._lock:
+            if self._unread is None:
+                # Does not wait, as the call is over.
+                self._unread = self._receive()
+                if self._unread is not None:
+                    self._receive = self._take_unread
+            return self._unread is None
+
+    def _take_unread(self) -> bytes | None:
+        with self._lock:
+            message, self._unread = self._unread, None
+            if self._receive == self._take_unread:
+                self._receive = self._call.receive
+        return self._receive() if message is None else message
+
     def is_active(self) -> bool:
-        return self._call.status() is None
+        return not self._is_over()
 
     def time_remaining(self) -> float | None:
         return self._call.time_remaining()
@@ -330,10 +355,7 @@ class _Rendezvous(RpcError, RpcContext):
         return self._settled().debug_error_string
 
     def __repr__(self) -> str:
-        state = self._state
-        if state is None and self._call.status() is not None:
-            state = self._settled()
-        return _report(type(self).__name__, state)
+        return _report(type(self).__name__, self._settled() if self._is_over() else None)
 
     def __str__(self) -> str:
         return self.__repr__()
@@ -371,10 +393,10 @@ class _MultiThreadedRendezvous(_Rendezvous, Call, Future):
         return self.done() and self._settled().cancelled
 
     def running(self) -> bool:
-        return self._call.status() is None
+        return not self._is_over()
 
     def done(self) -> bool:
-        return self._call.status() is not None
+        return self._is_over()
 
     def _finished(self, timeout: float | None) -> _RPCState:
         """Waits for the end.

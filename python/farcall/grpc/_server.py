@@ -163,7 +163,7 @@ class _Server(_server_api.Server):
             state.stage = _ServerStage.STARTED
 
     def wait_for_termination(self, timeout: float | None = None) -> bool:
-        return not self._state.termination.wait(timeout)
+        return not _common.wait(self._state.termination, timeout)
 
     def stop(self, grace: float | None) -> threading.Event:
         return self._state.stop(grace)

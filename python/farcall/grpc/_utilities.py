@@ -91,8 +91,10 @@ class _ChannelReadyFuture(Future):
         until = None if timeout is None else time.monotonic() + timeout
         with self._condition:
             while not (self._cancelled or self._matured):
-                remaining = None if until is None else until - time.monotonic()
-                if remaining is not None and remaining <= 0:
+                remaining = _common.WAIT_SLICE_SECONDS
+                if until is not None:
+                    remaining = min(remaining, until - time.monotonic())
+                if remaining <= 0:
                     raise FutureTimeoutError()
                 self._condition.wait(remaining)
             if self._cancelled:

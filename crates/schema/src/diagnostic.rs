@@ -29,17 +29,6 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// The line `--error_format=msvs` asks for.
-    pub fn msvs(&self) -> String {
-        let kind = if self.severity == Severity::Error { "error" } else { "warning" };
-        match self.line {
-            Some(line) => {
-                format!("{}({}) : {kind} in column={}: {}", self.file, line + 1, self.column + 1, self.message)
-            }
-            None => self.without_position(),
-        }
-    }
-
     fn without_position(&self) -> String {
         let kind = if self.severity == Severity::Error { "" } else { "warning: " };
         format!("{}: {kind}{}", self.file, self.message)

@@ -147,16 +147,8 @@ impl Linker<'_> {
                 }
             }
         }
-        for &id in &dependencies {
-            let mut visible = std::mem::take(&mut self.names.visible);
-            self.add_public(id, &mut visible);
-            self.names.visible = visible;
-        }
-        for &id in option_dependencies.iter().flatten() {
-            let mut visible = std::mem::take(&mut self.names.visible_options);
-            self.add_public(id, &mut visible);
-            self.names.visible_options = visible;
-        }
+        self.names.imports.clone_from(&dependencies);
+        self.names.option_imports = option_dependencies.iter().copied().flatten().collect();
         self.pool.set_dependencies(self.id, dependencies, option_dependencies);
         true
     }
@@ -169,15 +161,6 @@ impl Linker<'_> {
 
     pub(crate) fn import_error(&mut self, name: &str) {
         self.error(Site::Import(name.to_owned()), format!("Import \"{name}\" was not found or had errors."));
-    }
-
-    fn add_public(&self, id: FileId, visible: &mut HashSet<FileId>) {
-        let mut pending = vec![id];
-        while let Some(id) = pending.pop() {
-            if visible.insert(id) {
-                pending.extend(self.pool.file(id).public_dependencies());
-            }
-        }
     }
 
     /// Gives `full_name` its meaning or reports who has it. `path` is the element's.

@@ -30,10 +30,11 @@ pub(crate) enum Want {
 /// Which names a file may use, and which imports that took.
 pub(crate) struct Names {
     file: FileId,
-    /// Imports, and what they import publicly.
-    pub(super) visible: HashSet<FileId>,
-    /// Files whose extensions may be used in options only.
-    pub(super) visible_options: HashSet<FileId>,
+    /// Files it imports, and files it imports for their options only.
+    pub(super) imports: Vec<FileId>,
+    pub(super) option_imports: Vec<FileId>,
+    /// These and what they import publicly: known once a name is looked up that is not the file's own.
+    visible: Option<[HashSet<FileId>; 2]>,
     /// Imports nothing has needed so far.
     pub(super) unused: BTreeSet<FileId>,
     /// Why the last look-up found nothing.
@@ -44,19 +45,28 @@ impl Names {
     pub(super) fn new(file: FileId) -> Self {
         Names {
             file,
-            visible: HashSet::new(),
-            visible_options: HashSet::new(),
+            imports: Vec::new(),
+            option_imports: Vec::new(),
+            visible: None,
             unused: BTreeSet::new(),
             miss: Miss::default(),
         }
     }
 
+    /// Files whose names may be used, and files whose extensions may be used in options.
+    fn visible(&mut self, pool: &Pool) -> &[HashSet<FileId>; 2] {
+        let (imports, option_imports) = (&self.imports, &self.option_imports);
+        self.visible.get_or_insert_with(|| [public_closure(pool, imports), public_closure(pool, option_imports)])
+    }
+
     /// Finds a full name in any file, imported or not.
     pub(crate) fn find_anywhere(&mut self, pool: &Pool, name: &str) -> Option<Symbol> {
         let symbol = pool.symbol(name)?;
-        let is_usable = self.visible.contains(&symbol.file) || self.visible_options.contains(&symbol.file);
-        if is_usable && symbol.kind != Kind::Package {
-            self.unused.remove(&symbol.file);
+        if symbol.file != self.file && symbol.kind != Kind::Package {
+            let [visible, visible_options] = self.visible(pool);
+            if visible.contains(&symbol.file) || visible_options.contains(&symbol.file) {
+                self.unused.remove(&symbol.file);
+            }
         }
         Some(symbol)
     }
@@ -64,23 +74,23 @@ impl Names {
     /// Finds a full name in this file and in what it may use.
     pub(crate) fn find_symbol(&mut self, pool: &Pool, name: &str) -> Option<Symbol> {
         let symbol = self.find_anywhere(pool, name)?;
-        let is_field = matches!(symbol.kind, Kind::Field(..) | Kind::Extension(_));
-        if symbol.file == self.file
-            || self.visible.contains(&symbol.file)
-            || (is_field && self.visible_options.contains(&symbol.file))
-        {
+        if symbol.file == self.file {
             return Some(symbol);
         }
-        if symbol.kind == Kind::Package {
-            let mut files = [self.file].into_iter().chain(self.visible.iter().copied());
-            let mut option_files = self.visible_options.iter().copied();
-            let is_in_package = |file: FileId| {
-                let rest = pool.file(file).package().strip_prefix(name);
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            };
-            if files.any(is_in_package) || option_files.any(is_in_package) {
-                return Some(symbol);
-            }
+        let is_in_package = |file: FileId| {
+            let rest = pool.file(file).package().strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        if symbol.kind == Kind::Package && is_in_package(self.file) {
+            return Some(symbol);
+        }
+        let [visible, visible_options] = self.visible(pool);
+        let is_field = matches!(symbol.kind, Kind::Field(..) | Kind::Extension(_));
+        if visible.contains(&symbol.file) || (is_field && visible_options.contains(&symbol.file)) {
+            return Some(symbol);
+        }
+        if symbol.kind == Kind::Package && visible.iter().chain(visible_options).any(|&file| is_in_package(file)) {
+            return Some(symbol);
         }
         self.miss.undeclared = Some((symbol.file, name.to_owned()));
         None
@@ -119,6 +129,18 @@ impl Names {
             scope.truncate(dot);
         }
     }
+}
+
+/// The files and what they import publicly.
+fn public_closure(pool: &Pool, files: &[FileId]) -> HashSet<FileId> {
+    let mut closure = HashSet::new();
+    let mut pending = files.to_vec();
+    while let Some(file) = pending.pop() {
+        if closure.insert(file) {
+            pending.extend(pool.file(file).public_dependencies());
+        }
+    }
+    closure
 }
 
 impl Linker<'_> {

@@ -1,8 +1,25 @@
 //! The brain of `.proto`: source text in, linked descriptors and diagnostics out.
 //!
-//! A file goes through these rooms: `lexer` (tokens) -> `parser` (a `FileDescriptorProto` with source
-//! information) -> `linker` (names resolved, options interpreted, checks made) -> [`CompileResult`].
-//! Messages and bytes are those of libprotoc 35.1.
+//! ```
+//! use std::collections::HashMap;
+//!
+//! let text = "syntax = \"proto3\"; message A { B b = 1; }";
+//! let files = HashMap::from([("a.proto".to_owned(), text.as_bytes().to_vec())]);
+//! let result = farcall_schema::Compiler::new(files).compile(&["a.proto"]);
+//! assert!(!result.ok);
+//! assert_eq!(result.diagnostics[0].to_string(), "a.proto:1:32: \"B\" is not defined.");
+//! ```
+//!
+//! A file goes through these rooms: `lexer` (tokens and the `comments` between them) -> `parser` (a
+//! `FileDescriptorProto` that says what the source says, every position recorded, whatever other files hold) ->
+//! `linker` (every declaration named, names resolved, options interpreted, the whole validated) -> `final_checks`
+//! (what waits until all files are there). `compiler` leads files through, imports first. Besides: `pool` knows all
+//! names, `dynamic` and `text_format` are the messages options are made of, `features` the editions', `retention`
+//! takes out what is for source only, `site` finds positions when there is something to complain of, `limits` bounds
+//! everything a file could ask for.
+//!
+//! Bytes, sentences, positions and their order are those of libprotoc 35.1, as grpcio-tools 1.85.1 carries it;
+//! `tests/diagnostics` and `tests/golden/descriptors` hold it to that.
 //!
 //! Not here: the file system, search paths and the command line (`farcall-protoc`), and the writing of code
 //! (`farcall-codegen`). The caller gives a [`SourceTree`].

@@ -44,7 +44,9 @@ struct State {
     poll: Option<Poll>,
     listeners: Vec<Arc<Listener>>,
     connections: HashMap<usize, Arc<Connection>>,
-    in_flight: usize,
+    /// Calls begun less calls ended. What two threads saw of a connection may be counted the other way round, so it can
+    /// be below zero for a moment.
+    in_flight: isize,
     phase: Phase,
 }
 
@@ -115,13 +117,16 @@ impl Server {
         let config = Config { seed: process::random(), ..self.engine.clone() };
         let connection = Connection::start(socket, peer, config, false, &self.reactor, me);
         let mut state = lock(&self.state);
-        let late = state.phase >= Phase::Closing;
+        let phase = state.phase;
         if !connection.lock().is_over() {
             state.connections.insert(connection.token, Arc::clone(&connection));
         }
         drop(state);
-        if late {
-            connection.step(|engine, now| engine.shutdown(now));
+        // It was accepted while the server closed.
+        match phase {
+            Phase::Created | Phase::Serving => {}
+            Phase::Closing => connection.step(|engine, now| engine.shutdown(now)),
+            Phase::Cancelled => close(&connection, &Status::new(Code::Unavailable, "Server stopped")),
         }
     }
 
@@ -154,7 +159,7 @@ impl Server {
                 // The client is told; a call that is answered already needs nothing.
                 call.finish(None, status, &Metadata::new());
             }
-            connection.step(|engine, now| engine.close(ErrorCode::NO_ERROR, "", status, now));
+            close(&connection, status);
         }
     }
 
@@ -184,6 +189,11 @@ impl Server {
         self.reactor.stop();
         self.on_calls.store(None);
     }
+}
+
+/// Ends a connection and every call on it.
+fn close(connection: &Arc<Connection>, status: &Status) {
+    connection.step(|engine, now| engine.close(ErrorCode::NO_ERROR, "", status, now));
 }
 
 impl Owner for Server {

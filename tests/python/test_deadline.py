@@ -119,8 +119,10 @@ def test_handler_is_told_when_time_is_up(serve):
         active.append(context.is_active())
         return b""
 
-    expect_deadline_exceeded(lambda: serve(wait=("uu", wait)).uu("wait")(b"", timeout=SHORT))
+    # Long enough for the handler to have begun, on however busy a machine.
+    expect_deadline_exceeded(lambda: serve(wait=("uu", wait)).uu("wait")(b"", timeout=1.5))
     assert over.wait(LONG)
+    assert active[0] is True
 
 
 def test_calls_that_expire_in_the_queue_are_not_run(serve, gate):

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::{Limits, Role};
 
 /// What the owner of a connection chooses.
@@ -11,6 +13,27 @@ pub struct Config {
     pub user_agent: String,
     /// Every bound on what a peer may cost.
     pub limits: Limits,
+    /// After this long without a byte from the peer it is sent a PING, to see whether it is still there. `None` sends
+    /// none. Default: off for a client, 2 hours for a server, as in grpcio.
+    pub keepalive_time: Option<Duration>,
+    /// When nothing comes from the peer for this long after such a PING, the connection is lost
+    /// ([`ConnectionError::TimedOut`](crate::ConnectionError::TimedOut)). Default 20 seconds.
+    pub keepalive_timeout: Duration,
+    /// Whether keepalive goes on while there are no calls; on a server also whether clients may do so
+    /// ([`Limits::min_ping_interval`]). Default false.
+    pub keepalive_without_calls: bool,
+    /// After so many keepalive PINGs without HEADERS or DATA sent in between, no more than one a minute is sent;
+    /// 0 is no limit. Default: 2 for a client, 0 for a server.
+    pub max_pings_without_data: u32,
+    /// A connection without calls for this long is shut down (GOAWAY `max_idle`), give or take 10 % by
+    /// [`seed`](Config::seed). Default `None`: never.
+    pub max_connection_idle: Option<Duration>,
+    /// A connection this old is shut down (GOAWAY `max_age`), give or take 10 % by [`seed`](Config::seed); its calls go
+    /// on. Default `None`: never.
+    pub max_connection_age: Option<Duration>,
+    /// How long calls may go on after [`max_connection_age`](Config::max_connection_age); those left then end with
+    /// `UNAVAILABLE`. Default `None`: as long as they like.
+    pub max_connection_age_grace: Option<Duration>,
     /// Seed of the connection's random choices (ping payloads, jitter), so that a run can be repeated.
     pub seed: u64,
 }
@@ -23,12 +46,24 @@ impl Config {
             scheme: "http",
             user_agent: concat!("farcall/", env!("CARGO_PKG_VERSION")).to_owned(),
             limits: Limits::default(),
+            keepalive_time: None,
+            keepalive_timeout: Duration::from_secs(20),
+            keepalive_without_calls: false,
+            max_pings_without_data: 2,
+            max_connection_idle: None,
+            max_connection_age: None,
+            max_connection_age_grace: None,
             seed: 0,
         }
     }
 
     /// The defaults of a server.
     pub fn server() -> Config {
-        Config { role: Role::Server, ..Config::client() }
+        Config {
+            role: Role::Server,
+            keepalive_time: Some(Duration::from_secs(2 * 60 * 60)),
+            max_pings_without_data: 0,
+            ..Config::client()
+        }
     }
 }

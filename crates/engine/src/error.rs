@@ -47,6 +47,8 @@ pub enum ConnectionError {
     GoneAway(ErrorCode, Vec<u8>),
     /// The transport ended: end of file, or what the hands were told by the operating system.
     TransportClosed(String),
+    /// The peer was silent for too long: what it was waited for with, in words.
+    TimedOut(&'static str),
     /// This side closed the connection.
     ClosedLocally,
 }
@@ -62,6 +64,7 @@ impl fmt::Display for ConnectionError {
                 write!(f, "GOAWAY received; Error code: {}; Debug Text: {}", code.0, debug.escape_ascii())
             }
             ConnectionError::TransportClosed(why) => f.write_str(why),
+            ConnectionError::TimedOut(what) => f.write_str(what),
             ConnectionError::ClosedLocally => f.write_str("closed by this side"),
         }
     }

@@ -78,6 +78,8 @@ pub mod fuzzing;
 mod goaway;
 mod grpc;
 mod hpack;
+mod keepalive;
+mod lifetime;
 mod limits;
 mod recv;
 mod send;

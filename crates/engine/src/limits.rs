@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 /// Every bound on what a peer may cost, in one place: what it stops, its unit, its default.
 ///
 /// Each has a test at the limit and one past it.
@@ -65,6 +67,19 @@ pub struct Limits {
     /// DATA frames without data (padding aside) and without END_STREAM that may come with no other DATA between them;
     /// past it the connection ends with ENHANCE_YOUR_CALM. Stops the empty frames flood (CVE-2019-9518). Default 100.
     pub empty_frames: u32,
+    /// Server: the least time between two PINGs of a client that has calls, unless HEADERS or DATA were sent to it in
+    /// between; a PING that comes sooner is a strike. Default 5 minutes, as in grpcio.
+    pub min_ping_interval: Duration,
+    /// The same for a client without calls. With
+    /// [`keepalive_without_calls`](crate::Config::keepalive_without_calls) it is
+    /// [`min_ping_interval`](Limits::min_ping_interval) whatever stands here. Default 2 hours.
+    pub min_ping_interval_without_calls: Duration,
+    /// Server: strikes that are let pass before the connection ends with ENHANCE_YOUR_CALM `too_many_pings`; HEADERS
+    /// and DATA sent forgive all. 0 is no limit. Default 2.
+    pub ping_strikes: u32,
+    /// How long the peer may take to acknowledge SETTINGS, and with them to say anything at all; past it the connection
+    /// ends with SETTINGS_TIMEOUT (RFC 9113 6.5.3). Default 1 minute.
+    pub settings_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -88,6 +103,10 @@ impl Default for Limits {
             resets_per_second: 200,
             window_shifts: 1_000_000,
             empty_frames: 100,
+            min_ping_interval: Duration::from_secs(5 * 60),
+            min_ping_interval_without_calls: Duration::from_secs(2 * 60 * 60),
+            ping_strikes: 2,
+            settings_timeout: Duration::from_secs(60),
         }
     }
 }

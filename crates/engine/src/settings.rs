@@ -37,6 +37,7 @@ pub(crate) fn legal(mut limits: Limits) -> Limits {
     limits.header_block = limits.header_block.max(limits.max_header_list_size as usize);
     let continuations = limits.header_block / DEFAULT_MAX_FRAME_SIZE as usize;
     limits.continuations = limits.continuations.max(u32::try_from(continuations).unwrap_or(u32::MAX));
+    limits.min_ping_interval_without_calls = limits.min_ping_interval_without_calls.max(limits.min_ping_interval);
     limits.max_frame_size = limits.max_frame_size.clamp(DEFAULT_MAX_FRAME_SIZE, LARGEST_MAX_FRAME_SIZE);
     limits
 }

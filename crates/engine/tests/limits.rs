@@ -119,12 +119,12 @@ fn unread(raw: &mut Raw, frames: &[Frame]) {
 fn answers_that_the_peer_does_not_read() {
     for frame in [Frame::ping([0; 8]), Frame::settings(&[])] {
         for (count, code) in [(50, None), (51, Some(ENHANCE_YOUR_CALM))] {
-            let mut raw = server(|limits| limits.induced_frames = 50);
+            let mut raw = server(|limits| (limits.induced_frames, limits.ping_strikes) = (50, 0));
             unread(&mut raw, &vec![frame.clone(); count]);
             assert_eq!(goaway(&mut raw), code, "{count} of {frame:?}");
         }
         // Read, there may be any number.
-        let mut raw = server(|limits| limits.induced_frames = 50);
+        let mut raw = server(|limits| (limits.induced_frames, limits.ping_strikes) = (50, 0));
         for _ in 0..100 {
             raw.send(&vec![frame.clone(); 25]);
             raw.frames();

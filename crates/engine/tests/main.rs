@@ -9,6 +9,8 @@ mod deadlines;
 mod flow_control;
 mod fuzz_regressions;
 mod goaway;
+mod keepalive;
+mod lifetime;
 mod limits;
 mod random;
 mod states;

@@ -142,6 +142,7 @@ impl Connection {
         if std::mem::replace(&mut self.settings_acknowledged, true) {
             return;
         }
+        self.lifetime.settings_acknowledged();
         self.decoder.settings_acknowledged();
         let initial = self.config.limits.initial_stream_window;
         for stream in self.store.iter_mut().filter(|stream| stream.id != 0) {
@@ -151,8 +152,12 @@ impl Connection {
         }
     }
 
-    pub(super) fn read_ping(&mut self, ping: Ping) -> Result<(), Stop> {
+    pub(super) fn read_ping(&mut self, ping: Ping, now: Instant) -> Result<(), Stop> {
         if !ping.ack {
+            if self.config.role == Role::Server {
+                let idle = self.store.streams() == 0 && !self.config.keepalive_without_calls;
+                self.strikes.ping(idle, &self.config.limits, now)?;
+            }
             self.transmit.small(|out| Ping { ack: true, ..ping }.encode(out));
             self.count_induced()?;
         } else if ping.payload == goaway::ping_payload(self.config.seed) {

@@ -21,6 +21,9 @@ impl Connection {
         let refused = stream.refused.is_some();
         self.store.unlink(id, state);
         self.store.end(call);
+        if self.store.len() == 0 {
+            self.lifetime.became_idle(self.clock);
+        }
         self.unread = self.unread.saturating_sub(held);
         self.give_back_withheld();
         if refused {

@@ -11,6 +11,7 @@ mod send;
 #[cfg(test)]
 mod tests;
 mod transmit;
+mod upkeep;
 
 use std::{collections::VecDeque, fmt, time::Instant};
 
@@ -30,6 +31,8 @@ use crate::{
     goaway::{self, GoingAway, Local},
     grpc::message::{self, too_large},
     hpack::Decoder,
+    keepalive::{Keepalive, PingStrikes},
+    lifetime::Lifetime,
     recv::{Arena, Inbox},
     send::Scheduler,
     settings::{self, PeerSettings},
@@ -49,6 +52,11 @@ pub struct Connection {
     going_away: GoingAway,
     deadlines: Deadlines,
     floods: Floods,
+    keepalive: Keepalive,
+    strikes: PingStrikes,
+    lifetime: Lifetime,
+    /// The latest time anyone has told; verbs that come without one happen then.
+    clock: Instant,
     peer: PeerSettings,
     /// The peer has acknowledged our SETTINGS.
     settings_acknowledged: bool,
@@ -112,6 +120,10 @@ impl Connection {
             going_away: GoingAway::default(),
             deadlines: Deadlines::default(),
             floods: Floods::new(limits, now),
+            keepalive: Keepalive::new(&config, now),
+            strikes: PingStrikes::default(),
+            lifetime: Lifetime::new(&config, now),
+            clock: now,
             peer: PeerSettings::default(),
             settings_acknowledged: false,
             inbox: Inbox::default(),
@@ -148,6 +160,8 @@ impl Connection {
         if len == 0 {
             return self.handle_transport_closed("Socket closed", now);
         }
+        self.clock = now;
+        self.keepalive.hear(&self.config, now);
         self.inbox.fill(len);
         self.read(now);
     }
@@ -165,12 +179,16 @@ impl Connection {
 
     /// The time of [`poll_timeout`](Connection::poll_timeout) has come.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.clock = now;
         while let Some(call) = self.deadlines.pop_due(now) {
             self.expire(call);
         }
         self.prune_deadlines();
         if self.going_away.timeout().is_some_and(|until| until <= now) {
             self.finish_shutdown();
+        }
+        if self.error.is_none() {
+            self.keep_up(now);
         }
     }
 
@@ -324,6 +342,11 @@ impl Connection {
         if self.error.is_some() || self.going_away.local != Local::Staying {
             return;
         }
+        self.drain(b"", now);
+    }
+
+    /// [`shutdown`](Connection::shutdown), with a reason for people to read.
+    fn drain(&mut self, debug: &[u8], now: Instant) {
         if self.config.role == Role::Client {
             self.going_away.local = Local::Final;
             return self.finish_if_idle();
@@ -331,7 +354,7 @@ impl Connection {
         self.going_away.local = Local::Announced(now + goaway::PING_WAIT);
         let payload = goaway::ping_payload(self.config.seed);
         self.transmit.small(|out| {
-            GoAway { last_stream: MAX_U31, code: ErrorCode::NO_ERROR, debug: b"" }.encode(out);
+            GoAway { last_stream: MAX_U31, code: ErrorCode::NO_ERROR, debug }.encode(out);
             Ping { payload, ack: false }.encode(out);
         });
     }
@@ -362,13 +385,14 @@ impl Connection {
     /// What to write now, `None` when there is nothing. Frames are made when asked for, so ask again after writing
     /// all of it, and [`poll_event`](Connection::poll_event) again after that.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<&mut Transmit> {
+        self.clock = now;
         self.gather(now);
         self.transmit.has_remaining().then_some(&mut self.transmit)
     }
 
     /// When [`handle_timeout`](Connection::handle_timeout) must be called, if nothing happens before.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let times = [self.deadlines.next(), self.going_away.timeout()];
+        let times = [self.deadlines.next(), self.going_away.timeout(), self.upkeep_timeout()];
         times.into_iter().flatten().min().filter(|_| self.error.is_none())
     }
 

@@ -81,6 +81,7 @@ impl Connection {
         let (scheme, user_agent) = (self.config.scheme, self.config.user_agent.as_str());
         let outline = request::Outline { scheme, user_agent, path, authority, timeout, metadata };
         self.blocks.write(&mut self.transmit, id, false, |writer| request::encode(&outline, writer));
+        self.note_data_sent();
         if let Some(stream) = self.store.live(call) {
             stream.request_end = self.transmit.end();
         }
@@ -117,6 +118,7 @@ impl Connection {
         stream.state.advance(Input::Send);
         let id = stream.id;
         self.blocks.write(&mut self.transmit, id, false, |writer| encode_headers(metadata, writer));
+        self.note_data_sent();
     }
 
     /// Server: ends a call with a status, after the messages that are still queued.
@@ -141,6 +143,7 @@ impl Connection {
         stream.answer = Some(Box::new((status, Metadata::new())));
         let id = stream.id;
         self.blocks.write(&mut self.transmit, id, false, |writer| encode_http_headers(http, writer));
+        self.note_data_sent();
         self.schedule(call);
     }
 
@@ -162,6 +165,7 @@ impl Connection {
             // "Early server closure": the client need not send the rest.
             self.transmit.small(|out| Reset { stream: id, code: ErrorCode::NO_ERROR }.encode(out));
         }
+        self.note_data_sent();
         self.store.unlink(id, state);
         self.floods.answered(&self.config.limits);
         self.answered.push_back((self.transmit.end(), call, status.clone()));
@@ -214,6 +218,8 @@ impl Connection {
             stream.queue.take(count, &mut self.transmit);
             stream.send_window.consume(count);
             self.send_window.consume(count);
+            self.keepalive.data_sent();
+            self.strikes.data_sent();
         }
         if stream.crowded && stream.queue.len() <= self.config.limits.send_buffer / 2 {
             stream.crowded = false;

@@ -140,6 +140,9 @@ impl<'a> World<'a> {
         client.limits = limits(&mut script);
         client.limits.max_concurrent_streams = None;
         server.limits = limits(&mut script);
+        // On a wire of a few hundred bytes a second an acknowledgement can wait behind much else.
+        client.limits.settings_timeout = Duration::from_secs(3600);
+        server.limits.settings_timeout = client.limits.settings_timeout;
         let limited = server.limits.max_concurrent_streams.is_some();
         let weather = [weather(&mut script), weather(&mut script)];
         let setting = format!("client: {:?}\nserver: {:?}\nweather: {weather:?}", client.limits, server.limits);

@@ -1,0 +1,84 @@
+//! What a connection does by the clock alone: it asks whether the peer is there, and goes when it is idle or old.
+
+use std::time::{Duration, Instant};
+
+use farcall_core::{Code, Status};
+
+use super::Connection;
+use crate::{
+    ConnectionError,
+    error::ErrorCode,
+    frame::Ping,
+    goaway::Local,
+    keepalive::{self, TOO_MANY_PINGS, Verdict},
+    lifetime::Due,
+};
+
+impl Connection {
+    pub(super) fn keep_up(&mut self, now: Instant) {
+        match self.keepalive.handle_timeout(self.is_worth_keeping(), &self.config, now) {
+            Verdict::Fine => {}
+            Verdict::Ask => self.transmit.small(|out| Ping { payload: keepalive::PAYLOAD, ack: false }.encode(out)),
+            Verdict::Dead => {
+                let error = ConnectionError::TimedOut("keepalive watchdog timeout");
+                let status = Status::new(Code::Unavailable, format!("Stream removed ({error})"));
+                return self.lose_transport(error, &status);
+            }
+        }
+        while self.error.is_none()
+            && let Some((at, due)) = self.next_of_lifetime()
+            && at <= now
+        {
+            self.meet(due, now);
+        }
+    }
+
+    fn meet(&mut self, due: Due, now: Instant) {
+        match due {
+            Due::MaxIdle => self.drain(b"max_idle", now),
+            Due::MaxAge => {
+                self.lifetime.begin_grace(self.config.max_connection_age_grace, now);
+                self.drain(b"max_age", now);
+            }
+            Due::GraceOver => {
+                let status = Status::new(Code::Unavailable, "Stream removed (max_age)");
+                self.close(ErrorCode::NO_ERROR, "max_age", &status, now);
+            }
+            Due::SettingsOverdue => {
+                self.fail(ErrorCode::SETTINGS_TIMEOUT, "SETTINGS were not acknowledged in time");
+            }
+        }
+    }
+
+    pub(super) fn upkeep_timeout(&self) -> Option<Instant> {
+        let keepalive = self.keepalive.timeout(self.is_worth_keeping());
+        let lifetime = self.next_of_lifetime().map(|(at, _)| at);
+        keepalive.into_iter().chain(lifetime).min()
+    }
+
+    fn next_of_lifetime(&self) -> Option<(Instant, Due)> {
+        self.lifetime.next(self.calls(), self.going_away.local == Local::Staying)
+    }
+
+    /// Whether it matters if the peer is still there.
+    fn is_worth_keeping(&self) -> bool {
+        self.calls() > 0 || self.config.keepalive_without_calls
+    }
+
+    /// HEADERS or DATA go out.
+    pub(super) fn note_data_sent(&mut self) {
+        self.keepalive.data_sent();
+        self.strikes.data_sent();
+    }
+
+    /// The [`keepalive_time`](crate::Config::keepalive_time) that the next connection to this peer should have: twice
+    /// this one's once the peer has said that these were too many PINGs.
+    pub fn next_keepalive_time(&self) -> Option<Duration> {
+        let time = self.config.keepalive_time?;
+        let scolded =
+            self.going_away.peer.as_ref().is_some_and(|peer| {
+                peer.code == ErrorCode::ENHANCE_YOUR_CALM && peer.debug == TOO_MANY_PINGS.as_bytes()
+            });
+        Some(if scolded { time.saturating_mul(2) } else { time })
+    }
+}

@@ -1,0 +1,125 @@
+//! Connections that end because they are idle, old, or never agreed upon.
+
+use std::time::Duration;
+
+use farcall_core::{Code, Metadata, Status};
+use farcall_engine::{Config, ConnectionError};
+
+use crate::support::{Frame, Pair, Raw};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MILLI: Duration = Duration::from_millis(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The only GOAWAY so far: last stream and reason.
+fn goaway(raw: &mut Raw) -> Option<(u32, u32, String)> {
+    let frame = raw.frames_of(Frame::GOAWAY).into_iter().next()?;
+    let last = u32::from_be_bytes(frame.payload[..4].try_into().unwrap());
+    Some((last, frame.code(), String::from_utf8(frame.payload[8..].to_vec()).unwrap()))
+}
+
+fn max_idle() -> Raw {
+    Raw::server(Config { max_connection_idle: Some(10 * MINUTE), seed: 7, ..Config::server() })
+}
+
+/// When the connection wants to do something next, from now.
+fn next(raw: &Raw) -> Duration {
+    raw.end.next_timeout().expect("something is to come") - raw.now
+}
+
+#[test]
+fn an_idle_connection_is_shut_down() {
+    let mut raw = max_idle();
+    let wait = next(&raw);
+    assert!((9 * MINUTE..=11 * MINUTE).contains(&wait), "{wait:?}");
+    raw.sleep(wait - MILLI);
+    assert_eq!(goaway(&mut raw), None);
+    raw.sleep(MILLI);
+    assert_eq!(goaway(&mut raw), Some((0x7fff_ffff, 0, "max_idle".to_owned())));
+    raw.sleep(20 * SECOND);
+    assert_eq!(raw.end.disconnected, Some(ConnectionError::ClosedLocally));
+}
+
+#[test]
+fn idle_begins_with_the_end_of_the_last_call() {
+    let mut raw = max_idle();
+    let wait = next(&raw);
+    raw.send(&[Frame::request(1, true, &[])]);
+    let call = raw.end.request();
+    raw.sleep(100 * MINUTE);
+    raw.end.connection.respond(call, &Status::OK, &Metadata::new()).unwrap();
+    assert_eq!(goaway(&mut raw), None);
+    assert_eq!(next(&raw), wait);
+    raw.sleep(wait - MILLI);
+    assert_eq!(goaway(&mut raw), None);
+    raw.sleep(MILLI);
+    assert_eq!(goaway(&mut raw).unwrap().2, "max_idle");
+}
+
+#[test]
+fn no_two_connections_are_of_one_age() {
+    let times: Vec<Duration> = (0..100)
+        .map(|seed| next(&Raw::server(Config { max_connection_age: Some(1000 * SECOND), seed, ..Config::server() })))
+        .collect();
+    assert!(times.iter().all(|time| (900 * SECOND..=1100 * SECOND).contains(time)));
+    assert!(times.iter().any(|time| *time < 950 * SECOND) && times.iter().any(|time| *time > 1050 * SECOND));
+}
+
+fn max_age(grace: Option<Duration>) -> Pair {
+    let server = Config {
+        max_connection_age: Some(10 * MINUTE),
+        max_connection_age_grace: grace,
+        keepalive_time: None,
+        ..Config::server()
+    };
+    Pair::with(Config::client(), server)
+}
+
+#[test]
+fn an_old_connection_takes_no_new_calls_and_finishes_the_others() {
+    let mut pair = max_age(None);
+    let (call, served) = pair.started("/s.S/M");
+    pair.run_for(9 * MINUTE - MILLI);
+    assert!(!pair.client.draining);
+    pair.run_for(3 * MINUTE);
+    assert!(pair.client.draining && pair.client.disconnected.is_none());
+    pair.run_for(1000 * MINUTE);
+    pair.server.connection.respond(served, &Status::OK, &Metadata::new()).unwrap();
+    pair.run_for(MINUTE);
+    assert!(pair.client.closed(call).completed);
+    assert_eq!(pair.server.disconnected, Some(ConnectionError::ClosedLocally));
+}
+
+#[test]
+fn after_the_grace_all_is_over() {
+    let mut pair = max_age(Some(30 * SECOND));
+    let (call, served) = pair.started("/s.S/M");
+    let old = pair.next_timeout().unwrap();
+    pair.run_for(old - pair.now);
+    assert!(pair.client.draining);
+    pair.run_for(30 * SECOND - MILLI);
+    assert!(pair.client.disconnected.is_none() && pair.server.disconnected.is_none());
+    pair.run_for(MILLI);
+    assert_eq!(pair.client.closed(call).status.code, Code::Unavailable);
+    assert_eq!(pair.server.closed(served).status, Status::new(Code::Unavailable, "Stream removed (max_age)"));
+    assert!(pair.client.disconnected.is_some());
+    assert_eq!(pair.server.disconnected, Some(ConnectionError::ClosedLocally));
+}
+
+#[test]
+fn settings_that_are_not_acknowledged_in_time() {
+    for client in [true, false] {
+        let config = if client { Config::client() } else { Config::server() };
+        let mut raw = Raw::new(config.clone());
+        raw.sleep(MINUTE - MILLI);
+        assert_eq!(goaway(&mut raw), None);
+        raw.sleep(MILLI);
+        assert_eq!(goaway(&mut raw).unwrap().1, 4);
+        assert!(matches!(raw.end.disconnected, Some(ConnectionError::PeerMisbehaved(..))));
+
+        let mut raw = if client { Raw::client(config) } else { Raw::server(config) };
+        raw.sleep(100 * MINUTE);
+        assert_eq!(raw.end.next_timeout(), None);
+        assert!(raw.end.disconnected.is_none());
+    }
+}

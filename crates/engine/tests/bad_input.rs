@@ -360,6 +360,19 @@ fn settings_out_of_range() {
     assert_eq!(fault(&[Frame::settings(&[(4, (1 << 31) - 1), (5, (1 << 24) - 1), (5, 16_384)])]), None);
 }
 
+/// Whoever connects again at once after a connection that was ready would never rest.
+#[test]
+fn a_peer_whose_first_settings_are_unsound_was_never_ready() {
+    for (config, preface) in [(Config::client(), &[][..]), (Config::server(), PREFACE)] {
+        for setting in [(2, 2), (4, 1 << 31), (5, 16_383)] {
+            let mut raw = Raw::new(config.clone());
+            raw.send_bytes(preface);
+            raw.send(&[Frame::settings(&[(3, 100), setting])]);
+            assert!(misbehaved(&raw).is_some() && !raw.end.ready, "{setting:?}");
+        }
+    }
+}
+
 #[test]
 fn settings_and_pings_are_answered() {
     let mut raw = Raw::server(Config::server());

@@ -141,6 +141,13 @@ impl Endpoint {
         self
     }
 
+    /// The largest HTTP/2 frame taken from the server, in bytes of payload: 16,384 to 16,777,215. Default 1 MiB.
+    #[must_use]
+    pub fn max_frame_size(mut self, bytes: u32) -> Endpoint {
+        self.engine.limits.max_frame_size = bytes;
+        self
+    }
+
     /// The channel, which connects when the first call is made.
     ///
     /// # Errors

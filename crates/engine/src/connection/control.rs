@@ -84,9 +84,9 @@ impl Connection {
                 return Ok(());
             }
         };
-        if !std::mem::replace(&mut self.peer.received, true) {
+        let first = !std::mem::replace(&mut self.peer.received, true);
+        if first {
             self.peer.max_concurrent_streams = u32::MAX;
-            self.events.push_back(Event::Ready);
         }
         // One frame can name it thousands of times, and each stream's window follows it: the last one counts.
         let mut window = None;
@@ -99,6 +99,10 @@ impl Connection {
         if let Some(size) = window.filter(|size| *size != self.peer.initial_window) {
             self.floods.window_shifts(self.store.streams(), &self.config.limits, now)?;
             self.shift_send_windows(size)?;
+        }
+        // Not before they are known to be sound: a peer whose SETTINGS are not is none to connect to again at once.
+        if first {
+            self.events.push_back(Event::Ready);
         }
         self.transmit.small(encode_settings_ack);
         self.count_induced()?;

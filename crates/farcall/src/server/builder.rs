@@ -81,6 +81,13 @@ impl Server {
         self
     }
 
+    /// The largest HTTP/2 frame taken from a client, in bytes of payload: 16,384 to 16,777,215. Default 1 MiB.
+    #[must_use]
+    pub fn max_frame_size(mut self, bytes: u32) -> Server {
+        self.engine.limits.max_frame_size = bytes;
+        self
+    }
+
     /// How long a client may take from connecting until it has sent its settings. Default 120 s. Past it the connection
     /// is closed.
     #[must_use]

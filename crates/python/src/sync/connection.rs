@@ -29,6 +29,9 @@ const READS_IN_A_ROW: usize = 16;
 /// How long a peer that does not read may keep a connection that has ended.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// Threads that wait besides the leader, from which on the reactor reads for all of them.
+const CROWD: usize = 3;
+
 /// Pieces of one vectored write.
 const PIECES: usize = 64;
 
@@ -138,6 +141,12 @@ impl State {
         self.over
     }
 
+    /// Whether so many threads wait that handing the lead from one to the next would cost more than the reactor does:
+    /// each hand-over wakes a thread that has nothing else to do yet.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.followers.len() >= CROWD
+    }
+
     /// Whether somebody must look after it at once.
     fn needs_keeper(&self) -> bool {
         !self.over && (self.connecting || self.blocked || self.engine.calls() > 0)
@@ -208,7 +217,7 @@ impl Connection {
             // Its own call may be what has ended.
             self.ring();
         }
-        self.find_keeper(&mut state, now);
+        self.rest(state, now);
         result
     }
 
@@ -240,8 +249,8 @@ impl Connection {
         call.nudge();
         state.uses += 1;
         state = self.settle_and_tell(state, now);
-        if then == Then::Go || state.keeper == Keeper::Leader {
-            self.find_keeper(&mut state, now);
+        if then == Then::Go || state.keeper != Keeper::Nobody {
+            self.rest(state, now);
         }
         true
     }
@@ -410,15 +419,25 @@ impl Connection {
         if state.over {
             return;
         }
-        if let Some(follower) = state.followers.pop_front() {
+        let now = Instant::now();
+        if state.is_crowded() {
+            self.give_to_reactor(&mut state, now);
+        } else if let Some(follower) = state.followers.pop_front() {
             state.keeper = Keeper::Promised;
             follower.promote();
-            return;
         }
-        self.find_keeper(&mut state, Instant::now());
+        self.rest(state, now);
     }
 
-    /// Makes sure that somebody looks after it in time.
+    /// The end of every step: somebody looks after the connection from here on.
+    fn rest(self: &Arc<Self>, mut state: MutexGuard<'_, State>, now: Instant) {
+        self.find_keeper(&mut state, now);
+        if state.engine.error().is_some() && !state.over {
+            // Nobody could.
+            drop(self.settle_and_tell(state, now));
+        }
+    }
+
     fn find_keeper(self: &Arc<Self>, state: &mut State, now: Instant) {
         match state.keeper {
             Keeper::Nobody if state.needs_keeper() => self.give_to_reactor(state, now),
@@ -441,7 +460,7 @@ impl Connection {
         }
         state.armed = state.engine.poll_timeout();
         if let Err(error) = self.reactor.watch(self, state) {
-            // Nobody can watch it: better lost now than silent for ever. The next step tells.
+            // Nobody can watch it: better lost now than silent for ever.
             state.engine.handle_transport_closed(&os_text(&error), now);
         }
     }
@@ -474,8 +493,8 @@ impl Connection {
             }
         }
         let more = ready.readable && !state.connecting && self.read(&mut state, ready.ended, now);
-        state = self.settle_and_tell(state, now);
-        self.find_keeper(&mut state, now);
+        let state = self.settle_and_tell(state, now);
+        self.rest(state, now);
         more
     }
 
@@ -506,7 +525,7 @@ impl Connection {
             state.engine.handle_timeout(now);
             state = self.settle_and_tell(state, now);
         }
-        self.find_keeper(&mut state, now);
+        self.rest(state, now);
     }
 
     /// Every call on it.

@@ -1,7 +1,7 @@
 //! Leader and followers: of the threads that wait for calls on one connection, one reads it for all.
 //!
 //! The leader polls the socket, reads, steps the brain and tells each call what came; the others are parked. When the
-//! leader's own call is done it leaves: the first follower takes over, or, if none waits, the reactor.
+//! leader's own call is done it leaves: the first follower takes over; if none waits, or a crowd, the reactor does.
 
 use std::{
     io,
@@ -50,7 +50,7 @@ pub(crate) fn wait(
         if done(&call.lock()) || state.is_over() {
             return Waited::Done;
         }
-        if state.keeper != Keeper::Leader {
+        if state.keeper != Keeper::Leader && !(state.keeper == Keeper::Reactor && state.is_crowded()) {
             return lead(connection, state, call, until, &done);
         }
         let me = Arc::new(Follower { call: Arc::clone(call), promoted: AtomicBool::new(false) });

@@ -10,6 +10,8 @@ mod static_table;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;
 
 use std::fmt;
 

@@ -35,6 +35,12 @@ impl Scheduler {
         self.ready.is_empty()
     }
 
+    /// Turns that are due or blocked, those of calls that have ended included.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn len(&self) -> usize {
+        self.ready.len() + self.blocked.len()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.ready.clear();
         self.blocked.clear();

@@ -50,11 +50,22 @@ pub struct Wire {
     in_flight: usize,
     carried: usize,
     ended: bool,
+    stalled_until: Option<Instant>,
+    /// Nothing comes out any more, and nobody is told.
+    silent: bool,
 }
 
 impl Wire {
     pub fn new(weather: Weather) -> Wire {
-        Wire { weather, flights: VecDeque::new(), in_flight: 0, carried: 0, ended: false }
+        Wire {
+            weather,
+            flights: VecDeque::new(),
+            in_flight: 0,
+            carried: 0,
+            ended: false,
+            stalled_until: None,
+            silent: false,
+        }
     }
 
     /// Bytes that may be sent now.
@@ -109,7 +120,39 @@ impl Wire {
             Arrival::Bytes(bytes) => self.in_flight += bytes.len(),
             Arrival::EndOfFile | Arrival::Broken => self.ended = true,
         }
-        self.flights.push_back((earliest.max(now + delay), arrival));
+        // What is sent into silence fills the sender's buffer, as without acknowledgements.
+        if !self.silent {
+            self.flights.push_back((earliest.max(now + delay), arrival));
+        }
+    }
+
+    /// Nothing arrives before this time.
+    pub fn stall(&mut self, until: Instant) {
+        self.stalled_until = Some(until);
+    }
+
+    /// It stalls no more, and will not break.
+    pub fn mend(&mut self) {
+        self.stalled_until = None;
+        self.weather.breaks_after = None;
+    }
+
+    /// What is on its way is lost, and so is all that follows: a cable that was pulled.
+    pub fn silence(&mut self) {
+        self.flights.clear();
+        self.silent = true;
+    }
+
+    /// What is on its way is lost, and the receiver is told: a reset.
+    pub fn reset(&mut self, now: Instant) {
+        self.flights.clear();
+        (self.in_flight, self.ended, self.silent, self.stalled_until) = (0, true, false, None);
+        self.flights.push_back((now, Arrival::Broken));
+    }
+
+    /// Nothing is on its way.
+    pub fn is_empty(&self) -> bool {
+        self.flights.is_empty()
     }
 
     pub fn has_arrived(&self, now: Instant) -> bool {
@@ -117,7 +160,8 @@ impl Wire {
     }
 
     pub fn next_arrival(&self) -> Option<Instant> {
-        self.flights.front().map(|(at, _)| *at)
+        let arrival = self.flights.front().map(|(at, _)| *at)?;
+        Some(self.stalled_until.map_or(arrival, |until| until.max(arrival)))
     }
 
     /// Whether the transport broke, so that writing fails as well.

@@ -10,8 +10,6 @@ mod static_table;
 mod table;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod vectors;
 
 use std::fmt;
 

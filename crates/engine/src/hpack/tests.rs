@@ -1,5 +1,7 @@
 //! RFC 7541 appendix C as tests, then what it has no examples of: limits, resizing, faults, anything there and back.
 
+mod vectors;
+
 use proptest::prelude::*;
 
 use super::{DEFAULT_TABLE_SIZE, DecodedList, Decoder, Encoder, Error, Indexing, encoder::encode_integer};

@@ -9,7 +9,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{DEFAULT_TABLE_SIZE, Decoder, Encoder, Indexing};
+use crate::hpack::{DEFAULT_TABLE_SIZE, Decoder, Encoder, Indexing};
 
 #[derive(Deserialize)]
 struct Story {

@@ -71,6 +71,14 @@ bench: wheels peers ## Measures Farcall beside grpcio and tonic, in turns; takes
 	@$(PYTHON_BIN) bench/run.py --ours-python .venvs/bench/bin/python --peers-python $(PEERS_BIN) \
 		--rust-bin $(or $(CARGO_TARGET_DIR),bench/rust/target)/release
 
+SEEDS := 100000
+FIRST := 0
+
+.PHONY: sim
+sim: ## Plays SEEDS=n simulated worlds from seed FIRST=n on.
+	@cargo build --quiet --release -p farcall-sim
+	@$(TARGET)/release/farcall-sim $(SEEDS) $(FIRST)
+
 .PHONY: clean
 clean: ## Removes everything that was built or installed here.
 	rm -rf $(VENV) .venvs .tools build dist target bench/rust/target

@@ -1,0 +1,156 @@
+//! One connection between a client and a server, and what befalls it.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use farcall_channel::ConnectionId;
+use farcall_engine::{Config, Ledger};
+use fastrand::Rng;
+
+use crate::{
+    end::End,
+    wire::{Arrival, Weather, Wire},
+};
+
+/// A connection, both its ends and both its directions.
+pub(crate) struct Link {
+    pub(crate) client: usize,
+    /// The name the client's channel has for it.
+    pub(crate) id: ConnectionId,
+    pub(crate) server: usize,
+    /// The client's and the server's.
+    pub(crate) ends: [End; 2],
+    /// Something happened to it for which calls may end.
+    pub(crate) disturbed: bool,
+    /// What the channel has been told of it.
+    pub(crate) told_ready: bool,
+    pub(crate) told_lost: bool,
+    silent: bool,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [client, server] = &self.ends;
+        write!(f, "client {} to server {}", self.client, self.server)?;
+        write!(f, "; {:?} {:?} disturbed: {}", client.connection, server.connection, self.disturbed)
+    }
+}
+
+impl Link {
+    pub(crate) fn new(
+        (client, id, server): (usize, ConnectionId, usize),
+        configs: [Config; 2],
+        weather: [Weather; 2],
+        now: Instant,
+    ) -> Link {
+        let [c, s] = configs;
+        let breaks = weather.iter().any(|weather| weather.breaks_after.is_some());
+        let mut ends = [End::new(c, Wire::new(weather[1]), now), End::new(s, Wire::new(weather[0]), now)];
+        ends.iter_mut().for_each(|end| end.release = false);
+        Link { client, id, server, ends, disturbed: breaks, told_ready: false, told_lost: false, silent: false }
+    }
+
+    /// One thing that can happen now, picked at random; its number, if there was one, and which.
+    pub(crate) fn turn(&mut self, now: Instant, rng: &mut Rng) -> Option<usize> {
+        let [client, server] = &mut self.ends;
+        let first = rng.usize(0..6);
+        let action = (first..first + 6).map(|action| action % 6).find(|action| match action {
+            0 => client.write(&mut server.inbound, now, rng),
+            1 => server.write(&mut client.inbound, now, rng),
+            2 => client.read(now, rng),
+            3 => server.read(now, rng),
+            4 => client.time_out(now),
+            _ => server.time_out(now),
+        });
+        let broken = [0, 1].map(|side| self.ends[side].inbound.is_broken());
+        for side in [0, 1] {
+            if broken[side] {
+                self.ends[1 - side].inbound.end(Arrival::Broken, now, rng);
+            }
+        }
+        action
+    }
+
+    pub(crate) fn next_wake(&self) -> Option<Instant> {
+        let ends = self.ends.iter();
+        ends.flat_map(|end| [end.inbound.next_arrival(), end.next_timeout()]).flatten().min()
+    }
+
+    /// Both ends know that it is over, and nothing is on the way.
+    pub(crate) fn is_over(&self) -> bool {
+        self.ends.iter().all(|end| end.disconnected.is_some() && end.inbound.is_empty())
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.ends.iter().all(|end| end.disconnected.is_none())
+    }
+
+    /// The peer vanishes without a word, as when a cable is pulled: only the end of the world's ills, or a deadline,
+    /// tells.
+    pub(crate) fn silence(&mut self) {
+        self.disturbed = true;
+        self.silent = true;
+        self.ends.iter_mut().for_each(|end| end.inbound.silence());
+    }
+
+    /// Both ends are told that it is lost, and what is on the way is.
+    pub(crate) fn reset(&mut self, now: Instant) {
+        self.disturbed = true;
+        self.ends.iter_mut().for_each(|end| end.inbound.reset(now));
+    }
+
+    pub(crate) fn stall(&mut self, direction: usize, now: Instant, time: Duration) {
+        self.ends[direction].inbound.stall(now + time);
+    }
+
+    /// A connection that was silent is found to be lost, by both ends, at last.
+    pub(crate) fn heal(&mut self, now: Instant) {
+        self.ends.iter_mut().for_each(|end| end.inbound.mend());
+        if self.silent {
+            self.reset(now);
+        }
+    }
+
+    /// When nothing is on the way the books of both ends agree to the byte; returns whether they were compared.
+    pub(crate) fn check_books(&mut self, now: Instant) -> bool {
+        let quiet = |end: &mut End| {
+            end.drain();
+            end.disconnected.is_none() && end.inbound.is_empty() && end.connection.poll_transmit(now).is_none()
+        };
+        if self.silent || !self.ends.iter_mut().all(quiet) {
+            return false;
+        }
+        let books: [Ledger; 2] = [0, 1].map(|side| self.ends[side].connection.ledger());
+        if !books.iter().all(|book| book.settings_acknowledged) {
+            return false;
+        }
+        for (sender, receiver) in [(&books[0], &books[1]), (&books[1], &books[0])] {
+            assert_eq!(sender.send_window, receiver.credit, "the connection's window");
+            for (stream, window) in &sender.sending {
+                if let Some((_, credit)) = receiver.receiving.iter().find(|(id, _)| id == stream) {
+                    assert_eq!(window, credit, "the window of stream {stream}");
+                }
+            }
+        }
+        true
+    }
+
+    /// Without calls nothing is kept, and every byte of the window is there or owed.
+    pub(crate) fn check_floor(&mut self, windows: [u32; 2], now: Instant) {
+        for (end, window) in self.ends.iter_mut().zip(windows) {
+            end.drain();
+            assert_eq!(end.connection.calls(), 0, "calls are left");
+            if end.disconnected.is_some() {
+                assert_eq!(end.connection.poll_timeout(), None, "a connection that is over waits for nothing");
+                continue;
+            }
+            assert!(end.connection.poll_transmit(now).is_none(), "bytes are left");
+            let book = end.connection.ledger();
+            assert_eq!((book.unread, book.queued), (0, 0), "something is kept: {book:?}");
+            assert_eq!(book.credit + book.owed, i64::from(window), "bytes of the window are lost: {book:?}");
+            assert!(book.sending.is_empty() && book.receiving.is_empty(), "streams are left: {book:?}");
+        }
+    }
+}

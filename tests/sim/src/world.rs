@@ -1,0 +1,623 @@
+//! The world: clients, servers, the network between them, the clock, and what goes wrong.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use farcall_channel::{Action, Address, Channel, ConnectError, ConnectionId, Pick, Target};
+use farcall_core::{Code, Status};
+use farcall_engine::{Config, ErrorCode, Limits, Request};
+use fastrand::Rng;
+
+use crate::{
+    attempt::{Attempt, Circumstances, Side},
+    link::Link,
+    plan::{Plan, Text},
+    wire::Weather,
+};
+
+/// How long the world is ill.
+const ILL: Duration = Duration::from_secs(30);
+
+/// By then everything has finished in a world that is healed.
+const LATEST: Duration = Duration::from_secs(3600);
+
+const PORT: u16 = 50_051;
+
+/// What happens at a time of its own.
+#[derive(Debug)]
+enum Task {
+    NewCall { client: usize },
+    Resolved { client: usize, found: bool },
+    Dialled { client: usize, id: ConnectionId, server: usize },
+    Trouble,
+    ServerBack(usize),
+    Heal,
+}
+
+struct Client {
+    channel: Channel,
+    config: Config,
+    links: HashMap<ConnectionId, usize>,
+    /// Calls that no connection has taken yet.
+    waiting: Vec<usize>,
+    pick_again: bool,
+}
+
+struct Server {
+    config: Config,
+    up: bool,
+    links: u64,
+}
+
+/// A call as its caller knows it.
+struct Call {
+    client: usize,
+    plan: Plan,
+    deadline: Option<Instant>,
+    attempts: usize,
+    retried: bool,
+    status: Option<Status>,
+}
+
+/// Everything, stepped in virtual time.
+pub(crate) struct World<'a> {
+    text: &'a Text,
+    rng: Rng,
+    start: Instant,
+    now: Instant,
+    agenda: BTreeMap<(Instant, u64), Task>,
+    entries: u64,
+    clients: Vec<Client>,
+    servers: Vec<Server>,
+    links: Vec<Link>,
+    calls: Vec<Call>,
+    /// Attempts that are not over at both ends, and those that the server must never hear of.
+    attempts: Vec<Attempt>,
+    unprocessed: Vec<(usize, usize)>,
+    fair: bool,
+    healed: bool,
+    trace: DefaultHasher,
+    /// How many times the books of two ends were compared.
+    pub(crate) audits: u64,
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(seed: u64, text: &'a Text) -> World<'a> {
+        let mut rng = Rng::with_seed(seed);
+        let start = Instant::now();
+        let fair = rng.u8(0..4) == 0;
+        let servers: Vec<Server> = (0..rng.usize(1..4)).map(|_| server(&mut rng)).collect();
+        let clients = (0..rng.usize(1..4)).map(|_| client(servers.len(), &mut rng)).collect();
+        let mut world = World {
+            text,
+            rng,
+            start,
+            now: start,
+            agenda: BTreeMap::new(),
+            entries: 0,
+            clients,
+            servers,
+            links: Vec::new(),
+            calls: Vec::new(),
+            attempts: Vec::new(),
+            unprocessed: Vec::new(),
+            fair,
+            healed: false,
+            trace: DefaultHasher::new(),
+            audits: 0,
+        };
+        world.fill_agenda();
+        world
+    }
+
+    fn fill_agenda(&mut self) {
+        let bound = if self.rng.u8(0..10) == 0 { 60 } else { 15 };
+        for _ in 0..self.rng.usize(1..bound) {
+            let client = self.rng.usize(0..self.clients.len());
+            // Often many at once.
+            let after = if self.rng.bool() { Duration::ZERO } else { self.delay(10_000) };
+            self.later(after, Task::NewCall { client });
+        }
+        let troubles = if self.fair { 0 } else { self.rng.usize(0..10) };
+        for _ in 0..troubles {
+            let longest = if self.rng.bool() { 1_000 } else { 20_000 };
+            let after = self.delay(longest);
+            self.later(after, Task::Trouble);
+        }
+        self.later(ILL, Task::Heal);
+    }
+
+    /// A random time of up to so many milliseconds.
+    fn delay(&mut self, longest: u64) -> Duration {
+        Duration::from_micros(self.rng.u64(0..longest * 1000))
+    }
+
+    fn later(&mut self, after: Duration, task: Task) {
+        self.entries += 1;
+        self.agenda.insert((self.now + after, self.entries), task);
+    }
+
+    /// Lives from beginning to end; what happened, in a number.
+    pub(crate) fn run(mut self) -> (u64, u64) {
+        self.live();
+        assert!(self.healed && self.calls.iter().all(|call| call.status.is_some()), "a call waits for ever");
+        for client in 0..self.clients.len() {
+            self.begin(client, Plan::probe());
+        }
+        self.live();
+        for (tag, call) in self.calls.iter().enumerate().rev().take(self.clients.len()) {
+            assert_eq!(call.status, Some(Status::OK), "probe {tag}: the healed world does not work");
+        }
+        self.check_rest();
+        self.leave();
+        (self.trace.finish(), self.audits)
+    }
+
+    /// Goes on until nothing moves and nobody waits for a time.
+    fn live(&mut self) {
+        loop {
+            self.settle();
+            self.audit();
+            let Some(next) = self.next_wake() else { break };
+            self.now = self.now.max(next);
+            assert!(self.now < self.start + LATEST, "somebody waits without end");
+        }
+    }
+
+    /// All that can happen at this time, in any order.
+    fn settle(&mut self) {
+        let mut turns = 0u32;
+        loop {
+            let mut moved = false;
+            while let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= self.now) {
+                let task = entry.remove();
+                self.perform(task);
+                moved = true;
+            }
+            for index in 0..self.links.len() {
+                // A few turns for each link, so that the order is any.
+                for _ in 0..self.rng.usize(1..8) {
+                    let Some(action) = self.links[index].turn(self.now, &mut self.rng) else { break };
+                    self.note((index, action));
+                    moved = true;
+                }
+                moved |= self.look_at(index);
+            }
+            moved |= self.step_attempts();
+            moved |= self.step_channels();
+            if !moved {
+                break;
+            }
+            turns += 1;
+            assert!(turns < 1_000_000, "the world is busy without end");
+        }
+    }
+
+    fn note(&mut self, what: impl Hash) {
+        (self.now - self.start, what).hash(&mut self.trace);
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        let links = self.links.iter().filter_map(Link::next_wake);
+        let agenda = self.agenda.keys().next().map(|(at, _)| *at);
+        let channels = self.clients.iter().filter_map(|client| client.channel.poll_timeout());
+        let waiting = self.clients.iter().flat_map(|client| &client.waiting);
+        let deadlines = waiting.filter_map(|tag| self.calls[*tag].deadline);
+        let sides = self.attempts.iter().flat_map(|attempt| [Some(&attempt.client), attempt.server.as_ref()]);
+        let apps = sides.flatten().filter_map(|side| side.wake(self.now));
+        links.chain(agenda).chain(channels).chain(deadlines).chain(apps).min()
+    }
+
+    // What happens.
+
+    fn perform(&mut self, task: Task) {
+        match task {
+            Task::NewCall { client } => {
+                let mut plan = Plan::random(&mut self.rng);
+                // Where all is well a call has no reason to end but its plan.
+                plan.hangs &= !self.fair || plan.timeout.is_some();
+                self.begin(client, plan);
+            }
+            Task::Resolved { client, found } => {
+                let addresses = (0..self.servers.len()).map(address).collect();
+                let result = if found { Ok(addresses) } else { Err("Domain name not found".to_owned()) };
+                self.clients[client].channel.handle_resolved(result, self.now);
+            }
+            Task::Dialled { client, id, server } => self.dialled(client, id, server),
+            Task::Trouble => self.trouble(),
+            Task::ServerBack(server) => self.servers[server].up = true,
+            Task::Heal => self.heal(),
+        }
+    }
+
+    fn begin(&mut self, client: usize, plan: Plan) {
+        let deadline = plan.timeout.map(|timeout| self.now + timeout);
+        let tag = self.calls.len();
+        self.calls.push(Call { client, plan, deadline, attempts: 0, retried: false, status: None });
+        self.clients[client].waiting.push(tag);
+        self.clients[client].pick_again = true;
+    }
+
+    fn dialled(&mut self, client: usize, id: ConnectionId, server: usize) {
+        if !self.servers[server].up {
+            let why = "Failed to connect to remote host: Connection refused".to_owned();
+            let error = ConnectError { code: Code::Unknown, why };
+            return self.clients[client].channel.handle_connect_failed(id, &error, self.now);
+        }
+        self.servers[server].links += 1;
+        let seed = self.rng.u64(..);
+        let configs = [
+            Config { seed, ..self.clients[client].config.clone() },
+            Config { seed: seed ^ 1, ..self.servers[server].config.clone() },
+        ];
+        let mut weather = [weather(&mut self.rng), weather(&mut self.rng)];
+        if !self.fair && !self.healed && self.rng.u8(0..4) == 0 {
+            let size = [100, 1000, 100_000][self.rng.usize(0..3)];
+            weather[self.rng.usize(0..2)].breaks_after = Some(self.rng.usize(1..=size));
+        }
+        self.clients[client].links.insert(id, self.links.len());
+        self.links.push(Link::new((client, id, server), configs, weather, self.now));
+    }
+
+    fn trouble(&mut self) {
+        if self.healed {
+            return;
+        }
+        let kind = self.rng.u8(0..10);
+        self.note(kind);
+        let server = self.rng.usize(0..self.servers.len());
+        if kind < 4 {
+            return self.server_trouble(server, kind);
+        }
+        let alive: Vec<usize> = (0..self.links.len()).filter(|index| self.links[*index].is_alive()).collect();
+        let Some(&index) = self.rng.choice(&alive) else { return };
+        let (side, time) = (self.rng.usize(0..2), self.delay(20_000));
+        let link = &mut self.links[index];
+        match kind {
+            4 | 5 => link.reset(self.now),
+            6 => link.silence(),
+            7 => link.stall(side, self.now, time),
+            8 => {
+                link.disturbed = true;
+                let status = Status::new(Code::Unavailable, "closed");
+                link.ends[side].connection.close(ErrorCode::NO_ERROR, "", &status, self.now);
+                link.ends[side].drain();
+            }
+            _ => {
+                link.disturbed = true;
+                link.ends[side].connection.shutdown(self.now);
+                link.ends[side].drain();
+            }
+        }
+    }
+
+    /// A server crashes, is cut off, or goes away politely, and comes back after a time.
+    fn server_trouble(&mut self, server: usize, kind: u8) {
+        for link in self.links.iter_mut().filter(|link| link.server == server && link.is_alive()) {
+            match kind {
+                0 | 1 => link.reset(self.now),
+                2 => link.silence(),
+                _ => {
+                    link.disturbed = true;
+                    link.ends[1].connection.shutdown(self.now);
+                    link.ends[1].drain();
+                }
+            }
+        }
+        self.servers[server].up = false;
+        let away = self.delay(20_000);
+        self.later(away, Task::ServerBack(server));
+    }
+
+    fn heal(&mut self) {
+        self.healed = true;
+        self.servers.iter_mut().for_each(|server| server.up = true);
+        self.links.iter_mut().for_each(|link| link.heal(self.now));
+    }
+
+    // The hands of the clients and the servers.
+
+    /// What a connection has told since it was last looked at; says whether that was anything.
+    fn look_at(&mut self, index: usize) -> bool {
+        let link = &mut self.links[index];
+        let mut moved = false;
+        let (now, id, client) = (self.now, link.id, link.client);
+        let channel = &mut self.clients[client].channel;
+        let [client_end, _] = &link.ends;
+        if client_end.ready && !link.told_ready {
+            (link.told_ready, moved) = (true, true);
+            channel.handle_connected(id);
+        }
+        let lost = client_end.disconnected.is_some() || client_end.draining || !client_end.connection.accepts_calls();
+        if lost && !link.told_lost {
+            (link.told_lost, moved) = (true, true);
+            if link.told_ready {
+                channel.handle_disconnected(id);
+            } else {
+                let why = client_end.disconnected.as_ref().map_or("GOAWAY".to_owned(), ToString::to_string);
+                channel.handle_connect_failed(id, &ConnectError { code: Code::Unavailable, why }, now);
+            }
+        }
+        // A server that does not want streams any more, or lets in only so many at once, ends calls too.
+        while let Some(call) = self.links[index].ends[1].poll_request() {
+            moved = true;
+            self.serve(index, call);
+        }
+        moved
+    }
+
+    /// A request has come: whose?
+    fn serve(&mut self, index: usize, call: farcall_engine::CallId) {
+        let head = self.links[index].ends[1].call(call).head.as_ref().expect("a request has a head");
+        let name = head.path.strip_prefix("/sim.Sim/").and_then(|name| name.split_once('.')).expect("a path of ours");
+        let (tag, number): (usize, usize) = (name.0.parse().expect("a tag"), name.1.parse().expect("a number"));
+        assert!(!self.unprocessed.contains(&(tag, number)), "call {tag}: an attempt that was told unprocessed");
+        assert_eq!(head.authority, "sim.example");
+        let mut metadata = head.metadata.clone();
+        metadata.remove("user-agent");
+        assert_eq!(metadata, self.calls[tag].plan.metadata, "call {tag}: metadata");
+        assert_eq!(head.deadline.is_some(), self.calls[tag].deadline.is_some(), "call {tag}: the deadline");
+        let find = |attempt: &&mut Attempt| (attempt.tag, attempt.number, attempt.link) == (tag, number, index);
+        let attempt = self.attempts.iter_mut().find(find).unwrap_or_else(|| panic!("call {tag} came unasked"));
+        assert!(attempt.server.is_none(), "call {tag} came twice");
+        attempt.server = Some(Side::new(call, 1, &self.calls[tag].plan, self.now));
+    }
+
+    fn step_attempts(&mut self) -> bool {
+        let mut moved = false;
+        let mut attempts = std::mem::take(&mut self.attempts);
+        for attempt in &mut attempts {
+            let link = &mut self.links[attempt.link];
+            let limited = self.servers[link.server].config.limits.max_concurrent_streams.is_some();
+            let world = Circumstances { now: self.now, healed: self.healed, disturbed: link.disturbed || limited };
+            let tag = attempt.tag;
+            let plan = &self.calls[tag].plan;
+            moved |= attempt.step(&mut link.ends, plan, self.text, world);
+            let closed = attempt.client_closed(&link.ends, plan, world);
+            if let Some(closed) = attempt.server_closed(&link.ends, plan, world) {
+                moved = true;
+                self.note((tag, 1, closed.status.code, closed.completed));
+            }
+            let Some(closed) = closed else { continue };
+            moved = true;
+            self.note((tag, 0, closed.status.code, &closed.status.message, closed.completed));
+            let call = &mut self.calls[tag];
+            if closed.unprocessed {
+                assert!(attempt.server.is_none(), "call {tag} was processed");
+                self.unprocessed.push((tag, attempt.number));
+                if call.deadline.is_none_or(|at| at > self.now) && !std::mem::replace(&mut call.retried, true) {
+                    self.clients[call.client].waiting.push(tag);
+                    self.clients[call.client].pick_again = true;
+                    continue;
+                }
+            }
+            call.status = Some(closed.status);
+        }
+        // The server may hear of a call that the client has given up, as long as the connection lives.
+        attempts.retain(|attempt| {
+            let gone = self.links[attempt.link].ends[1].disconnected.is_some();
+            !attempt.client.over || attempt.server.as_ref().map_or(!gone, |side| !side.over)
+        });
+        self.attempts.append(&mut attempts);
+        moved
+    }
+
+    fn step_channels(&mut self) -> bool {
+        let mut moved = false;
+        for index in 0..self.clients.len() {
+            let client = &mut self.clients[index];
+            if client.channel.poll_timeout().is_some_and(|at| at <= self.now) {
+                client.channel.handle_timeout(self.now);
+                moved = true;
+            }
+            moved |= self.pump(index);
+            if std::mem::take(&mut self.clients[index].pick_again) {
+                moved = true;
+                self.pick(index);
+                self.pump(index);
+            }
+            moved |= self.expire_waiting(index);
+        }
+        moved
+    }
+
+    /// Does what a channel asks for.
+    fn pump(&mut self, index: usize) -> bool {
+        let mut moved = false;
+        while let Some(action) = self.clients[index].channel.poll_action() {
+            moved = true;
+            match action {
+                Action::Resolve { .. } => {
+                    let found = self.fair || self.healed || self.rng.u8(0..6) > 0;
+                    let after = self.delay(500);
+                    self.later(after, Task::Resolved { client: index, found });
+                }
+                Action::Connect { id, address: to } => {
+                    let server = (0..self.servers.len()).find(|server| address(*server) == to).expect("a server");
+                    // Some are never answered.
+                    if self.fair || self.healed || self.rng.u8(0..8) > 0 {
+                        let after = self.delay(300);
+                        self.later(after, Task::Dialled { client: index, id, server });
+                    }
+                }
+                Action::Disconnect(id) => {
+                    let Some(&link) = self.clients[index].links.get(&id) else { continue };
+                    let link = &mut self.links[link];
+                    link.disturbed = true;
+                    link.told_lost = true;
+                    let status = Status::new(Code::Cancelled, "Channel closed!");
+                    link.ends[0].connection.close(ErrorCode::NO_ERROR, "", &status, self.now);
+                    link.ends[0].drain();
+                }
+                Action::StateChanged(state) => {
+                    self.note(state as u8);
+                    self.clients[index].pick_again = true;
+                }
+            }
+        }
+        moved
+    }
+
+    /// Brings the calls that wait to a connection, if there is one.
+    fn pick(&mut self, index: usize) {
+        for tag in std::mem::take(&mut self.clients[index].waiting) {
+            let call = &mut self.calls[tag];
+            let client = &mut self.clients[index];
+            match client.channel.pick(call.plan.wait_for_ready, self.now) {
+                Pick::Wait => client.waiting.push(tag),
+                Pick::Fail(status) => {
+                    assert!(!call.plan.wait_for_ready && !self.fair, "call {tag} failed: {status}");
+                    call.status = Some(status);
+                }
+                Pick::Connection(id) => {
+                    let link = client.links[&id];
+                    if !self.open(tag, link) {
+                        // It takes no calls any more, and the word has not reached the channel yet.
+                        let client = &mut self.clients[index];
+                        client.channel.handle_disconnected(id);
+                        self.links[link].told_lost = true;
+                        client.waiting.push(tag);
+                        client.pick_again = true;
+                    }
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, tag: usize, index: usize) -> bool {
+        let call = &mut self.calls[tag];
+        let [end, _] = &mut self.links[index].ends;
+        let number = call.attempts;
+        let request = Request {
+            path: &format!("/sim.Sim/{tag}.{number}"),
+            authority: "sim.example",
+            metadata: &call.plan.metadata,
+            deadline: call.deadline,
+        };
+        let Ok(id) = end.connection.open(request, self.now) else { return false };
+        end.opened(id);
+        end.drain();
+        call.attempts += 1;
+        let client = Side::new(id, 0, &call.plan, self.now);
+        self.attempts.push(Attempt { tag, number, link: index, deadline: call.deadline, client, server: None });
+        true
+    }
+
+    fn expire_waiting(&mut self, index: usize) -> bool {
+        let before = self.clients[index].waiting.len();
+        let (calls, now) = (&mut self.calls, self.now);
+        self.clients[index].waiting.retain(|tag| {
+            let late = calls[*tag].deadline.is_some_and(|at| at <= now);
+            if late {
+                calls[*tag].status = Some(Status::new(Code::DeadlineExceeded, "Deadline Exceeded"));
+            }
+            !late
+        });
+        self.clients[index].waiting.len() < before
+    }
+
+    // What must hold.
+
+    /// Whenever nothing moves: no call is late, and the books agree wherever nothing is on the way.
+    fn audit(&mut self) {
+        for attempt in &self.attempts {
+            attempt.check_deadlines(&self.links[attempt.link].ends, self.now);
+        }
+        for link in &mut self.links {
+            self.audits += u64::from(link.check_books(self.now));
+        }
+    }
+
+    /// At the end nothing is left that memory would be needed for.
+    fn check_rest(&mut self) {
+        let whose = self
+            .attempts
+            .iter()
+            .find(|attempt| !attempt.client.over || attempt.server.as_ref().is_some_and(|side| !side.over));
+        assert!(whose.is_none(), "a call is left: {whose:?}");
+        for link in &mut self.links {
+            let windows = [&self.clients[link.client].config, &self.servers[link.server].config];
+            link.check_floor(windows.map(|config| config.limits.connection_window), self.now);
+        }
+    }
+
+    /// The clients close their channels, and with them everything ends.
+    fn leave(&mut self) {
+        for client in &mut self.clients {
+            client.channel.shutdown();
+        }
+        self.live();
+        assert!(self.links.iter().all(Link::is_over), "a connection outlives its channel");
+    }
+}
+
+/// What the world looks like when a checker finds something wrong.
+impl Drop for World<'_> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        let ill = if self.healed { "healed" } else { "ill" };
+        eprintln!("at {:?}, {ill}, fair: {}", self.now - self.start, self.fair);
+        for (index, client) in self.clients.iter().enumerate() {
+            eprintln!("client {index}: {:?}, waiting: {:?}", client.channel.state(), client.waiting);
+        }
+        for (index, link) in self.links.iter().enumerate() {
+            eprintln!("link {index}: {link:?}");
+        }
+        for attempt in &self.attempts {
+            eprintln!("{attempt:?} {:?}", self.calls[attempt.tag].plan);
+        }
+    }
+}
+
+fn address(server: usize) -> Address {
+    Address::Ip(SocketAddr::from(([10, 0, 0, server as u8 + 1], PORT)))
+}
+
+fn client(servers: usize, rng: &mut Rng) -> Client {
+    let target = if rng.bool() {
+        "sim.example:50051".to_owned()
+    } else {
+        let addresses: Vec<String> = (1..=servers).map(|server| format!("10.0.0.{server}:{PORT}")).collect();
+        format!("ipv4:{}", addresses.join(","))
+    };
+    let target = Target::parse(&target).expect("a target");
+    let config = Config { limits: limits(rng), ..Config::client() };
+    Client {
+        channel: Channel::new(target, farcall_channel::Config::new(rng.u64(..))),
+        config,
+        links: HashMap::new(),
+        waiting: Vec::new(),
+        pick_again: false,
+    }
+}
+
+/// Any weather in which everything finishes within the hour.
+fn weather(rng: &mut Rng) -> Weather {
+    let any = Weather::any(rng);
+    let capacity = if any.delay.is_zero() { any.capacity } else { any.capacity.max(20_000) };
+    Weather { capacity, ..any }
+}
+
+fn server(rng: &mut Rng) -> Server {
+    let mut config = Config { limits: limits(rng), ..Config::server() };
+    config.limits.max_concurrent_streams = *rng.choice(&[None, None, Some(1), Some(3), Some(100)]).expect("a choice");
+    Server { config, up: true, links: 0 }
+}
+
+fn limits(rng: &mut Rng) -> Limits {
+    let mut limits = Limits::default();
+    let mut any = |choices: &[u32]| *rng.choice(choices).expect("a choice");
+    limits.initial_stream_window = any(&[4 << 20, 1 << 20, 65_535, 20_000, 1000]);
+    limits.connection_window = any(&[8 << 20, 1 << 20, 100_000, 65_535]);
+    limits.max_frame_size = any(&[16_384, 20_000, 1 << 20]);
+    limits.send_buffer = any(&[64 << 10, 1, 5000]) as usize;
+    limits.header_table_size = any(&[4096, 0, 100, 65_536]);
+    limits.unread = any(&[256 << 20, 30_000, 1]) as usize;
+    limits
+}

@@ -22,6 +22,12 @@ impl SendWindow {
         usize::try_from(self.0).unwrap_or(0)
     }
 
+    /// The window as it is, below nothing too.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn balance(self) -> i64 {
+        self.0
+    }
+
     pub(crate) fn consume(&mut self, count: usize) {
         self.0 -= count as i64;
     }
@@ -88,6 +94,16 @@ impl ReceiveWindow {
         self.credit += increment;
         self.unannounced -= increment;
         u32::try_from(increment).ok()
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn credit(&self) -> i64 {
+        self.credit
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn owed(&self) -> i64 {
+        self.unannounced
     }
 
     /// The peer has acknowledged SETTINGS that replace the default window by this one.

@@ -87,6 +87,9 @@ mod settings;
 mod stream;
 
 pub use config::Config;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub use connection::Ledger;
 pub use connection::{CallId, Connection, Outgoing, Request, Role, Transmit};
 pub use error::{CallError, ConnectionError, ErrorCode};
 pub use event::{Closed, Event, RequestHead};

@@ -6,6 +6,8 @@ mod control;
 mod data;
 mod end;
 mod headers;
+#[cfg(any(test, feature = "fuzzing"))]
+mod ledger;
 mod receive;
 mod send;
 #[cfg(test)]
@@ -19,6 +21,8 @@ use bytes::Buf;
 use farcall_core::{Code, Metadata, Status};
 
 pub use call::{CallId, Outgoing, Request, Role};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use ledger::Ledger;
 pub(crate) use transmit::LARGE;
 pub use transmit::Transmit;
 

@@ -33,10 +33,19 @@ pub struct Limits {
     /// false. Default 64 KiB.
     pub send_buffer: usize,
 
-    /// Bytes of messages of all calls that the application may hold and not have
-    /// [released](crate::Connection::release), before the connection's window stays shut. Stops a peer from filling
+    /// Memory for messages of all calls that the application may hold and not have
+    /// [released](crate::Connection::release), in bytes (each costs its length and 64), before the connection's window
+    /// stays shut. Stops a peer from filling
     /// the memory by way of many streams. Default 256 MiB.
     pub unread: usize,
+    /// Memory for messages of all calls that have come in part and wait for their rest, in bytes, apart from the call
+    /// at hand: past it a call that begins or goes on with a message ends with `RESOURCE_EXHAUSTED`. So a message within
+    /// [`max_receive_message_length`](Limits::max_receive_message_length) can always come alone. Stops a peer from
+    /// filling the memory with messages that it never ends. Default 512 MiB.
+    pub incomplete: usize,
+    /// Sizes of the header lists of all open calls of a client, in bytes; past it more are refused (REFUSED_STREAM).
+    /// Stops many calls with large headers, which cost a byte a field to send (CVE-2026-49975). Default 64 MiB.
+    pub request_headers: usize,
     /// Streams that a client may have open at once when
     /// [`max_concurrent_streams`](Limits::max_concurrent_streams) announces no limit; more are refused
     /// (REFUSED_STREAM). Default 65,536.
@@ -95,6 +104,8 @@ impl Default for Limits {
             header_table_size: 4096,
             send_buffer: 64 << 10,
             unread: 256 << 20,
+            incomplete: 512 << 20,
+            request_headers: 64 << 20,
             unannounced_streams: 65_536,
             header_block: 64 << 10,
             continuations: 16,

@@ -9,6 +9,7 @@ mod deadlines;
 mod flow_control;
 mod fuzz_regressions;
 mod goaway;
+mod hostile;
 mod keepalive;
 mod lifetime;
 mod limits;

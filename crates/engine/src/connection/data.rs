@@ -13,10 +13,10 @@ use crate::{
     error::{ErrorCode, Fault},
     frame::{Head, WindowUpdate, flag},
     grpc::{
-        message::{MessageFault, PREFIX_LEN},
+        message::{MESSAGE_OVERHEAD, MessageFault},
         status_map,
     },
-    recv::Inbox,
+    recv::{Assembler, Inbox},
     stream::{Input, Step, Stream},
 };
 
@@ -112,14 +112,23 @@ impl Connection {
         let (events, unread) = (&mut self.events, &mut self.unread);
         let (held, messages) = (&mut stream.held, &mut stream.held_messages);
         let max = self.config.limits.max_receive_message_length;
+        let others = self.incomplete - stream.assembler.held();
         let result = stream.assembler.push(bytes, max, &mut self.arena, |message| {
             *held += message.len();
             *messages += 1;
-            *unread += message.len() + PREFIX_LEN;
+            *unread += message.len() + MESSAGE_OVERHEAD;
             events.push_back(Event::Message { call, message });
         });
-        if let Err(fault) = result {
+        let result = match stream.assembler.held() {
+            1.. if others > self.config.limits.incomplete => Err(MessageFault::TooMuchIncomplete),
+            _ => result,
+        };
+        if result.is_err() {
             stream.discarding = true;
+            stream.assembler = Assembler::default();
+        }
+        self.incomplete = others + stream.assembler.held();
+        if let Err(fault) = result {
             return Some(fault);
         }
         // A message larger than the window would otherwise wait for room that it takes up itself.

@@ -8,7 +8,7 @@ use crate::{
     error::Fault,
     frame::{GoAway, MAX_U31, Reset},
     goaway::{DEBUG_KEPT, Local},
-    grpc::{message::PREFIX_LEN, status_map},
+    grpc::{message::MESSAGE_OVERHEAD, status_map},
     stream::{Input, Stream},
 };
 
@@ -17,7 +17,9 @@ impl Connection {
     pub(super) fn end_call(&mut self, call: CallId, closed: Closed) {
         let Some(stream) = self.store.live(call) else { return };
         let (id, state) = (stream.id, stream.state);
-        let held = stream.held + stream.held_messages * PREFIX_LEN;
+        let held = stream.held + stream.held_messages * MESSAGE_OVERHEAD;
+        self.incomplete -= stream.assembler.held();
+        self.request_headers -= stream.header_list;
         let refused = stream.refused.is_some();
         self.store.unlink(id, state);
         self.store.end(call);

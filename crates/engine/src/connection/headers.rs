@@ -127,8 +127,10 @@ impl Connection {
         }
         let limits = &self.config.limits;
         let streams = limits.max_concurrent_streams.unwrap_or(limits.unannounced_streams);
+        let headers = self.request_headers.saturating_add(list.size as usize);
+        let crowded = headers > limits.request_headers && !list.too_large;
         // A call whose answer the client has not let us write is open still, as far as it can know.
-        if self.store.len() >= streams as usize {
+        if crowded || self.store.len() >= streams as usize {
             self.store.remember(id, State::ResetByUs);
             self.transmit.small(|out| Reset { stream: id, code: ErrorCode::REFUSED_STREAM }.encode(out));
             return self.count_induced();
@@ -162,6 +164,8 @@ impl Connection {
         stream.state = State::Open;
         (stream.send_window, stream.receive_window) = (send_window, receive_window);
         stream.content_length = parsed.content_length;
+        stream.header_list = list.size as usize;
+        self.request_headers = headers;
         match request {
             Ok(head) => {
                 stream.deadline = head.deadline;

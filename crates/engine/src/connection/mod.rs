@@ -78,6 +78,10 @@ pub struct Connection {
     withheld: usize,
     /// Server: the highest stream the client has opened.
     last_peer_stream: u32,
+    /// Memory of messages that have come in part.
+    incomplete: usize,
+    /// Server: sizes of the open requests' header lists.
+    request_headers: usize,
 
     transmit: Transmit,
     blocks: send::Blocks,
@@ -139,6 +143,8 @@ impl Connection {
             unread: 0,
             withheld: 0,
             last_peer_stream: 0,
+            incomplete: 0,
+            request_headers: 0,
             transmit,
             blocks: send::Blocks::new(),
             send_window: SendWindow::new(DEFAULT_WINDOW),

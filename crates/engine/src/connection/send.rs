@@ -17,7 +17,7 @@ use crate::{
     goaway::Local,
     grpc::{
         fields::Writer,
-        message::PREFIX_LEN,
+        message::{MESSAGE_OVERHEAD, PREFIX_LEN},
         request,
         response::{encode_headers, encode_http_headers, encode_trailers, encode_trailers_only},
     },
@@ -240,10 +240,9 @@ impl Connection {
         let (messages, bytes) = (messages.min(stream.held_messages), len.min(stream.held));
         stream.held_messages -= messages;
         stream.held -= bytes;
-        let count = bytes + messages * PREFIX_LEN;
-        self.unread = self.unread.saturating_sub(count);
+        self.unread = self.unread.saturating_sub(bytes + messages * MESSAGE_OVERHEAD);
         self.give_back_withheld();
-        self.open_stream_window(call, count);
+        self.open_stream_window(call, bytes + messages * PREFIX_LEN);
     }
 
     /// `count` bytes of a stream are used up.

@@ -6,6 +6,9 @@ use crate::Role;
 
 pub(crate) const PREFIX_LEN: usize = 5;
 
+/// Memory that a message costs beside its bytes, in bytes: its place in queues on the way to the application.
+pub(crate) const MESSAGE_OVERHEAD: usize = 64;
+
 /// The prefix of a message that is not compressed. Longer than 4 GiB cannot be said; the caller has refused it.
 pub(crate) fn prefix(len: usize) -> [u8; PREFIX_LEN] {
     let [l0, l1, l2, l3] = (len as u32).to_be_bytes();
@@ -23,6 +26,8 @@ pub(crate) enum MessageFault {
     UnknownFlag(u8),
     /// The stream ended within a message.
     Truncated,
+    /// Other calls hold too much of messages that have come in part.
+    TooMuchIncomplete,
 }
 
 impl MessageFault {
@@ -35,6 +40,9 @@ impl MessageFault {
             }
             MessageFault::UnknownFlag(flag) => {
                 Status::new(Code::Internal, format!("a message with the unknown flag {flag}"))
+            }
+            MessageFault::TooMuchIncomplete => {
+                Status::new(Code::ResourceExhausted, "too much memory is taken by messages that have come in part")
             }
             MessageFault::Truncated => Status::new(Code::Internal, "the stream ended within a message"),
         }

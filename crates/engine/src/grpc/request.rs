@@ -157,6 +157,10 @@ impl Reader {
                 let message = "a gRPC request's content-type is application/grpc";
                 Some(Refusal::Http(415, Status::new(Code::Internal, message)))
             }
+            // Who routes by the path and who guards by it must not come to differ over what it means (CVE-2026-33186).
+            _ if !path.starts_with('/') => {
+                Some(Refusal::Grpc(Status::new(Code::Unimplemented, "a :path that does not begin with a slash")))
+            }
             (_, _, Some(encoding), _) => Some(Refusal::Grpc(Status::new(
                 Code::Unimplemented,
                 format!("Compression algorithm not supported: {encoding}"),
@@ -308,6 +312,7 @@ mod tests {
         for (name, value, http, code, message) in [
             (":method", "GET", 405, Code::Internal, "a gRPC request's :method is POST"),
             ("content-type", "text/html", 415, Code::Internal, "a gRPC request's content-type is application/grpc"),
+            (":path", "a.B/C", 200, Code::Unimplemented, "a :path that does not begin with a slash"),
             ("grpc-encoding", "br", 200, Code::Unimplemented, "Compression algorithm not supported: br"),
             ("grpc-timeout", "1x", 200, Code::Internal, "Error parsing 'grpc-timeout' metadata"),
             ("x-bin", "!", 200, Code::Internal, "Error parsing 'x-bin' metadata: illegal base64 encoding"),

@@ -94,6 +94,11 @@ impl Assembler {
         self.body.extend_from_slice(data);
     }
 
+    /// Memory of the message begun, in bytes.
+    pub(crate) fn held(&self) -> usize {
+        self.body.capacity()
+    }
+
     /// How many bytes the message begun still lacks, as far as that is known.
     pub(crate) fn missing(&self) -> usize {
         match self.prefix_len {

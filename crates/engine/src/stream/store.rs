@@ -48,6 +48,8 @@ pub(crate) struct Stream {
     pub(crate) send_window: SendWindow,
     pub(crate) receive_window: ReceiveWindow,
     pub(crate) assembler: Assembler,
+    /// Server: size of the request's header list.
+    pub(crate) header_list: usize,
     /// Bytes of messages that the application has, and their number.
     pub(crate) held: usize,
     pub(crate) held_messages: usize,
@@ -93,6 +95,7 @@ impl Stream {
             send_window: SendWindow::new(0),
             receive_window: ReceiveWindow::new(0),
             assembler: Assembler::default(),
+            header_list: 0,
             held: 0,
             held_messages: 0,
             answer: None,

@@ -34,6 +34,9 @@ pub struct Config {
     /// How long calls may go on after [`max_connection_age`](Config::max_connection_age); those left then end with
     /// `UNAVAILABLE`. Default `None`: as long as they like.
     pub max_connection_age_grace: Option<Duration>,
+    /// Whether windows grow when they hold the peer back, which is found out by PINGs (bandwidth-delay probing), up to
+    /// [`Limits::max_stream_window`]. Default true.
+    pub bdp_probe: bool,
     /// Seed of the connection's random choices (ping payloads, jitter), so that a run can be repeated.
     pub seed: u64,
 }
@@ -53,6 +56,7 @@ impl Config {
             max_connection_idle: None,
             max_connection_age: None,
             max_connection_age_grace: None,
+            bdp_probe: true,
             seed: 0,
         }
     }

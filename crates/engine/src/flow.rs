@@ -52,11 +52,13 @@ pub(crate) struct ReceiveWindow {
     credit: i64,
     /// Used up but not announced yet; negative when more than the window was announced (for a message larger than it).
     unannounced: i64,
+    /// How much larger the window has become than it was at its start.
+    grown: u32,
 }
 
 impl ReceiveWindow {
     pub(crate) fn new(initial: u32) -> ReceiveWindow {
-        ReceiveWindow { credit: i64::from(initial), unannounced: 0 }
+        ReceiveWindow { credit: i64::from(initial), unannounced: 0, grown: 0 }
     }
 
     /// # Errors
@@ -78,6 +80,13 @@ impl ReceiveWindow {
         }
         let announced = self.unannounced;
         self.announce(announced)
+    }
+
+    /// The window is now larger by `grown` than at its start, if it was not already: the difference goes out with the
+    /// next [`release`](ReceiveWindow::release).
+    pub(crate) fn grow(&mut self, grown: u32) {
+        self.unannounced += i64::from(grown.saturating_sub(self.grown));
+        self.grown = self.grown.max(grown);
     }
 
     /// Makes sure that `count` more bytes may come, whatever the window: what to announce now for that.
@@ -103,7 +112,7 @@ impl ReceiveWindow {
 
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn owed(&self) -> i64 {
-        self.unannounced
+        self.unannounced - i64::from(self.grown)
     }
 
     /// The peer has acknowledged SETTINGS that replace the default window by this one.
@@ -146,6 +155,19 @@ mod tests {
         assert_eq!(window.release(1, 10), Some(5));
         assert_eq!(window.release(3, 10), None);
         window.receive(7).unwrap();
+        assert!(window.receive(1).is_err());
+    }
+
+    #[test]
+    fn a_window_that_grows_is_announced_with_the_next_release() {
+        let mut window = ReceiveWindow::new(10);
+        window.receive(4).unwrap();
+        window.grow(10);
+        assert_eq!(window.release(4, 20), Some(14));
+        window.grow(10);
+        window.receive(20).unwrap();
+        assert_eq!(window.release(20, 20), Some(20));
+        window.receive(20).unwrap();
         assert!(window.receive(1).is_err());
     }
 

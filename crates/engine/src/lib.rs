@@ -64,6 +64,7 @@
 //! Every call, on either side, ends with exactly one [`Event::Closed`], whatever ended it; after that its
 //! [`CallId`] is dead and every verb on it is refused.
 
+mod bdp;
 mod config;
 mod connection;
 mod deadlines;

@@ -22,7 +22,11 @@ pub struct Limits {
     /// A single message may be larger: the window opens for the rest of it, up to
     /// [`max_receive_message_length`](Limits::max_receive_message_length). Default 4 MiB.
     pub initial_stream_window: u32,
-    /// The connection's own window, in bytes, at least 65,535. It bounds what is in flight; what the application has
+    /// What a stream's window may grow to where the way to the peer is fast and long
+    /// ([`bdp_probe`](crate::Config::bdp_probe)), in bytes; the connection's grows to twice as much. Only a stream whose
+    /// messages the application takes gets the larger one. Default 16 MiB.
+    pub max_stream_window: u32,
+    /// The connection's own window at its start, in bytes, at least 65,535. It bounds what is in flight; what the application has
     /// not taken is bounded by the streams' windows and [`unread`](Limits::unread). Default 8 MiB.
     pub connection_window: u32,
     /// `SETTINGS_MAX_FRAME_SIZE`: largest frame payload taken, 16,384 to 16,777,215 bytes. Default 1 MiB.
@@ -99,6 +103,7 @@ impl Default for Limits {
             max_header_list_size: 16 << 10,
             max_concurrent_streams: None,
             initial_stream_window: 4 << 20,
+            max_stream_window: 16 << 20,
             connection_window: 8 << 20,
             max_frame_size: 1 << 20,
             header_table_size: 4096,

@@ -13,5 +13,6 @@ mod hostile;
 mod keepalive;
 mod lifetime;
 mod limits;
+mod probing;
 mod random;
 mod states;

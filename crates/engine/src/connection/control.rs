@@ -7,6 +7,7 @@ use farcall_core::{Code, Metadata, Status};
 use super::{Connection, Role, data::require, receive::Stop};
 use crate::{
     Closed, Event,
+    bdp::Bdp,
     error::{ErrorCode, Fault},
     frame::{
         GoAway, Head, MAX_U31, Ping, Reset, Setting, Settings, WindowUpdate, encode_settings_ack, settings_parameters,
@@ -166,6 +167,8 @@ impl Connection {
             self.count_induced()?;
         } else if ping.payload == goaway::ping_payload(self.config.seed) {
             self.finish_shutdown();
+        } else if ping.payload == Bdp::payload(self.config.seed) {
+            self.bdp.acknowledge(now);
         }
         Ok(())
     }

@@ -10,8 +10,9 @@ use super::{
 };
 use crate::{
     Event,
+    bdp::Bdp,
     error::{ErrorCode, Fault},
-    frame::{Head, WindowUpdate, flag},
+    frame::{Head, Ping, WindowUpdate, flag},
     grpc::{
         message::{MESSAGE_OVERHEAD, MessageFault},
         status_map,
@@ -87,6 +88,10 @@ impl Connection {
             _ => None,
         };
         inbox.consume(taken);
+        if self.bdp.receive(taken, now) {
+            let payload = Bdp::payload(self.config.seed);
+            self.transmit.small(|out| Ping { payload, ack: false }.encode(out));
+        }
         let padding = data.padding.min(inbox.bytes().len());
         if data.left == 0 {
             inbox.consume(padding);

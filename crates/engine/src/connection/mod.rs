@@ -28,6 +28,7 @@ pub use transmit::Transmit;
 
 use crate::{
     CallError, Config, ConnectionError, ErrorCode, Event,
+    bdp::Bdp,
     deadlines::Deadlines,
     floods::Floods,
     flow::{ReceiveWindow, SendWindow},
@@ -72,6 +73,7 @@ pub struct Connection {
     decoder: Decoder,
     arena: Arena,
     receive_window: ReceiveWindow,
+    bdp: Bdp,
     /// Bytes of messages, prefixes included, that the application holds.
     unread: usize,
     /// Bytes whose room in the connection's window is not given back because too much is unread.
@@ -140,6 +142,7 @@ impl Connection {
             decoder: Decoder::new(limits.header_table_size),
             arena: Arena::default(),
             receive_window: ReceiveWindow::new(limits.connection_window),
+            bdp: Bdp::new(&config, now),
             unread: 0,
             withheld: 0,
             last_peer_stream: 0,

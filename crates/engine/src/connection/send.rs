@@ -248,7 +248,10 @@ impl Connection {
     /// `count` bytes of a stream are used up.
     pub(super) fn open_stream_window(&mut self, call: CallId, count: usize) {
         let Some(stream) = self.store.live(call) else { return };
-        let window = self.config.limits.initial_stream_window;
+        let window = self.bdp.stream_window();
+        if self.settings_acknowledged {
+            stream.receive_window.grow(self.bdp.growth().0);
+        }
         if let Some(increment) = stream.receive_window.release(count, window)
             && stream.state.remote_may_send()
         {
@@ -269,7 +272,9 @@ impl Connection {
             return;
         }
         let count = std::mem::take(&mut self.withheld);
-        if let Some(increment) = self.receive_window.release(count, self.config.limits.connection_window) {
+        let window = self.bdp.connection_window();
+        self.receive_window.grow(self.bdp.growth().1);
+        if let Some(increment) = self.receive_window.release(count, window) {
             self.transmit.small(|out| WindowUpdate { stream: 0, increment }.encode(out));
         }
     }

@@ -26,6 +26,20 @@ pub(crate) enum ErrorFormat {
     Msvs,
 }
 
+/// What is done with the inputs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    #[default]
+    Generate,
+    /// Text on standard input becomes a message of this type on standard output.
+    Encode(String),
+    /// A message of this type on standard input becomes text on standard output.
+    Decode(String),
+    /// The same without a type.
+    DecodeRaw,
+    PrintFreeFieldNumbers,
+}
+
 /// What the user asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Arguments {
@@ -38,7 +52,15 @@ pub(crate) struct Arguments {
     pub(crate) plugin_options: Vec<(String, String)>,
     pub(crate) unsafe_allow_out_dir_escape: bool,
     pub(crate) dependency_out: Option<String>,
-    pub(crate) print_free_field_numbers: bool,
+    pub(crate) mode: Mode,
+    /// With [`Mode::Encode`]: sort the entries of maps.
+    pub(crate) deterministic_output: bool,
+    /// What inputs may import, if that is restricted.
+    pub(crate) direct_dependencies: Option<HashSet<String>>,
+    /// Has `%s` for the import.
+    pub(crate) direct_dependencies_violation: Option<String>,
+    /// What inputs may import for options, if that is restricted.
+    pub(crate) option_dependencies: Option<HashSet<String>>,
     pub(crate) descriptor_set_in: Vec<String>,
     pub(crate) descriptor_set_out: Option<String>,
     pub(crate) include_imports: bool,
@@ -53,6 +75,7 @@ pub(crate) enum Action {
     Compile(Box<Arguments>),
     Help,
     Version,
+    Notices,
     /// The message is on standard error.
     Fail,
 }
@@ -75,22 +98,8 @@ const WITHOUT_VALUE: [&str; 15] = [
     "--experimental_editions",
     "--deterministic_output",
     "--fatal_warnings",
-    "--enable_codegen_trace",
-    "--unsafe_allow_out_dir_escape",
-];
-
-/// protoc flags that this version does not have yet.
-const NOT_YET: [&str; 10] = [
-    "--encode",
-    "--decode",
-    "--decode_raw",
-    "--deterministic_output",
-    "--direct_dependencies",
-    "--direct_dependencies_violation_msg",
-    "--option_dependencies",
-    "--enable_codegen_trace",
-    "--disallow_services",
     "--notices",
+    "--unsafe_allow_out_dir_escape",
 ];
 
 /// Reads `arguments` (without the program's name, which is `program`).
@@ -149,7 +158,7 @@ impl Parser<'_> {
             "-I" | "--proto_path" => self.search_path(value)?,
             "-o" | "--descriptor_set_out" => {
                 self.once("--descriptor_set_out", flag)?;
-                if self.arguments.print_free_field_numbers {
+                if self.arguments.mode != Mode::Generate {
                     return Err("Cannot use --encode or --decode and generate descriptors at the same time.".into());
                 }
                 self.arguments.descriptor_set_out = Some(non_empty(flag, value)?.to_owned());
@@ -181,10 +190,24 @@ impl Parser<'_> {
                 }
                 self.arguments.dependency_out = Some(non_empty(flag, value)?.to_owned());
             }
-            "--print_free_field_numbers" => self.print_mode(flag)?,
+            "--print_free_field_numbers" => self.print_mode()?,
+            "--encode" | "--decode" | "--decode_raw" => self.codec_mode(flag, value)?,
+            "--deterministic_output" => self.arguments.deterministic_output = self.once(flag, flag)?,
+            "--direct_dependencies" => {
+                let names = self.allowed_imports(flag, "direct", value)?;
+                self.arguments.direct_dependencies = Some(names);
+            }
+            "--option_dependencies" => {
+                let names = self.allowed_imports(flag, "option", value)?;
+                self.arguments.option_dependencies = Some(names);
+            }
+            "--direct_dependencies_violation_msg" => {
+                self.arguments.direct_dependencies_violation = Some(value.to_owned());
+            }
+            "--disallow_services" | "--enable_codegen_trace" => {}
+            "--notices" => return Ok(Some(Action::Notices)),
             "--unsafe_allow_out_dir_escape" => self.arguments.unsafe_allow_out_dir_escape = true,
             "--plugin" => self.plugin(value),
-            known if NOT_YET.contains(&known) => return Err(format!("{known}: not supported yet")),
             output if output.starts_with("--") && output.ends_with("_out") => self.output(output, value)?,
             option if option.starts_with("--") && option.ends_with("_opt") => self.plugin_option(option, value),
             unknown => return Err(format!("Unknown flag: {unknown}")),
@@ -225,20 +248,57 @@ impl Parser<'_> {
         if value.is_empty() { Err(EMPTY_PROTO_PATH.into()) } else { Ok(()) }
     }
 
-    fn print_mode(&mut self, flag: &str) -> Parsed<()> {
-        let Arguments { print_free_field_numbers, outputs, descriptor_set_out, .. } = &mut self.arguments;
-        if *print_free_field_numbers {
-            return Err(format!("Cannot use {flag} and use --encode, --decode or print other info at the same time."));
+    fn print_mode(&mut self) -> Parsed<()> {
+        if self.arguments.mode != Mode::Generate {
+            return Err("Cannot use --print_free_field_numbers and use --encode, --decode or print other info at the \
+                        same time."
+                .into());
         }
-        if !outputs.is_empty() || descriptor_set_out.is_some() {
-            return Err(format!("Cannot use {flag} and generate code or descriptors at the same time."));
-        }
-        *print_free_field_numbers = true;
+        self.refuse_generation("--print_free_field_numbers")?;
+        self.arguments.mode = Mode::PrintFreeFieldNumbers;
         Ok(())
     }
 
+    fn refuse_generation(&self, flag: &str) -> Parsed<()> {
+        if self.arguments.outputs.is_empty() && self.arguments.descriptor_set_out.is_none() {
+            return Ok(());
+        }
+        Err(format!("Cannot use {flag} and generate code or descriptors at the same time."))
+    }
+
+    fn codec_mode(&mut self, flag: &str, value: &str) -> Parsed<()> {
+        if self.arguments.mode != Mode::Generate {
+            return Err("Only one of --encode and --decode can be specified.".into());
+        }
+        self.refuse_generation(flag)?;
+        let is_raw = flag == "--decode_raw";
+        if is_raw && !value.is_empty() {
+            return Err("--decode_raw does not take a parameter.".into());
+        }
+        if !is_raw && value.is_empty() {
+            let hint = if flag == "--decode" { RAW_HINT } else { "" };
+            return Err(format!("Type name for {flag} cannot be blank.{hint}"));
+        }
+        self.arguments.mode = match flag {
+            "--encode" => Mode::Encode(value.to_owned()),
+            "--decode" => Mode::Decode(value.to_owned()),
+            _ => Mode::DecodeRaw,
+        };
+        Ok(())
+    }
+
+    fn allowed_imports(&mut self, flag: &str, kind: &str, value: &str) -> Parsed<HashSet<String>> {
+        self.once(flag, flag).map_err(|message| {
+            format!(
+                "{message} To specify multiple {kind} dependencies, pass them all as a single parameter separated by \
+                 ':'."
+            )
+        })?;
+        Ok(value.split(':').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+    }
+
     fn output(&mut self, flag: &str, value: &str) -> Parsed<()> {
-        if self.arguments.print_free_field_numbers {
+        if self.arguments.mode != Mode::Generate {
             return Err("Cannot use --encode, --decode or print .proto info and generate code at the same time.".into());
         }
         let (parameter, directory) = value.split_once(':').unwrap_or(("", value));
@@ -275,20 +335,27 @@ impl Parser<'_> {
                 return Err(format!("Unknown flag: --{name}_opt"));
             }
         }
-        if inputs.is_empty() {
+        if self.arguments.mode == Mode::DecodeRaw {
+            if !inputs.is_empty() {
+                return Err("When using --decode_raw, no input files should be given.".into());
+            }
+        } else if inputs.is_empty() {
             return Err("Missing input file.".into());
         }
-        let prints = self.arguments.print_free_field_numbers;
-        if outputs.is_empty() && descriptor_set_out.is_none() && !prints {
+        let generates = self.arguments.mode == Mode::Generate;
+        if outputs.is_empty() && descriptor_set_out.is_none() && generates {
             return Err("Missing output directives.".into());
         }
         if self.arguments.dependency_out.is_some() {
-            if prints {
+            if !generates {
                 return Err("Can only use --dependency_out=FILE when generating code.".into());
             }
             if inputs.len() > 1 {
                 return Err("Can only process one input file when using --dependency_out=FILE.".into());
             }
+        }
+        if self.arguments.deterministic_output && !matches!(self.arguments.mode, Mode::Encode(_)) {
+            return Err("Can only use --deterministic_output with --encode.".into());
         }
         let set_only = [
             (self.arguments.include_imports, "--include_imports"),
@@ -323,6 +390,8 @@ fn is_built_in(flag: &str) -> bool {
     GENERATORS.contains(&flag)
 }
 
+const RAW_HINT: &str = "\nTo decode an unknown message, use --decode_raw.";
+
 const EMPTY_PROTO_PATH: &str = "--proto_path passed empty directory name.  (Use \".\" for current directory.)";
 
 fn exists(path: &str) -> bool {
@@ -346,7 +415,7 @@ fn split(argument: &str) -> (&str, Option<&str>) {
 }
 
 fn missing_value(flag: &str) -> String {
-    let hint = if flag == "--decode" { "\nTo decode an unknown message, use --decode_raw." } else { "" };
+    let hint = if flag == "--decode" { RAW_HINT } else { "" };
     format!("Missing value for flag: {flag}{hint}")
 }
 

@@ -30,9 +30,22 @@ Parse PROTO_FILES and write code for them, as protoc does.
                               on what was read.
   --print_free_field_numbers  Print the free field numbers of each message.
   --error_format=FORMAT       'gcc' (the default) or 'msvs'.
+  --encode=MESSAGE_TYPE       Read a message in text format from standard
+                              input and write it in binary to standard output.
+  --deterministic_output      With --encode, sort the entries of maps.
+  --decode=MESSAGE_TYPE       Read a binary message from standard input and
+                              write it in text format to standard output.
+  --decode_raw                The same for a message of unknown type; takes no
+                              PROTO_FILES.
+  --direct_dependencies=FILES What PROTO_FILES may import (a list with ':').
+  --option_dependencies=FILES What they may import with 'import option'.
   --fatal_warnings            Fail if there are warnings.
+  --notices                   Show the notices of what is built in and exit.
   --version                   Show the version and exit.
   -h, --help                  Show this text and exit.
   @FILE                       Read arguments from FILE, one in each line,
                               without quoting.
 ";
+
+/// `--notices`: not protoc's, whose libraries are not in here.
+pub(crate) const NOTICES: &str = include_str!("notices.txt");

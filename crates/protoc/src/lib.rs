@@ -1,14 +1,17 @@
 //! The face of the compiler: a command that takes protoc's arguments and answers in protoc's words.
 //!
 //! `arguments` reads argv, `source_tree` finds files under `-I`, `output` gathers what generators wrote and puts it
-//! on disk (by way of `staging`), `plugin` runs generators that are programs, `descriptor_set` reads and writes
-//! descriptor sets. Nothing is written unless everything succeeded.
+//! on disk (by way of `staging`, or into an `archive`), `plugin` runs generators that are programs, `descriptor_set` reads and writes
+//! descriptor sets, `codec` messages, `imports` checks what inputs may import. Nothing is written unless everything succeeded.
 //!
 //! Not here: what `.proto` means (`farcall-schema`) and what code looks like (`farcall-codegen`).
 
+mod archive;
 mod arguments;
+mod codec;
 mod descriptor_set;
 mod help;
+mod imports;
 mod output;
 mod plugin;
 mod report;

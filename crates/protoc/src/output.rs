@@ -6,6 +6,7 @@ use std::path::Path;
 
 use farcall_codegen::OutputFile;
 
+use crate::archive;
 use crate::source_tree::error_text;
 use crate::staging::Staging;
 
@@ -16,6 +17,16 @@ pub(crate) struct OutputDirectory {
 }
 
 impl OutputDirectory {
+    /// What goes to `location`, a directory or an archive.
+    pub(crate) fn at(location: &str) -> Self {
+        let mut directory = Self::default();
+        if archive::Kind::of(location) == Some(archive::Kind::Jar) {
+            let (name, content) = archive::MANIFEST;
+            directory.files.insert(name.to_owned(), content.to_owned());
+        }
+        directory
+    }
+
     /// Takes one generator's files. On errors says what is wrong with each and takes the rest.
     pub(crate) fn add(&mut self, outputs: Vec<OutputFile>) -> Vec<String> {
         outputs.into_iter().filter_map(|output| self.add_one(output).err()).collect()
@@ -42,11 +53,15 @@ impl OutputDirectory {
         self.files.keys().map(move |name| format!("{directory}{name}"))
     }
 
-    /// Stages all files under `directory`, which must exist.
+    /// Stages all files under `directory`, which must exist, or as the one archive it names.
     ///
     /// # Errors
     /// A line that names the path and what the operating system said.
     pub(crate) fn stage(&self, directory: &str, staging: &mut Staging) -> Result<(), String> {
+        if archive::Kind::of(directory).is_some() {
+            let bytes = archive::pack(&self.files).map_err(|error| format!("{directory}: {error}"))?;
+            return staging.write(directory, &bytes);
+        }
         if !directory.is_empty() {
             fs::metadata(directory).map_err(|error| format!("{directory}: {}", error_text(&error)))?;
         }
@@ -61,9 +76,10 @@ impl OutputDirectory {
     }
 }
 
-/// The key of an output directory: directives that name the same one share it.
+/// The key of an output directory or archive: directives that name the same one share it.
 pub(crate) fn with_trailing_slash(directory: &str) -> String {
-    if directory.is_empty() || directory.ends_with('/') { directory.to_owned() } else { format!("{directory}/") }
+    let is_whole = directory.is_empty() || directory.ends_with('/') || archive::Kind::of(directory).is_some();
+    if is_whole { directory.to_owned() } else { format!("{directory}/") }
 }
 
 /// Puts `content` before the line of the insertion point, indented like it.

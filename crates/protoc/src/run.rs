@@ -8,12 +8,12 @@ use buffa_descriptor::generated::descriptor::FileDescriptorProto;
 use farcall_codegen::{Generator, GrpcPython, OutputFile, Pyi, Python, Request, Rust, Schema};
 use farcall_schema::{Compiler, Diagnostic, Severity};
 
-use crate::arguments::{self, Action, Arguments, ErrorFormat, Mapping, OutputDirective};
+use crate::arguments::{self, Action, Arguments, ErrorFormat, Mapping, Mode, OutputDirective};
 use crate::output::{OutputDirectory, with_trailing_slash};
 use crate::plugin::Plugin;
 use crate::source_tree::DiskTree;
 use crate::staging::Staging;
-use crate::{Bundled, LIBPROTOC_VERSION, descriptor_set, help, report};
+use crate::{Bundled, LIBPROTOC_VERSION, codec, descriptor_set, help, imports, report};
 
 /// An error that is on standard error already, or is this line.
 enum Failure {
@@ -35,6 +35,7 @@ pub(crate) fn run(arguments: &[String], bundled: Bundled, stdout: &mut dyn Write
     let printed = match arguments::parse(program, rest, stderr) {
         Action::Help => write!(stdout, "{}", help::TEXT),
         Action::Version => writeln!(stdout, "libprotoc {LIBPROTOC_VERSION}"),
+        Action::Notices => write!(stdout, "{}", help::NOTICES),
         Action::Fail => return 1,
         Action::Compile(arguments) => {
             return match compile(&arguments, bundled, stdout, stderr) {
@@ -56,9 +57,17 @@ fn compile(
     stdout: &mut dyn Write,
     stderr: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let loaded = load(arguments, bundled, stderr)?;
-    if arguments.print_free_field_numbers {
-        return print_free_field_numbers(&loaded, stdout);
+    if arguments.mode == Mode::DecodeRaw {
+        return Ok(codec::decode_raw(stdout)?);
+    }
+    let (compiler, loaded) = load(arguments, bundled, stderr)?;
+    match &arguments.mode {
+        Mode::PrintFreeFieldNumbers => return print_free_field_numbers(&loaded, stdout),
+        Mode::Encode(name) => {
+            return Ok(codec::encode(&compiler, name, arguments.deterministic_output, stdout, stderr)?);
+        }
+        Mode::Decode(name) => return Ok(codec::decode(&compiler, name, stdout, stderr)?),
+        Mode::Generate | Mode::DecodeRaw => {}
     }
     let schema = Schema::new(&loaded.stripped);
     let mut directories: Vec<(String, OutputDirectory)> = Vec::new();
@@ -66,7 +75,8 @@ fn compile(
     for directive in &arguments.outputs {
         let key = with_trailing_slash(&directive.directory);
         let index = directories.iter().position(|(directory, _)| *directory == key).unwrap_or_else(|| {
-            directories.push((key, OutputDirectory::default()));
+            let outputs = OutputDirectory::at(&key);
+            directories.push((key, outputs));
             directories.len() - 1
         });
         let outputs = generate_one(arguments, directive, &schema, &loaded, stderr)?;
@@ -161,7 +171,11 @@ struct Loaded {
     stripped: Vec<FileDescriptorProto>,
 }
 
-fn load(arguments: &Arguments, bundled: Bundled, stderr: &mut dyn Write) -> Result<Loaded, Failure> {
+fn load(
+    arguments: &Arguments,
+    bundled: Bundled,
+    stderr: &mut dyn Write,
+) -> Result<(Compiler<DiskTree>, Loaded), Failure> {
     let supplied = descriptor_set::read(&arguments.descriptor_set_in)?;
     let supplied_names: HashSet<&str> = supplied.iter().filter_map(|file| file.name.as_deref()).collect();
     let tree = DiskTree::new(&arguments.roots, bundled);
@@ -169,24 +183,31 @@ fn load(arguments: &Arguments, bundled: Bundled, stderr: &mut dyn Write) -> Resu
     for input in &arguments.inputs {
         inputs.push(tree.virtual_path(input, supplied_names.contains(input.as_str()))?);
     }
-    let mut compiler = Compiler::new(&tree);
+    let mut compiler = Compiler::new(tree);
     for file in supplied {
         compiler.add_descriptor(file);
     }
     let paths: Vec<&str> = inputs.iter().map(String::as_str).collect();
     let result = compiler.compile(&paths);
+    let tree = compiler.tree();
     let mut fatal = !result.ok;
     for diagnostic in &result.diagnostics {
-        let _ = writeln!(stderr, "{}", rendered(diagnostic, &tree, arguments.error_format));
+        let _ = writeln!(stderr, "{}", rendered(diagnostic, tree, arguments.error_format));
         fatal |= arguments.fatal_warnings && diagnostic.severity == Severity::Warning;
     }
     if fatal {
         return Err(Failure::Reported);
     }
+    let undeclared = imports::undeclared(arguments, &inputs, &result.files);
+    if !undeclared.is_empty() {
+        undeclared.iter().for_each(|line| drop(writeln!(stderr, "{line}")));
+        return Err(Failure::Reported);
+    }
     let stripped = result.files.iter().map(|file| compiler.strip_source_retention(file)).collect();
     let names = result.files.iter().filter_map(|file| file.name.as_deref());
     let paths = names.filter_map(|name| tree.disk_path(name)).collect();
-    Ok(Loaded { files: result.files, inputs, paths, stripped })
+    let loaded = Loaded { files: result.files, inputs, paths, stripped };
+    Ok((compiler, loaded))
 }
 
 /// A diagnostic as protoc prints it: with the path on disk, where the file is on disk.

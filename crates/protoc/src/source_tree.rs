@@ -10,7 +10,7 @@ use crate::Bundled;
 use crate::arguments::Mapping;
 
 /// The largest file that is read: beyond any real one, and far below what would exhaust memory.
-const MAX_FILE_SIZE: u64 = 256 << 20;
+pub(crate) const MAX_FILE_SIZE: u64 = 256 << 20;
 
 /// Maps virtual paths to files, the first root that has the file winning.
 pub(crate) struct DiskTree {

@@ -91,7 +91,6 @@ fn wrong_arguments_are_named() {
         (vec!["--include_imports", "--include_imports"], "--include_imports may only be passed once."),
         (vec!["--decode"], "Missing value for flag: --decode\nTo decode an unknown message, use --decode_raw."),
         (vec!["-I.", "--python_opt=pyi_out", PYTHON, "a.proto"], "Unknown flag: --python_opt"),
-        (vec!["-I.", "--encode=a.M", "a.proto"], "--encode: not supported yet"),
     ] {
         place.fails(&arguments, expected);
     }

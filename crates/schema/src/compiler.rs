@@ -49,6 +49,11 @@ impl<S: SourceTree> Compiler<S> {
         Compiler { tree, pool: Pool::default(), bad: HashSet::new(), supplied: HashMap::new() }
     }
 
+    /// Where it reads from.
+    pub fn tree(&self) -> &S {
+        &self.tree
+    }
+
     /// Supplies an already linked file (as from `--descriptor_set_in`); it is used where `tree` has no such file.
     pub fn add_descriptor(&mut self, file: FileDescriptorProto) {
         self.supplied.insert(file.name.clone().unwrap_or_default(), file);
@@ -99,6 +104,10 @@ impl<S: SourceTree> Compiler<S> {
         let mut file = file.clone();
         retention::strip(&self.pool, &mut file);
         file
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// All that was compiled.

@@ -1,11 +1,13 @@
-//! Messages whose type is known only at run time: what options are made of.
+//! Messages whose type is known only at run time: what options are made of, and what `--encode` reads.
 //!
 //! Fields are written in the order of their numbers, extensions among them, and what is unknown last: the order
 //! C++ gives to dynamic messages.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use buffa::{UnknownField, UnknownFieldData, UnknownFields};
+use buffa::encoding::{Tag, decode_unknown_field};
+use buffa::{DecodeContext, UnknownField, UnknownFieldData, UnknownFields};
 use buffa_descriptor::generated::descriptor::feature_set::{
     EnumType, FieldPresence, MessageEncoding, RepeatedFieldEncoding,
 };
@@ -13,7 +15,7 @@ use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Typ
 use buffa_descriptor::generated::descriptor::{DescriptorProto, Edition, EnumDescriptorProto, FieldDescriptorProto};
 
 use crate::features::{Features, is_legacy};
-use crate::limits::OPTION_NESTING;
+use crate::limits::{OPTION_NESTING, WIRE_FIELDS};
 use crate::pool::{EnumId, ExtensionId, FileId, MessageId, Pool};
 
 /// A message type and the pool it lives in.
@@ -80,6 +82,17 @@ impl<'p> MessageRef<'p> {
         self.proto().options.as_option().is_some_and(|options| options.map_entry == Some(true))
     }
 
+    /// The extension in this message that makes it an item of a message set.
+    pub(crate) fn item_of(self, set: MessageRef<'p>) -> Option<FieldRef<'p>> {
+        self.proto().extension.iter().find_map(|extension| {
+            let full_name = format!("{}.{}", self.full_name(), extension.name.as_deref()?);
+            let crate::pool::Kind::Extension(id) = self.pool.symbol(&full_name)?.kind else { return None };
+            let field = FieldRef::extension(self.pool, id)?;
+            let is_item = field.parent == set.id && field.message().is_some_and(|inner| inner.id == self.id);
+            is_item.then_some(field)
+        })
+    }
+
     pub(crate) fn is_message_set(self) -> bool {
         self.proto().options.as_option().is_some_and(|options| options.message_set_wire_format == Some(true))
     }
@@ -97,6 +110,11 @@ impl<'p> EnumRef<'p> {
     pub(crate) fn number_of(self, name: &str) -> Option<i32> {
         let value = self.proto().value.iter().find(|value| value.name.as_deref() == Some(name))?;
         Some(value.number.unwrap_or(0))
+    }
+
+    /// The first name of a number.
+    pub(crate) fn name_of(self, number: i32) -> Option<&'p str> {
+        self.proto().value.iter().find(|value| value.number.unwrap_or(0) == number)?.name.as_deref()
     }
 
     pub(crate) fn has_number(self, number: i32) -> bool {
@@ -247,6 +265,13 @@ impl<'p> Value<'p> {
         })
     }
 
+    pub(crate) fn as_message(&self) -> Option<&Dynamic<'p>> {
+        match self {
+            Value::Message(message) => Some(message),
+            _ => None,
+        }
+    }
+
     fn is_zero(&self) -> bool {
         match self {
             Value::Varint(value) | Value::Fixed64(value) => *value == 0,
@@ -269,7 +294,7 @@ pub(crate) struct Slot<'p> {
 pub(crate) struct Dynamic<'p> {
     pub(crate) message: MessageRef<'p>,
     pub(crate) fields: BTreeMap<i32, Slot<'p>>,
-    unknown: UnknownFields,
+    pub(crate) unknown: UnknownFields,
 }
 
 impl<'p> Dynamic<'p> {
@@ -280,13 +305,14 @@ impl<'p> Dynamic<'p> {
     /// Reads a message from its wire form. `None` if it is malformed or too deep.
     pub(crate) fn decode(message: MessageRef<'p>, bytes: &[u8]) -> Option<Self> {
         let mut decoded = Dynamic::new(message);
-        decoded.merge(UnknownFields::decode_from_slice(bytes).ok()?, OPTION_NESTING)?;
+        decoded.merge(decode_fields(bytes, OPTION_NESTING)?, OPTION_NESTING)?;
         Some(decoded)
     }
 
     fn merge(&mut self, fields: UnknownFields, depth: u32) -> Option<()> {
         let depth = depth.checked_sub(1)?;
         for unknown in fields {
+            let unknown = if self.message.is_message_set() { out_of_item(unknown) } else { unknown };
             match self.message.field_by_number(unknown.number as i32) {
                 Some(field) => self.merge_field(field, unknown, depth)?,
                 None => self.unknown.push(unknown),
@@ -300,7 +326,7 @@ impl<'p> Dynamic<'p> {
         let wire_type = field.wire_type();
         let value = match (wire_type, unknown.data) {
             (Type::TYPE_MESSAGE, UnknownFieldData::LengthDelimited(bytes)) => {
-                return self.merge_message(field, UnknownFields::decode_from_slice(&bytes).ok()?, depth);
+                return self.merge_message(field, decode_fields(&bytes, depth)?, depth);
             }
             (Type::TYPE_GROUP, UnknownFieldData::Group(fields)) => return self.merge_message(field, fields, depth),
             (Type::TYPE_STRING | Type::TYPE_BYTES, UnknownFieldData::LengthDelimited(bytes)) => Value::Bytes(bytes),
@@ -380,12 +406,20 @@ impl<'p> Dynamic<'p> {
     }
 
     /// Gives an entry of a map its key and its value: on the wire it always has both.
-    fn complete_map_entry(&mut self) {
+    pub(crate) fn complete_map_entry(&mut self) {
         for field in self.message.fields() {
             if let Some(value) = Value::default_of(field) {
                 self.fields.entry(field.number()).or_insert_with(|| Slot { field, values: vec![value] });
             }
         }
+    }
+
+    /// The messages in it, but not what is in them.
+    pub(crate) fn inner_messages(&mut self) -> impl Iterator<Item = &mut Dynamic<'p>> {
+        self.fields.values_mut().flat_map(|slot| &mut slot.values).filter_map(|value| match value {
+            Value::Message(inner) => Some(inner),
+            _ => None,
+        })
     }
 
     /// The wire form, as fields.
@@ -420,7 +454,12 @@ impl<'p> Dynamic<'p> {
                 });
             }
         }
-        self.unknown.into_iter().for_each(|field| out.push(field));
+        for UnknownField { number, data } in self.unknown {
+            out.push(match data {
+                UnknownFieldData::LengthDelimited(_) if is_message_set => message_set_item(number, data),
+                data => UnknownField { number, data },
+            });
+        }
         out
     }
 
@@ -451,6 +490,18 @@ impl<'p> Dynamic<'p> {
     }
 }
 
+/// Reads fields of any type from the wire, groups nested at most `depth` deep. `None` if they are malformed.
+pub(crate) fn decode_fields(mut bytes: &[u8], depth: u32) -> Option<UnknownFields> {
+    let left = Cell::new(WIRE_FIELDS);
+    let context = DecodeContext::new(depth, &left);
+    let mut fields = UnknownFields::new();
+    while !bytes.is_empty() {
+        let tag = Tag::decode(&mut bytes).ok()?;
+        fields.push(decode_unknown_field(tag, &mut bytes, context).ok()?);
+    }
+    Some(fields)
+}
+
 /// The bytes of some fields.
 pub(crate) fn encode_fields(fields: &UnknownFields) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(fields.encoded_len());
@@ -464,6 +515,23 @@ fn message_set_item(number: u32, data: UnknownFieldData) -> UnknownField {
     item.push(UnknownField { number: 2, data: UnknownFieldData::Varint(u64::from(number)) });
     item.push(UnknownField { number: 3, data });
     UnknownField { number: 1, data: UnknownFieldData::Group(item) }
+}
+
+/// An item of a message set as the extension it is; anything else as it was.
+fn out_of_item(unknown: UnknownField) -> UnknownField {
+    let UnknownFieldData::Group(item) = &unknown.data else { return unknown };
+    let number = item.iter().find_map(|field| match (field.number, &field.data) {
+        (2, UnknownFieldData::Varint(number)) => u32::try_from(*number).ok().filter(|number| *number > 0),
+        _ => None,
+    });
+    let message = item.iter().find_map(|field| match (field.number, &field.data) {
+        (3, UnknownFieldData::LengthDelimited(bytes)) => Some(bytes.clone()),
+        _ => None,
+    });
+    match (unknown.number, number.zip(message)) {
+        (1, Some((number, bytes))) => UnknownField { number, data: UnknownFieldData::LengthDelimited(bytes) },
+        _ => unknown,
+    }
 }
 
 fn is_varint(wire_type: Type) -> bool {

@@ -14,7 +14,8 @@
 //! `FileDescriptorProto` that says what the source says, every position recorded, whatever other files hold) ->
 //! `linker` (every declaration named, names resolved, options interpreted, the whole validated) -> `final_checks`
 //! (what waits until all files are there). `compiler` leads files through, imports first. Besides: `pool` knows all
-//! names, `dynamic` and `text_format` are the messages options are made of, `features` the editions', `retention`
+//! names, `dynamic`, `text_format` and
+//! `text_printer` are the messages options are made of (and those that `messages` encodes and decodes), `features` the editions', `retention`
 //! takes out what is for source only, `site` finds positions when there is something to complain of, `limits` bounds
 //! everything a file could ask for.
 //!
@@ -40,6 +41,7 @@ mod json_name;
 mod lexer;
 mod limits;
 mod linker;
+mod messages;
 mod nodes;
 mod parser;
 mod pool;
@@ -49,9 +51,11 @@ mod source_tree;
 mod tag;
 mod text;
 mod text_format;
+mod text_printer;
 mod token;
 pub mod wellknown;
 
 pub use compiler::{CompileResult, Compiler};
 pub use diagnostic::{Diagnostic, Severity};
+pub use messages::{Decoded, Encoded, decode_raw};
 pub use source_tree::{SourceError, SourceTree};

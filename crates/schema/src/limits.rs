@@ -32,3 +32,6 @@ pub(crate) const OPTION_NESTING: u32 = 100;
 
 /// Findings about one file; later ones are dropped. Bounds memory and time where every pair of things can clash.
 pub(crate) const FINDINGS: usize = 10_000;
+
+/// Fields in one message on the wire, fields of groups in it included. Bounds memory: two bytes can make a field.
+pub(crate) const WIRE_FIELDS: usize = 16 << 20;

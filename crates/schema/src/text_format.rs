@@ -1,9 +1,10 @@
-//! Text format: what stands between the braces of an aggregate option.
+//! Text format to messages: what stands between the braces of an aggregate option, and what `--encode` reads.
 
 use buffa_descriptor::generated::descriptor::field_descriptor_proto::Type;
 
+use crate::diagnostic::Severity;
 use crate::dynamic::{Dynamic, FieldRef, MessageRef, Value};
-use crate::lexer::{Lexer, Style};
+use crate::lexer::{Finding, Lexer, Style};
 use crate::limits::OPTION_NESTING;
 use crate::token::{TokenKind, is_identifier, parse_float, parse_integer, unescape_into};
 
@@ -21,12 +22,10 @@ pub(crate) fn parse_message<'p>(
     text: &str,
     finder: &mut dyn Finder<'p>,
 ) -> Result<Dynamic<'p>, String> {
-    let mut parser = Parser { lexer: Lexer::new(text.as_bytes(), Style::TextFormat), finder, depth: OPTION_NESTING };
-    parser.lexer.next();
-    let mut value = Dynamic::new(message);
-    let parsed = parser.fields(&mut value);
-    let mut errors: Vec<String> = parser.lexer.findings.into_iter().map(|finding| finding.message).collect();
-    if parsed.is_ok() && errors.is_empty() {
+    let (parsed, findings) = parse(message, text.as_bytes(), finder, Required::Needed);
+    let is_error = |finding: &Finding| finding.severity == Severity::Error;
+    let mut errors: Vec<String> = findings.into_iter().filter(is_error).map(|finding| finding.message).collect();
+    if let Some(value) = parsed.filter(|_| errors.is_empty()) {
         let mut missing = Vec::new();
         value.missing_required("", &mut missing);
         if missing.is_empty() {
@@ -35,6 +34,36 @@ pub(crate) fn parse_message<'p>(
         errors.push(format!("Message missing required fields: {}", missing.join(", ")));
     }
     Err(errors.join("; "))
+}
+
+/// Reads a message from text, whether or not its required fields are there. With it everything there is to say.
+pub(crate) fn parse_partial<'p>(
+    message: MessageRef<'p>,
+    text: &[u8],
+    finder: &mut dyn Finder<'p>,
+) -> (Option<Dynamic<'p>>, Vec<Finding>) {
+    parse(message, text, finder, Required::MayMiss)
+}
+
+fn parse<'p>(
+    message: MessageRef<'p>,
+    text: &[u8],
+    finder: &mut dyn Finder<'p>,
+    required: Required,
+) -> (Option<Dynamic<'p>>, Vec<Finding>) {
+    let lexer = Lexer::new(text, Style::TextFormat);
+    let mut parser = Parser { lexer, finder, depth: OPTION_NESTING, required };
+    parser.lexer.next();
+    let mut value = Dynamic::new(message);
+    let parsed = parser.fields(&mut value);
+    (parsed.is_ok().then_some(value), parser.lexer.findings)
+}
+
+/// What becomes of a message in an `Any` that lacks required fields.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Required {
+    Needed,
+    MayMiss,
 }
 
 struct Failed;
@@ -46,6 +75,7 @@ struct Parser<'a, 'f, 'p> {
     finder: &'f mut dyn Finder<'p>,
     /// How much deeper messages may nest.
     depth: u32,
+    required: Required,
 }
 
 /// A name that a message's reserved names hold back: its value is read and dropped.
@@ -159,6 +189,7 @@ impl<'p> Parser<'_, '_, 'p> {
 
     fn field_values(&mut self, message: &mut Dynamic<'p>, field: FieldRef<'p>) -> Parse {
         self.refuse_second_value(message, field)?;
+        self.warn_if_deprecated(field);
         if field.is_message() {
             self.try_consume(":");
         } else {
@@ -200,6 +231,14 @@ impl<'p> Parser<'_, '_, 'p> {
                 ))
             }
             None => Ok(()),
+        }
+    }
+
+    fn warn_if_deprecated(&mut self, field: FieldRef<'p>) {
+        if field.proto.options.as_option().is_some_and(|options| options.deprecated == Some(true)) {
+            let (line, column) = (Some(self.lexer.current.line), self.lexer.current.column);
+            let message = format!("text format contains deprecated field \"{}\"", field.name());
+            self.lexer.findings.push(Finding { line, column, severity: Severity::Warning, message });
         }
     }
 
@@ -402,7 +441,9 @@ impl<'p> Parser<'_, '_, 'p> {
             parser.message_body(&mut value, close)
         })?;
         let mut missing = Vec::new();
-        value.missing_required("", &mut missing);
+        if self.required == Required::Needed {
+            value.missing_required("", &mut missing);
+        }
         if !missing.is_empty() {
             return self.fail(format!(
                 "Value of type \"{}\" stored in google.protobuf.Any has missing required fields: {}",
@@ -485,7 +526,7 @@ impl<'p> Parser<'_, '_, 'p> {
 }
 
 /// Whether a field looks like one made by a group: named for its type, which lies beside it.
-fn is_group_like(field: FieldRef<'_>, message: MessageRef<'_>) -> bool {
+pub(crate) fn is_group_like(field: FieldRef<'_>, message: MessageRef<'_>) -> bool {
     let Some(group) = field.message().filter(|_| field.wire_type() == Type::TYPE_GROUP) else { return false };
     let type_name = group.proto().name.as_deref().unwrap_or_default();
     type_name.to_ascii_lowercase() == field.name()
@@ -499,4 +540,8 @@ pub(crate) fn zigzag32(value: i32) -> u32 {
 
 pub(crate) fn zigzag64(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
+}
+
+pub(crate) fn unzigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
 }

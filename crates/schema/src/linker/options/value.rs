@@ -176,13 +176,7 @@ impl<'a> Finder<'a> for AggregateFinder<'a, '_> {
         if !message.is_message_set() {
             return None;
         }
-        let item = MessageRef { pool: self.pool, id };
-        item.proto().extension.iter().find_map(|extension| {
-            let full_name = format!("{}.{}", item.full_name(), extension.name.as_deref()?);
-            let field = field_of(self.pool, self.pool.symbol(&full_name)?.kind)?;
-            let is_item = field.parent == message.id && field.message().is_some_and(|inner| inner.id == id);
-            is_item.then_some(field)
-        })
+        MessageRef { pool: self.pool, id }.item_of(message)
     }
 
     fn any_type(&mut self, prefix: &str, name: &str) -> Option<MessageRef<'a>> {

@@ -1,10 +1,10 @@
 //! Files below the directories of an include path.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use farcall_schema::{SourceError, SourceTree, wellknown};
 
@@ -16,12 +16,12 @@ const MAX_FILE_SIZE: u64 = 256 << 20;
 /// Looks files up below `roots`, in order, then among the bundled ones, and remembers which were read.
 pub(crate) struct IncludePath {
     roots: Vec<PathBuf>,
-    read: RefCell<BTreeSet<PathBuf>>,
+    read: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl IncludePath {
     pub(crate) fn new(roots: Vec<PathBuf>) -> Self {
-        Self { roots, read: RefCell::default() }
+        Self { roots, read: Mutex::default() }
     }
 
     /// The name by which imports know the file at `path`.
@@ -40,7 +40,7 @@ impl IncludePath {
     }
 
     pub(crate) fn files_read(&self) -> Vec<PathBuf> {
-        self.read.borrow().iter().cloned().collect()
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }
 
@@ -58,7 +58,7 @@ impl SourceTree for IncludePath {
             let path = root.join(virtual_path);
             match read_file(&path) {
                 Ok(bytes) => {
-                    self.read.borrow_mut().insert(path);
+                    self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(path);
                     return Ok(bytes);
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use buffa_descriptor::generated::descriptor::FileDescriptorProto;
 use farcall_codegen::{Generator, GrpcPython, OutputFile, Pyi, Python, Request, Rust, Schema};
-use farcall_schema::{Compiler, Diagnostic, Severity};
+use farcall_schema::{Compiler, Diagnostic, Severity, parallel};
 
 use crate::arguments::{self, Action, Arguments, ErrorFormat, Mapping, Mode, OutputDirective};
 use crate::output::{OutputDirectory, with_trailing_slash};
@@ -123,8 +123,16 @@ fn generate_one(
 ) -> Result<Vec<OutputFile>, Failure> {
     let flag = &directive.flag;
     let request = Request { schema, files_to_generate: &loaded.inputs, parameter: &directive.parameter };
-    if let Some(generator) = built_in(flag) {
-        return Ok(generator.generate(&request).map_err(|error| format!("{flag}: {error}"))?);
+    if let Some(generator) = file_by_file(flag) {
+        let file_by_file = |input: &String| {
+            let files_to_generate = std::slice::from_ref(input);
+            generator.generate(&Request { files_to_generate, ..request })
+        };
+        let outputs: Result<Vec<_>, String> = parallel::map(&loaded.inputs, file_by_file).into_iter().collect();
+        return Ok(outputs.map_err(|error| format!("{flag}: {error}"))?.into_iter().flatten().collect());
+    }
+    if flag == "--rust_out" {
+        return Ok(Rust::default().generate(&request).map_err(|error| format!("{flag}: {error}"))?);
     }
     let name = arguments::plugin_name(flag);
     let program = arguments.plugins.get(&name).map(String::as_str);
@@ -150,12 +158,12 @@ fn generate_one(
     }
 }
 
-fn built_in(flag: &str) -> Option<Box<dyn Generator>> {
+/// The generators whose files have nothing to do with each other.
+fn file_by_file(flag: &str) -> Option<&'static (dyn Generator + Sync)> {
     match flag {
-        "--python_out" => Some(Box::new(Python)),
-        "--pyi_out" => Some(Box::new(Pyi)),
-        "--grpc_python_out" => Some(Box::new(GrpcPython)),
-        "--rust_out" => Some(Box::new(Rust::default())),
+        "--python_out" => Some(&Python),
+        "--pyi_out" => Some(&Pyi),
+        "--grpc_python_out" => Some(&GrpcPython),
         _ => None,
     }
 }
@@ -203,7 +211,7 @@ fn load(
         undeclared.iter().for_each(|line| drop(writeln!(stderr, "{line}")));
         return Err(Failure::Reported);
     }
-    let stripped = result.files.iter().map(|file| compiler.strip_source_retention(file)).collect();
+    let stripped = parallel::map(&result.files, |file| compiler.strip_source_retention(file));
     let names = result.files.iter().filter_map(|file| file.name.as_deref());
     let paths = names.filter_map(|name| tree.disk_path(name)).collect();
     let loaded = Loaded { files: result.files, inputs, paths, stripped };

@@ -9,6 +9,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::final_checks;
 use crate::lexer::Finding;
 use crate::linker;
+use crate::parallel;
 use crate::parser::{Parsed, parse};
 use crate::pool::{FileId, Pool};
 use crate::retention;
@@ -21,6 +22,8 @@ pub struct Compiler<S> {
     pool: Pool,
     /// Files that did not compile; they are not tried again.
     bad: HashSet<String>,
+    /// Files that were read before they were needed.
+    ahead: HashMap<String, Result<Parsed, SourceError>>,
     /// Already linked files to fall back on.
     supplied: HashMap<String, FileDescriptorProto>,
 }
@@ -46,7 +49,7 @@ struct Pending {
 impl<S: SourceTree> Compiler<S> {
     /// A compiler that reads from `tree` and from nowhere else.
     pub fn new(tree: S) -> Self {
-        Compiler { tree, pool: Pool::default(), bad: HashSet::new(), supplied: HashMap::new() }
+        Compiler { tree, pool: Pool::default(), bad: HashSet::new(), ahead: HashMap::new(), supplied: HashMap::new() }
     }
 
     /// Where it reads from.
@@ -65,6 +68,7 @@ impl<S: SourceTree> Compiler<S> {
         let inputs: HashSet<&str> = paths.iter().copied().collect();
         let mut result = CompileResult { ok: true, ..Default::default() };
         let mut roots = Vec::new();
+        self.read_ahead(paths);
         for path in paths {
             match self.load(path, &inputs, &mut result.diagnostics) {
                 Some(id) => roots.push(id),
@@ -78,6 +82,7 @@ impl<S: SourceTree> Compiler<S> {
             result.ok = self.check(&roots, &mut result.diagnostics);
         }
         result.files = self.in_order(&roots);
+        self.ahead.clear();
         result
     }
 
@@ -172,9 +177,31 @@ impl<S: SourceTree> Compiler<S> {
         stack.push(Pending { proto, imports: imports.into_iter() });
     }
 
-    fn parse(&self, path: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<FileDescriptorProto> {
-        let source = match self.tree.read(path) {
-            Ok(source) => source,
+    /// Reads and parses files and what they import, wave after wave, the files of a wave at the same time. What
+    /// there is to say of them is said when their turn comes.
+    fn read_ahead(&mut self, paths: &[&str]) {
+        let mut seen: HashSet<String> = HashSet::new();
+        let mut wave: Vec<String> = paths.iter().map(|&path| path.to_owned()).collect();
+        loop {
+            wave.retain(|path| self.pool.file_by_path(path).is_none() && seen.insert(path.clone()));
+            if wave.is_empty() {
+                return;
+            }
+            let tree = &self.tree;
+            let parsed = parallel::map(&wave, |path| tree.read(path).map(|source| parse(path, &source)));
+            let imports = |parsed: &Result<Parsed, SourceError>| match parsed {
+                Ok(Parsed { file, .. }) => file.dependency.iter().chain(&file.option_dependency).cloned().collect(),
+                Err(_) => Vec::new(),
+            };
+            let next = parsed.iter().flat_map(imports).collect();
+            self.ahead.extend(std::mem::replace(&mut wave, next).into_iter().zip(parsed));
+        }
+    }
+
+    fn parse(&mut self, path: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<FileDescriptorProto> {
+        let ahead = self.ahead.remove(path);
+        let parsed = match ahead.unwrap_or_else(|| self.tree.read(path).map(|source| parse(path, &source))) {
+            Ok(parsed) => parsed,
             Err(error) => {
                 if let Some(file) = self.supplied.get(path) {
                     return Some(file.clone());
@@ -188,7 +215,6 @@ impl<S: SourceTree> Compiler<S> {
                 return None;
             }
         };
-        let parsed = parse(path, &source);
         let failed = parsed.has_errors();
         let Parsed { file, findings } = parsed;
         report(path, findings, diagnostics);

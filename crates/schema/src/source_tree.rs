@@ -11,8 +11,9 @@ pub enum SourceError {
     Other(String),
 }
 
-/// Maps virtual paths (`google/protobuf/any.proto`, always with `/`) to the text of files.
-pub trait SourceTree {
+/// Maps virtual paths (`google/protobuf/any.proto`, always with `/`) to the text of files. Files are read from
+/// several threads.
+pub trait SourceTree: Sync {
     /// Reads the whole file at `virtual_path`.
     ///
     /// # Errors

@@ -50,8 +50,10 @@ pub(crate) struct Circumstances {
     pub(crate) now: Instant,
     /// Nothing hangs any more.
     pub(crate) healed: bool,
-    /// The connection was broken, shut down or refused calls: a call may end for that.
+    /// The connection was broken or closed: a call may end for that.
     pub(crate) disturbed: bool,
+    /// The connection goes away politely, or takes only so many calls: one that was not begun may be refused.
+    pub(crate) refusing: bool,
 }
 
 impl Side {
@@ -116,7 +118,8 @@ impl Attempt {
         } else if !deadline {
             let cancelled = self.client.cancelled || self.server.as_ref().is_some_and(|side| side.cancelled);
             let late = self.deadline.is_some_and(|at| at <= world.now);
-            assert!(cancelled || late || world.disturbed, "call {} ended for no reason: {closed:?}", self.tag);
+            let lost = world.disturbed || world.refusing && closed.unprocessed;
+            assert!(cancelled || late || lost, "call {} ended for no reason: {closed:?}", self.tag);
         }
         Some(closed.clone())
     }

@@ -24,10 +24,28 @@ pub(crate) struct Link {
     pub(crate) ends: [End; 2],
     /// Something happened to it for which calls may end.
     pub(crate) disturbed: bool,
+    /// It goes away politely, or takes only so many calls.
+    pub(crate) refusing: bool,
+    /// How soon the client's, the server's keepalive notices that nobody is there.
+    patience: [Option<Duration>; 2],
+    /// Since when an end has calls and no peer.
+    alone_since: [Option<Instant>; 2],
     /// What the channel has been told of it.
     pub(crate) told_ready: bool,
     pub(crate) told_lost: bool,
     silent: bool,
+}
+
+/// Whether the two ends' configurations alone may end calls.
+fn quarrel(client: &Config, server: &Config) -> bool {
+    let pings_too_often = client.keepalive_time.is_some_and(|time| time < server.limits.min_ping_interval);
+    pings_too_often || server.max_connection_age_grace.is_some()
+}
+
+fn patience(config: &Config) -> Option<Duration> {
+    // Without data to send there may be a minute between PINGs.
+    let pause = if config.max_pings_without_data > 0 { Duration::from_secs(60) } else { Duration::ZERO };
+    config.keepalive_time.map(|time| time + pause + config.keepalive_timeout)
 }
 
 impl fmt::Debug for Link {
@@ -46,10 +64,25 @@ impl Link {
         now: Instant,
     ) -> Link {
         let [c, s] = configs;
-        let breaks = weather.iter().any(|weather| weather.breaks_after.is_some());
+        let disturbed = weather.iter().any(|weather| weather.breaks_after.is_some()) || quarrel(&c, &s);
+        let lifetime = s.max_connection_idle.is_some() || s.max_connection_age.is_some();
+        let refusing = lifetime || s.limits.max_concurrent_streams.is_some();
+        let patience = [&c, &s].map(patience);
         let mut ends = [End::new(c, Wire::new(weather[1]), now), End::new(s, Wire::new(weather[0]), now)];
         ends.iter_mut().for_each(|end| end.release = false);
-        Link { client, id, server, ends, disturbed: breaks, told_ready: false, told_lost: false, silent: false }
+        Link {
+            client,
+            id,
+            server,
+            ends,
+            disturbed,
+            refusing,
+            patience,
+            alone_since: [None; 2],
+            told_ready: false,
+            told_lost: false,
+            silent: false,
+        }
     }
 
     /// One thing that can happen now, picked at random; its number, if there was one, and which.
@@ -83,6 +116,11 @@ impl Link {
         self.ends.iter().all(|end| end.disconnected.is_some() && end.inbound.is_empty())
     }
 
+    /// Nothing is on the way.
+    pub(crate) fn is_still(&self) -> bool {
+        self.ends.iter().all(|end| end.inbound.is_empty())
+    }
+
     pub(crate) fn is_alive(&self) -> bool {
         self.ends.iter().all(|end| end.disconnected.is_none())
     }
@@ -97,12 +135,29 @@ impl Link {
 
     /// Both ends are told that it is lost, and what is on the way is.
     pub(crate) fn reset(&mut self, now: Instant) {
-        self.disturbed = true;
+        (self.disturbed, self.silent) = (true, false);
         self.ends.iter_mut().for_each(|end| end.inbound.reset(now));
     }
 
     pub(crate) fn stall(&mut self, direction: usize, now: Instant, time: Duration) {
+        // Keepalive and the like give up after a time.
+        self.disturbed |= time > Duration::from_secs(2);
         self.ends[direction].inbound.stall(now + time);
+    }
+
+    /// Keepalive finds a peer that is gone, however silently it went.
+    pub(crate) fn check_keepalive(&mut self, now: Instant) {
+        for side in [0, 1] {
+            let end = &self.ends[side];
+            let alone = self.silent && end.disconnected.is_none() && end.connection.calls() > 0;
+            if !alone {
+                self.alone_since[side] = None;
+                continue;
+            }
+            let since = *self.alone_since[side].get_or_insert(now);
+            let late = self.patience[side].is_some_and(|patience| now > since + patience);
+            assert!(!late, "keepalive has not noticed that nobody is there: {self:?}");
+        }
     }
 
     /// A connection that was silent is found to be lost, by both ends, at last.

@@ -80,6 +80,7 @@ pub(crate) struct World<'a> {
     unprocessed: Vec<(usize, usize)>,
     fair: bool,
     healed: bool,
+    leaving: bool,
     trace: DefaultHasher,
     /// How many times the books of two ends were compared.
     pub(crate) audits: u64,
@@ -107,6 +108,7 @@ impl<'a> World<'a> {
             unprocessed: Vec::new(),
             fair,
             healed: false,
+            leaving: false,
             trace: DefaultHasher::new(),
             audits: 0,
         };
@@ -162,10 +164,23 @@ impl<'a> World<'a> {
         loop {
             self.settle();
             self.audit();
+            if self.is_quiet() {
+                break;
+            }
             let Some(next) = self.next_wake() else { break };
             self.now = self.now.max(next);
             assert!(self.now < self.start + LATEST, "somebody waits without end");
         }
+    }
+
+    /// Everything has finished; only keepalive and the like may go on.
+    fn is_quiet(&self) -> bool {
+        let over = |attempt: &Attempt| attempt.client.over && attempt.server.as_ref().is_none_or(|side| side.over);
+        self.healed
+            && self.agenda.is_empty()
+            && self.calls.iter().all(|call| call.status.is_some())
+            && self.attempts.iter().all(over)
+            && self.links.iter().all(|link| if self.leaving { link.is_over() } else { link.is_still() })
     }
 
     /// All that can happen at this time, in any order.
@@ -288,7 +303,7 @@ impl<'a> World<'a> {
                 link.ends[side].drain();
             }
             _ => {
-                link.disturbed = true;
+                link.refusing = true;
                 link.ends[side].connection.shutdown(self.now);
                 link.ends[side].drain();
             }
@@ -302,7 +317,7 @@ impl<'a> World<'a> {
                 0 | 1 => link.reset(self.now),
                 2 => link.silence(),
                 _ => {
-                    link.disturbed = true;
+                    link.refusing = true;
                     link.ends[1].connection.shutdown(self.now);
                     link.ends[1].drain();
                 }
@@ -335,6 +350,8 @@ impl<'a> World<'a> {
         let lost = client_end.disconnected.is_some() || client_end.draining || !client_end.connection.accepts_calls();
         if lost && !link.told_lost {
             (link.told_lost, moved) = (true, true);
+            self.clients[client].config.keepalive_time = client_end.connection.next_keepalive_time();
+            let channel = &mut self.clients[client].channel;
             if link.told_ready {
                 channel.handle_disconnected(id);
             } else {
@@ -372,8 +389,8 @@ impl<'a> World<'a> {
         let mut attempts = std::mem::take(&mut self.attempts);
         for attempt in &mut attempts {
             let link = &mut self.links[attempt.link];
-            let limited = self.servers[link.server].config.limits.max_concurrent_streams.is_some();
-            let world = Circumstances { now: self.now, healed: self.healed, disturbed: link.disturbed || limited };
+            let (disturbed, refusing) = (link.disturbed, link.refusing);
+            let world = Circumstances { now: self.now, healed: self.healed, disturbed, refusing };
             let tag = attempt.tag;
             let plan = &self.calls[tag].plan;
             moved |= attempt.step(&mut link.ends, plan, self.text, world);
@@ -528,6 +545,7 @@ impl<'a> World<'a> {
             attempt.check_deadlines(&self.links[attempt.link].ends, self.now);
         }
         for link in &mut self.links {
+            link.check_keepalive(self.now);
             self.audits += u64::from(link.check_books(self.now));
         }
     }
@@ -547,6 +565,7 @@ impl<'a> World<'a> {
 
     /// The clients close their channels, and with them everything ends.
     fn leave(&mut self) {
+        self.leaving = true;
         for client in &mut self.clients {
             client.channel.shutdown();
         }
@@ -587,7 +606,11 @@ fn client(servers: usize, rng: &mut Rng) -> Client {
         format!("ipv4:{}", addresses.join(","))
     };
     let target = Target::parse(&target).expect("a target");
-    let config = Config { limits: limits(rng), ..Config::client() };
+    let mut config = Config { limits: limits(rng), ..Config::client() };
+    config.keepalive_time = seconds(&[None, Some(10), Some(3)], rng);
+    config.keepalive_timeout = Duration::from_secs(5);
+    config.keepalive_without_calls = rng.bool();
+    config.max_pings_without_data = rng.u32(0..3);
     Client {
         channel: Channel::new(target, farcall_channel::Config::new(rng.u64(..))),
         config,
@@ -606,8 +629,18 @@ fn weather(rng: &mut Rng) -> Weather {
 
 fn server(rng: &mut Rng) -> Server {
     let mut config = Config { limits: limits(rng), ..Config::server() };
+    config.keepalive_time = seconds(&[Some(7200), None, Some(5)], rng);
+    config.limits.min_ping_interval = seconds(&[Some(0), Some(300)], rng).unwrap_or_default();
+    config.limits.min_ping_interval_without_calls = config.limits.min_ping_interval;
+    config.max_connection_idle = seconds(&[None, None, Some(2)], rng);
+    config.max_connection_age = seconds(&[None, None, Some(3)], rng);
+    config.max_connection_age_grace = seconds(&[None, Some(5)], rng);
     config.limits.max_concurrent_streams = *rng.choice(&[None, None, Some(1), Some(3), Some(100)]).expect("a choice");
     Server { config, up: true, links: 0 }
+}
+
+fn seconds(choices: &[Option<u64>], rng: &mut Rng) -> Option<Duration> {
+    rng.choice(choices).copied().flatten().map(Duration::from_secs)
 }
 
 fn limits(rng: &mut Rng) -> Limits {

@@ -8,7 +8,7 @@ use farcall_engine::{CallId, Config, Limits};
 
 use crate::support::{
     Frame, Raw,
-    raw::{header_block, prefixed},
+    raw::{PREFACE, header_block, prefixed},
 };
 
 const REFUSED_STREAM: u32 = 7;
@@ -363,4 +363,60 @@ fn goaways_without_end() {
     assert_eq!(raw.frames(), []);
     raw.send(&[Frame::response(1), Frame::trailers(1, "0")]);
     assert!(raw.end.closed(call).completed);
+}
+
+#[test]
+fn a_client_that_never_begins() {
+    let mut config = Config::server();
+    config.limits.settings_timeout = Duration::from_secs(7);
+    for begun in [&b""[..], b"PRI * HTTP/2.0", PREFACE] {
+        let mut raw = Raw::new(config.clone());
+        raw.send_bytes(begun);
+        raw.sleep(Duration::from_millis(6_999));
+        assert_eq!(raw.end.disconnected, None);
+        raw.sleep(Duration::from_millis(1));
+        assert!(raw.end.disconnected.is_some());
+    }
+}
+
+#[test]
+fn a_message_a_byte_at_a_time() {
+    let (mut raw, call) = with_call(|_| ());
+    let message: Vec<u8> = (0..70_000).map(|i| i as u8).collect();
+    let frames: Vec<u8> = prefixed(&message).iter().flat_map(|byte| Frame::data(1, false, [*byte]).encode()).collect();
+    raw.send_bytes(&frames);
+    assert!(raw.end.messages(call) == [&message[..]]);
+    assert!(raw.frames().len() < 100, "a few WINDOW_UPDATEs");
+}
+
+#[test]
+fn the_last_stream_id_of_a_client() {
+    let mut raw = server(|_| ());
+    serves(&mut raw, (1 << 31) - 1);
+    // The next ones are 1 with a bit that means nothing, and the last one again.
+    for again in [1, (1 << 31) | 1] {
+        let mut raw = server(|_| ());
+        serves(&mut raw, (1 << 31) - 1);
+        raw.send(&[Frame::request(again, true, &[])]);
+        assert_eq!(goaway(&mut raw), Some(1));
+    }
+}
+
+/// A peer that has not read our SETTINGS may send what it could without them.
+#[test]
+fn windows_hold_from_their_acknowledgement() {
+    let mut config = Config::server();
+    config.limits.initial_stream_window = 1000;
+    let begun = |len: usize| [Frame::request(1, false, &[]), Frame::data(1, false, &prefixed(&[0; 30_000])[..len])];
+    for (acknowledged, len, code) in [(false, 10_000, None), (true, 1000, None), (true, 1001, Some(3))] {
+        let mut raw = Raw::new(config.clone());
+        raw.send_bytes(PREFACE);
+        raw.send(&[Frame::settings(&[])]);
+        if acknowledged {
+            raw.send(&[Frame::settings_ack()]);
+        }
+        raw.send(&begun(len));
+        assert_eq!(raw.frames_of(Frame::RST_STREAM).first().map(Frame::code), code, "{acknowledged} {len}");
+        assert_eq!(raw.end.disconnected, None);
+    }
 }

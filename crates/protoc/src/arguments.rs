@@ -24,6 +24,8 @@ pub(crate) enum ErrorFormat {
     #[default]
     Gcc,
     Msvs,
+    /// Our own: drawn, with the line of source.
+    Pretty,
 }
 
 /// What is done with the inputs.
@@ -67,7 +69,8 @@ pub(crate) struct Arguments {
     pub(crate) include_source_info: bool,
     pub(crate) retain_options: bool,
     pub(crate) fatal_warnings: bool,
-    pub(crate) error_format: ErrorFormat,
+    /// `None` leaves it to where standard error goes.
+    pub(crate) error_format: Option<ErrorFormat>,
 }
 
 /// What argv leads to.
@@ -177,11 +180,12 @@ impl Parser<'_> {
             "--fatal_warnings" => self.arguments.fatal_warnings = self.once(flag, flag)?,
             "--experimental_allow_proto3_optional" | "--experimental_editions" => {}
             "--error_format" => {
-                self.arguments.error_format = match value {
+                self.arguments.error_format = Some(match value {
                     "gcc" => ErrorFormat::Gcc,
                     "msvs" => ErrorFormat::Msvs,
+                    "pretty" => ErrorFormat::Pretty,
                     unknown => return Err(format!("Unknown error format: {unknown}")),
-                }
+                });
             }
             "--dependency_out" => {
                 self.once(flag, flag)?;

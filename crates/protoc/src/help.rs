@@ -29,7 +29,9 @@ Parse PROTO_FILES and write code for them, as protoc does.
   --dependency_out=FILE       Write a rule for make: what was written depends
                               on what was read.
   --print_free_field_numbers  Print the free field numbers of each message.
-  --error_format=FORMAT       'gcc' (the default) or 'msvs'.
+  --error_format=FORMAT       'gcc', 'msvs', or 'pretty': drawn with the line of
+                              source. Default: 'pretty' on a terminal, else
+                              'gcc'.
   --encode=MESSAGE_TYPE       Read a message in text format from standard
                               input and write it in binary to standard output.
   --deterministic_output      With --encode, sort the entries of maps.

@@ -2,7 +2,8 @@
 //!
 //! `arguments` reads argv, `source_tree` finds files under `-I`, `output` gathers what generators wrote and puts it
 //! on disk (by way of `staging`, or into an `archive`), `plugin` runs generators that are programs, `descriptor_set` reads and writes
-//! descriptor sets, `codec` messages, `imports` checks what inputs may import. Nothing is written unless everything succeeded.
+//! descriptor sets, `codec` messages, `drawing` draws
+//! diagnostics, `imports` checks what inputs may import. Nothing is written unless everything succeeded.
 //!
 //! Not here: what `.proto` means (`farcall-schema`) and what code looks like (`farcall-codegen`).
 
@@ -10,6 +11,7 @@ mod archive;
 mod arguments;
 mod codec;
 mod descriptor_set;
+mod drawing;
 mod help;
 mod imports;
 mod output;
@@ -35,9 +37,32 @@ pub enum Bundled {
     Absent,
 }
 
+/// Who reads standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// A program: diagnostics are protoc's lines unless `--error_format` says otherwise.
+    Program,
+    /// Someone at a terminal: diagnostics are drawn unless `--error_format` says otherwise.
+    Person {
+        /// Whether drawings have colour.
+        colour: bool,
+    },
+}
+
+/// Runs the compiler as [`run_for`] does for [`Reader::Program`].
+pub fn run(arguments: &[String], bundled: Bundled, stdout: &mut dyn Write, stderr: &mut dyn Write) -> u8 {
+    run_for(Reader::Program, arguments, bundled, stdout, stderr)
+}
+
 /// Runs the compiler. `arguments[0]` is the program's name, as in `std::env::args`.
 ///
 /// Returns the exit code: 0 if everything was written, 1 after an error, which is then on `stderr`.
-pub fn run(arguments: &[String], bundled: Bundled, stdout: &mut dyn Write, stderr: &mut dyn Write) -> u8 {
-    run::run(arguments, bundled, stdout, stderr)
+pub fn run_for(
+    reader: Reader,
+    arguments: &[String],
+    bundled: Bundled,
+    stdout: &mut dyn Write,
+    stderr: &mut dyn Write,
+) -> u8 {
+    run::run(reader, arguments, bundled, stdout, stderr)
 }

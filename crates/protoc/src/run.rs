@@ -9,11 +9,12 @@ use farcall_codegen::{Generator, GrpcPython, OutputFile, Pyi, Python, Request, R
 use farcall_schema::{Compiler, Diagnostic, Severity, parallel};
 
 use crate::arguments::{self, Action, Arguments, ErrorFormat, Mapping, Mode, OutputDirective};
+use crate::drawing::Drawing;
 use crate::output::{OutputDirectory, with_trailing_slash};
 use crate::plugin::Plugin;
 use crate::source_tree::DiskTree;
 use crate::staging::Staging;
-use crate::{Bundled, LIBPROTOC_VERSION, codec, descriptor_set, help, imports, report};
+use crate::{Bundled, LIBPROTOC_VERSION, Reader, codec, descriptor_set, help, imports, report};
 
 /// An error that is on standard error already, or is this line.
 enum Failure {
@@ -27,7 +28,13 @@ impl From<String> for Failure {
     }
 }
 
-pub(crate) fn run(arguments: &[String], bundled: Bundled, stdout: &mut dyn Write, stderr: &mut dyn Write) -> u8 {
+pub(crate) fn run(
+    reader: Reader,
+    arguments: &[String],
+    bundled: Bundled,
+    stdout: &mut dyn Write,
+    stderr: &mut dyn Write,
+) -> u8 {
     let (program, rest) = match arguments.split_first() {
         Some((program, rest)) => (program.as_str(), rest),
         None => ("protoc", arguments),
@@ -38,7 +45,7 @@ pub(crate) fn run(arguments: &[String], bundled: Bundled, stdout: &mut dyn Write
         Action::Notices => write!(stdout, "{}", help::NOTICES),
         Action::Fail => return 1,
         Action::Compile(arguments) => {
-            return match compile(&arguments, bundled, stdout, stderr) {
+            return match compile(reader, &arguments, bundled, stdout, stderr) {
                 Ok(()) => 0,
                 Err(Failure::Reported) => 1,
                 Err(Failure::Line(line)) => {
@@ -52,6 +59,7 @@ pub(crate) fn run(arguments: &[String], bundled: Bundled, stdout: &mut dyn Write
 }
 
 fn compile(
+    reader: Reader,
     arguments: &Arguments,
     bundled: Bundled,
     stdout: &mut dyn Write,
@@ -60,7 +68,7 @@ fn compile(
     if arguments.mode == Mode::DecodeRaw {
         return Ok(codec::decode_raw(stdout)?);
     }
-    let (compiler, loaded) = load(arguments, bundled, stderr)?;
+    let (compiler, loaded) = load(reader, arguments, bundled, stderr)?;
     match &arguments.mode {
         Mode::PrintFreeFieldNumbers => return print_free_field_numbers(&loaded, stdout),
         Mode::Encode(name) => {
@@ -180,6 +188,7 @@ struct Loaded {
 }
 
 fn load(
+    reader: Reader,
     arguments: &Arguments,
     bundled: Bundled,
     stderr: &mut dyn Write,
@@ -199,8 +208,17 @@ fn load(
     let result = compiler.compile(&paths);
     let tree = compiler.tree();
     let mut fatal = !result.ok;
+    let (format, colour) = match reader {
+        Reader::Program => (ErrorFormat::Gcc, false),
+        Reader::Person { colour } => (ErrorFormat::Pretty, colour),
+    };
+    let format = arguments.error_format.unwrap_or(format);
+    let mut drawing = Drawing::new(tree, colour);
     for diagnostic in &result.diagnostics {
-        let _ = writeln!(stderr, "{}", rendered(diagnostic, tree, arguments.error_format));
+        let _ = match format {
+            ErrorFormat::Pretty => writeln!(stderr, "{}\n", drawing.draw(diagnostic)),
+            plain => writeln!(stderr, "{}", rendered(diagnostic, tree, plain)),
+        };
         fatal |= arguments.fatal_warnings && diagnostic.severity == Severity::Warning;
     }
     if fatal {
@@ -230,7 +248,9 @@ fn rendered(diagnostic: &Diagnostic, tree: &DiskTree, format: ErrorFormat) -> St
     };
     match (line, format) {
         (None, _) => format!("{path}: {prefix}{message}"),
-        (Some(line), ErrorFormat::Gcc) => format!("{path}:{}:{}: {prefix}{message}", line + 1, column + 1),
+        (Some(line), ErrorFormat::Gcc | ErrorFormat::Pretty) => {
+            format!("{path}:{}:{}: {prefix}{message}", line + 1, column + 1)
+        }
         (Some(line), ErrorFormat::Msvs) => {
             format!("{path}({}) : {kind} in column={}: {prefix}{message}", line + 1, column + 1)
         }

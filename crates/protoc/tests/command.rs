@@ -263,3 +263,41 @@ fn an_endless_input_is_an_error() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(output.stderr, b"Failed to open argument file: /dev/zero\n");
 }
+
+const DRAWN: &str = "\
+error: \"Strin\" is not defined.
+ --> a.proto:3:13
+  |
+3 | message M { Strin s = 1; Inner i = 2; }
+  |             ^^^^^
+  |
+  = help: did you mean `string`?
+";
+
+#[test]
+fn diagnostics_are_drawn_for_who_asks() {
+    let text = "syntax = \"proto3\";\npackage a;\nmessage M {\tStrin s = 1; Inner i = 2; }\nmessage Inner {}\n";
+    let place = Place::new("drawn", &[("a.proto", text), ("plain.proto", "message M { int32 x = 1; }\n")]);
+    let output = place.run(&["-I.", "--error_format=pretty", PYTHON, "a.proto"]);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), format!("{DRAWN}\n"));
+    place.fails(&["-I.", PYTHON, "a.proto"], "a.proto:3:17: \"Strin\" is not defined.");
+    let output = place.run(&["-I.", "--error_format=pretty", PYTHON, "plain.proto"]);
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains("help: without a syntax this file is proto2: add `syntax = \"proto3\";`"), "{words}");
+}
+
+#[test]
+fn lines_too_long_to_draw_are_named() {
+    let line = |length: usize| {
+        let head = "syntax = \"proto3\"; message M { Nope x = 1; } //";
+        format!("{head}{}\n", "x".repeat(length - head.len()))
+    };
+    let place = Place::new("long", &[("a.proto", &line(1000)), ("b.proto", &line(1001))]);
+    let drawn = |file: &str| {
+        let output = place.run(&["-I.", "--error_format=pretty", PYTHON, file]);
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(drawn("a.proto").contains("^^^^"));
+    let named = drawn("b.proto");
+    assert!(named.contains("b.proto:1:32") && !named.contains('^'), "{named}");
+}

@@ -82,7 +82,8 @@ fn converse(seed: u64) -> (usize, Option<Difference>) {
         let (mine, yours) =
             (verdict(&ours_wrote), verdict(&theirs_wrote).max(if theirs.failed { Connection } else { Fine }));
         if show {
-            eprintln!("{name}\n  ours:   {ours_wrote:?}\n  theirs: {theirs_wrote:?}");
+            let head = &bytes[..bytes.len().min(20)];
+            eprintln!("{name} {head:02x?}\n  ours:   {ours_wrote:?}\n  theirs: {theirs_wrote:?}");
         }
         if mine != yours {
             return (done, Some((name, mine, yours)));

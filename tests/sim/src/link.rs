@@ -24,6 +24,8 @@ pub(crate) struct Link {
     pub(crate) ends: [End; 2],
     /// Something happened to it for which calls may end.
     pub(crate) disturbed: bool,
+    /// The two ends' configurations alone may end calls.
+    quarrels: bool,
     /// It goes away politely, or takes only so many calls.
     pub(crate) refusing: bool,
     /// How soon the client's, the server's keepalive notices that nobody is there.
@@ -64,7 +66,8 @@ impl Link {
         now: Instant,
     ) -> Link {
         let [c, s] = configs;
-        let disturbed = weather.iter().any(|weather| weather.breaks_after.is_some()) || quarrel(&c, &s);
+        let quarrels = quarrel(&c, &s);
+        let disturbed = weather.iter().any(|weather| weather.breaks_after.is_some()) || quarrels;
         let lifetime = s.max_connection_idle.is_some() || s.max_connection_age.is_some();
         let refusing = lifetime || s.limits.max_concurrent_streams.is_some();
         let patience = [&c, &s].map(patience);
@@ -76,6 +79,7 @@ impl Link {
             server,
             ends,
             disturbed,
+            quarrels,
             refusing,
             patience,
             alone_since: [None; 2],
@@ -160,10 +164,11 @@ impl Link {
         }
     }
 
-    /// A connection that was silent is found to be lost, by both ends, at last.
+    /// A connection that was silent is found to be lost, by both ends, at last. One whose ends quarrel makes room for
+    /// another.
     pub(crate) fn heal(&mut self, now: Instant) {
         self.ends.iter_mut().for_each(|end| end.inbound.mend());
-        if self.silent {
+        if self.silent || self.quarrels {
             self.reset(now);
         }
     }

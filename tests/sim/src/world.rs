@@ -330,7 +330,12 @@ impl<'a> World<'a> {
 
     fn heal(&mut self) {
         self.healed = true;
-        self.servers.iter_mut().for_each(|server| server.up = true);
+        for server in &mut self.servers {
+            server.up = true;
+            server.config.max_connection_age_grace = None;
+            server.config.limits.min_ping_interval = Duration::ZERO;
+            server.config.limits.min_ping_interval_without_calls = Duration::ZERO;
+        }
         self.links.iter_mut().for_each(|link| link.heal(self.now));
     }
 

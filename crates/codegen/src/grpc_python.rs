@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use buffa_descriptor::generated::descriptor::{FileDescriptorProto, MethodDescriptorProto, ServiceDescriptorProto};
 
-use crate::python_names::{import_statement, module_name};
+use crate::python_names::{Imports, RELATIVE_IMPORTS, import_statement, module_name};
 use crate::schema::{file_name, package};
 use crate::text::{Text, line};
 use crate::{GRPC_PYTHON_VERSION, Generator, OutputFile, Request, Schema};
@@ -14,7 +14,8 @@ use crate::{GRPC_PYTHON_VERSION, Generator, OutputFile, Request, Schema};
 /// Writes `_pb2_grpc.py`.
 ///
 /// Options: `grpc_2_0` (the default), or `grpc_1_0`, which also inserts the long-deprecated beta API into `_pb2.py`
-/// of the same run; then, after a comma, a module prefix to strip from imports.
+/// of the same run; then, after a comma, a module prefix to strip from imports. Anywhere among them
+/// `relative_imports`.
 pub struct GrpcPython;
 
 impl Generator for GrpcPython {
@@ -24,7 +25,9 @@ impl Generator for GrpcPython {
             let file = request.schema.file(name).ok_or_else(|| format!("{name}: File not found."))?;
             let base = output_base(name)
                 .ok_or_else(|| format!("{name}: Invalid proto file name. Proto file must end with .proto"))?;
-            let mut parameters = request.parameter.split(',');
+            let is_relative = request.parameter.split(',').any(|option| option == RELATIVE_IMPORTS);
+            let imports = if is_relative { Imports::Relative } else { Imports::Rooted };
+            let mut parameters = request.parameter.split(',').filter(|option| *option != RELATIVE_IMPORTS);
             let version = parameters.next().filter(|version| !version.is_empty()).unwrap_or("grpc_2_0");
             let prefix = parameters.next();
             if parameters.next().is_some() {
@@ -33,10 +36,11 @@ impl Generator for GrpcPython {
             if !matches!(version, "grpc_2_0" | "grpc_1_0") {
                 return Err(format!("{name}: Invalid grpc version '{version}'."));
             }
-            let module = Module::new(request.schema, file, prefix.unwrap_or_default(), Place::OwnModule);
+            let module = Module::new(request.schema, file, prefix.unwrap_or_default(), imports, Place::OwnModule);
             outputs.push(OutputFile::new(format!("{base}_pb2_grpc.py"), module.write()));
             if version == "grpc_1_0" {
-                let module = Module::new(request.schema, file, prefix.unwrap_or_default(), Place::InsideMessages);
+                let module =
+                    Module::new(request.schema, file, prefix.unwrap_or_default(), imports, Place::InsideMessages);
                 outputs.push(OutputFile {
                     name: format!("{base}_pb2.py"),
                     insertion_point: Some("module_scope".into()),
@@ -71,6 +75,7 @@ struct Module<'a> {
     schema: &'a Schema<'a>,
     file: &'a FileDescriptorProto,
     strip_prefix: &'a str,
+    imports: Imports,
     place: Place,
     out: Text,
 }
@@ -107,8 +112,14 @@ struct Service<'a> {
 }
 
 impl<'a> Module<'a> {
-    fn new(schema: &'a Schema<'a>, file: &'a FileDescriptorProto, strip_prefix: &'a str, place: Place) -> Self {
-        Self { schema, file, strip_prefix, place, out: Text::new() }
+    fn new(
+        schema: &'a Schema<'a>,
+        file: &'a FileDescriptorProto,
+        strip_prefix: &'a str,
+        imports: Imports,
+        place: Place,
+    ) -> Self {
+        Self { schema, file, strip_prefix, imports, place, out: Text::new() }
     }
 
     fn write(mut self) -> String {
@@ -186,7 +197,8 @@ impl<'a> Module<'a> {
             .map(|entry| self.module(file_name(entry.file)))
             .collect();
         for module in modules {
-            line!(self.out, "{} as {}", import_statement(&module), alias(&module));
+            let path = self.imports.path(&module_name(file_name(self.file)), &module);
+            line!(self.out, "{} as {}", import_statement(&path), alias(&module));
         }
     }
 

@@ -7,7 +7,9 @@ use buffa_descriptor::generated::descriptor::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
 };
 
-use crate::python_names::{contains_keyword, import_statement, is_keyword, module_name, output_path};
+use crate::python_names::{
+    Imports, RELATIVE_IMPORTS, contains_keyword, import_call, import_statement, is_keyword, module_name, output_path,
+};
 use crate::schema::{TypeEntry, file_name, has_generic_services, is_repeated, package, public_dependencies};
 use crate::text::{Text, line};
 use crate::{Generator, OutputFile, Request, Schema, parse_parameter};
@@ -23,15 +25,17 @@ impl Generator for Pyi {
         let mut outputs = Vec::new();
         for name in request.files_to_generate {
             let mut path = None;
+            let mut imports = Imports::Rooted;
             for (option, _) in parse_parameter(request.parameter) {
                 match option {
                     "annotate_code" | "experimental_strip_nonfunctional_codegen" => {}
+                    RELATIVE_IMPORTS => imports = Imports::Relative,
                     named if named.ends_with(".pyi") => path = Some(named),
                     unknown => return Err(format!("{name}: Unknown generator option: {unknown}")),
                 }
             }
             let file = request.schema.file(name).ok_or_else(|| format!("{name}: File not found."))?;
-            let mut output = Self::write(request.schema, file);
+            let mut output = Self::write(request.schema, file, imports);
             if let Some(path) = path {
                 path.clone_into(&mut output.name);
             }
@@ -42,14 +46,15 @@ impl Generator for Pyi {
 }
 
 impl Pyi {
-    pub(crate) fn write(schema: &Schema<'_>, file: &FileDescriptorProto) -> OutputFile {
-        let stub = Stub { schema, file, aliases: HashMap::new(), out: Text::new() };
+    pub(crate) fn write(schema: &Schema<'_>, file: &FileDescriptorProto, imports: Imports) -> OutputFile {
+        let stub = Stub { schema, file, imports, aliases: HashMap::new(), out: Text::new() };
         OutputFile::new(output_path(file_name(file), ".pyi"), stub.write())
     }
 }
 
 struct Stub<'a> {
     schema: &'a Schema<'a>,
+    imports: Imports,
     file: &'a FileDescriptorProto,
     /// File name -> the alias its module is imported under.
     aliases: HashMap<String, String>,
@@ -158,12 +163,13 @@ impl<'a> Stub<'a> {
         while !taken.insert(alias.clone()) {
             alias.push_str("_1");
         }
+        let module = self.imports.path(&module_name(file_name(self.file)), &module);
         if contains_keyword(&module) {
             if !*importlib {
                 self.out.line("import importlib");
                 *importlib = true;
             }
-            line!(self.out, "{alias} = importlib.import_module('{module}')");
+            line!(self.out, "{alias} = {}", import_call(&module));
         } else {
             line!(self.out, "{} as {alias}", import_statement(&module));
         }
@@ -201,7 +207,8 @@ impl<'a> Stub<'a> {
 
     fn public_names(&mut self) {
         for public in self.public_files() {
-            let module = module_name(file_name(public));
+            let own = module_name(file_name(self.file));
+            let module = self.imports.path(&own, &module_name(file_name(public)));
             let messages = public.message_type.iter().map(|message| name_of(message.name.as_ref()));
             let enums = public.enum_type.iter().map(|declared| name_of(declared.name.as_ref()));
             for name in messages.chain(enums) {

@@ -7,7 +7,9 @@ use buffa_descriptor::generated::descriptor::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, ServiceDescriptorProto,
 };
 
-use crate::python_names::{contains_keyword, import_statement, module_alias, module_name, output_path};
+use crate::python_names::{
+    Imports, RELATIVE_IMPORTS, contains_keyword, import_call, import_statement, module_alias, module_name, output_path,
+};
 use crate::schema::{file_name, has_generic_services, public_dependencies};
 use crate::text::{Text, line};
 use crate::{Generator, OutputFile, PROTOBUF_PYTHON_VERSION, Pyi, Request, Schema, escape, parse_parameter, runtime};
@@ -21,9 +23,11 @@ pub struct Python;
 impl Generator for Python {
     fn generate(&self, request: &Request<'_>) -> Result<Vec<OutputFile>, String> {
         let mut pyi = false;
+        let mut imports = Imports::Rooted;
         for (option, _) in parse_parameter(request.parameter) {
             match option {
                 "pyi_out" => pyi = true,
+                RELATIVE_IMPORTS => imports = Imports::Relative,
                 "annotate_code" | "experimental_strip_nonfunctional_codegen" => {}
                 unknown => {
                     let file = request.files_to_generate.first().map_or("", String::as_str);
@@ -35,9 +39,10 @@ impl Generator for Python {
         for name in request.files_to_generate {
             let file = request.schema.file(name).ok_or_else(|| format!("{name}: File not found."))?;
             if pyi {
-                outputs.push(Pyi::write(request.schema, file));
+                outputs.push(Pyi::write(request.schema, file, imports));
             }
-            let module = Module::new(request.schema, file).write().map_err(|error| format!("{name}: {error}"))?;
+            let module =
+                Module::new(request.schema, file, imports).write().map_err(|error| format!("{name}: {error}"))?;
             outputs.push(OutputFile::new(output_path(name, ".py"), module));
         }
         Ok(outputs)
@@ -52,6 +57,7 @@ struct Module<'a> {
     /// What the module embeds.
     file: FileDescriptorProto,
     serialized: Vec<u8>,
+    imports: Imports,
     out: String,
 }
 
@@ -64,10 +70,10 @@ macro_rules! emit {
 }
 
 impl<'a> Module<'a> {
-    fn new(schema: &'a Schema<'a>, file: &FileDescriptorProto) -> Self {
+    fn new(schema: &'a Schema<'a>, file: &FileDescriptorProto, imports: Imports) -> Self {
         let file = runtime::descriptor(file);
         let serialized = file.encode_to_vec();
-        Self { schema, file, serialized, out: String::new() }
+        Self { schema, file, serialized, imports, out: String::new() }
     }
 
     fn write(mut self) -> Result<String, String> {
@@ -130,16 +136,18 @@ impl<'a> Module<'a> {
     }
 
     fn imports(&mut self) -> Result<(), String> {
+        let own = module_name(file_name(&self.file));
         let mut importlib = false;
         let mut aliases = 0;
         for dependency in self.file.dependency.clone() {
-            let (module, alias) = (module_name(&dependency), module_alias(&dependency));
+            let alias = module_alias(&dependency);
+            let module = self.imports.path(&own, &module_name(&dependency));
             if contains_keyword(&module) {
                 if !importlib {
                     emit!(self, "import importlib");
                     importlib = true;
                 }
-                emit!(self, "{alias} = importlib.import_module('{module}')");
+                emit!(self, "{alias} = {}", import_call(&module));
             } else {
                 emit!(self, "{} as {alias}", import_statement(&module));
             }
@@ -148,6 +156,7 @@ impl<'a> Module<'a> {
         emit!(self, "");
         let public: Vec<String> = public_dependencies(&self.file).map(module_name).collect();
         for module in public {
+            let module = self.imports.path(&own, &module);
             emit!(self, "from {module} import *");
         }
         emit!(self, "");

@@ -1,6 +1,6 @@
 //! What generators wrote, held in memory until everything has succeeded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -14,6 +14,8 @@ use crate::staging::Staging;
 #[derive(Default)]
 pub(crate) struct OutputDirectory {
     files: BTreeMap<String, String>,
+    /// Whether directories with Python in them become packages.
+    packages: bool,
 }
 
 impl OutputDirectory {
@@ -25,6 +27,21 @@ impl OutputDirectory {
             directory.files.insert(name.to_owned(), content.to_owned());
         }
         directory
+    }
+
+    /// Makes packages of directories with Python in them: `__init__.py` is written where there is none.
+    pub(crate) fn make_packages(&mut self) {
+        self.packages = true;
+    }
+
+    /// The `__init__.py` that `files` lack.
+    fn package_markers(&self) -> BTreeSet<String> {
+        let is_python = |name: &&String| name.ends_with(".py") || name.ends_with(".pyi");
+        let modules = self.files.keys().filter(|_| self.packages).filter(is_python);
+        let directories = modules
+            .flat_map(|name| name.match_indices('/').map(|(slash, _)| &name[..=slash]).chain(std::iter::once("")));
+        let markers = directories.map(|directory| format!("{directory}__init__.py"));
+        markers.filter(|marker| !self.files.contains_key(marker)).collect()
     }
 
     /// Takes one generator's files. On errors says what is wrong with each and takes the rest.
@@ -59,7 +76,9 @@ impl OutputDirectory {
     /// A line that names the path and what the operating system said.
     pub(crate) fn stage(&self, directory: &str, staging: &mut Staging) -> Result<(), String> {
         if archive::Kind::of(directory).is_some() {
-            let bytes = archive::pack(&self.files).map_err(|error| format!("{directory}: {error}"))?;
+            let mut files = self.files.clone();
+            files.extend(self.package_markers().into_iter().map(|marker| (marker, String::new())));
+            let bytes = archive::pack(&files).map_err(|error| format!("{directory}: {error}"))?;
             return staging.write(directory, &bytes);
         }
         if !directory.is_empty() {
@@ -71,6 +90,13 @@ impl OutputDirectory {
                 fs::create_dir_all(parent).map_err(|error| format!("{}: {}", parent.display(), error_text(&error)))?;
             }
             staging.write(&path, content.as_bytes())?;
+        }
+        for marker in self.package_markers() {
+            let path = format!("{directory}{marker}");
+            // One that is there may say something.
+            if fs::symlink_metadata(&path).is_err() {
+                staging.write(&path, b"")?;
+            }
         }
         Ok(())
     }

@@ -88,6 +88,9 @@ fn compile(
             directories.len() - 1
         });
         let outputs = generate_one(arguments, directive, &schema, &loaded, stderr)?;
+        if wants_packages(directive) {
+            directories[index].1.make_packages();
+        }
         for problem in directories[index].1.add(outputs) {
             let _ = writeln!(stderr, "{problem}");
             failed = true;
@@ -164,6 +167,11 @@ fn generate_one(
         ))),
         None => Ok(outputs),
     }
+}
+
+/// Relative imports work in packages only.
+fn wants_packages(directive: &OutputDirective) -> bool {
+    file_by_file(&directive.flag).is_some() && directive.parameter.split(',').any(|option| option == "relative_imports")
 }
 
 /// The generators whose files have nothing to do with each other.

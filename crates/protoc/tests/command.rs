@@ -301,3 +301,38 @@ fn lines_too_long_to_draw_are_named() {
     let named = drawn("b.proto");
     assert!(named.contains("b.proto:1:32") && !named.contains('^'), "{named}");
 }
+
+#[test]
+fn relative_imports_make_packages() {
+    let import = "syntax = \"proto3\";\nimport public \"b/if/t.proto\";\nimport \"b/t.proto\";\nimport \"google/protobuf/any.proto\";\n";
+    let messages =
+        "message M { i.T t = 1; T u = 2; google.protobuf.Any any = 3; }\nservice S { rpc C(T) returns (i.T); }\n";
+    let files = [
+        ("a/m.proto", &*format!("{import}{messages}")),
+        ("b/t.proto", "syntax = \"proto3\"; message T {}"),
+        ("b/if/t.proto", "syntax = \"proto3\"; package i; message T {}"),
+    ];
+    let place = Place::new("relative", &files);
+    place.write("out/b/__init__.py", "kept = True\n");
+    let outputs = ["python", "pyi", "grpc_python"].map(|name| format!("--{name}_out=relative_imports:out"));
+    let mut arguments: Vec<&str> = outputs.iter().map(String::as_str).collect();
+    arguments.extend(["-I.", "a/m.proto", "b/t.proto", "b/if/t.proto"]);
+    place.succeeds(&arguments, "");
+    let read = |name: &str| fs::read_to_string(place.0.join("out").join(name)).expect("a file");
+    for line in [
+        "from ..b import t_pb2 as ",
+        "importlib.import_module('..b.if.t_pb2', __package__)\n",
+        "from google.protobuf import any_pb2 as ",
+    ] {
+        assert!(read("a/m_pb2.py").contains(line), "{line}");
+        assert!(read("a/m_pb2.pyi").contains(line), "{line}");
+    }
+    assert!(read("a/m_pb2_grpc.py").contains("from ..b import t_pb2 as b_dot_t__pb2\n"));
+    assert_eq!(
+        ["__init__.py", "a/__init__.py", "b/__init__.py", "b/if/__init__.py"].map(read),
+        ["", "", "kept = True\n", ""]
+    );
+    place.succeeds(&["--python_out=relative_imports:out/o.zip", "-I.", "b/t.proto"], "");
+    let archive = fs::read(place.0.join("out/o.zip")).expect("an archive");
+    assert!(archive.windows(13).any(|window| window == b"b/__init__.py"));
+}

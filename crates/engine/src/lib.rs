@@ -94,4 +94,5 @@ pub use connection::Ledger;
 pub use connection::{CallId, Connection, Outgoing, Request, Role, Transmit};
 pub use error::{CallError, ConnectionError, ErrorCode};
 pub use event::{Closed, Event, RequestHead};
+pub use grpc::encoding::Encoding;
 pub use limits::Limits;

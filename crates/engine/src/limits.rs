@@ -39,8 +39,8 @@ pub struct Limits {
 
     /// Memory for messages of all calls that the application may hold and not have
     /// [released](crate::Connection::release), in bytes (each costs its length and 64), before the connection's window
-    /// stays shut. Stops a peer from filling
-    /// the memory by way of many streams. Default 256 MiB.
+    /// stays shut; a compressed message past it ends its call with `RESOURCE_EXHAUSTED`. Stops a peer from filling
+    /// the memory by way of many streams, or of few bytes that become many. Default 256 MiB.
     pub unread: usize,
     /// Memory for messages of all calls that have come in part and wait for their rest, in bytes, apart from the call
     /// at hand: past it a call that begins or goes on with a message ends with `RESOURCE_EXHAUSTED`. So a message within

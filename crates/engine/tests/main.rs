@@ -5,6 +5,7 @@ mod support;
 mod bad_input;
 mod calls;
 mod cancellation;
+mod compression;
 mod deadlines;
 mod flow_control;
 mod fuzz_regressions;

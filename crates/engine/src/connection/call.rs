@@ -51,9 +51,13 @@ pub enum Outgoing<'a> {
 
 impl Outgoing<'_> {
     pub(crate) fn len(&self) -> usize {
+        self.bytes().len()
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
-            Outgoing::Copied(message) => message.len(),
-            Outgoing::Shared(message) => message.len(),
+            Outgoing::Copied(message) => message,
+            Outgoing::Shared(message) => message,
         }
     }
 }

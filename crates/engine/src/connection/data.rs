@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use farcall_core::{Code, Metadata, Status};
 
 use super::{
@@ -118,11 +119,26 @@ impl Connection {
         let (held, messages) = (&mut stream.held, &mut stream.held_messages);
         let max = self.config.limits.max_receive_message_length;
         let others = self.incomplete - stream.assembler.held();
-        let result = stream.assembler.push(bytes, max, &mut self.arena, |message| {
+        let (codecs, encoding, inflated) = (&mut self.codecs, stream.assembler.encoding, &mut stream.inflated);
+        let (unread_limit, mut deflated) = (self.config.limits.unread, 0);
+        let result = stream.assembler.push(bytes, max, &mut self.arena, |body, compressed| {
+            let message = if compressed {
+                // What comes of a few bytes is not bounded by any window.
+                if *unread > unread_limit {
+                    return Err(MessageFault::TooMuchUnread);
+                }
+                let message = codecs.decompress(encoding, &body, max)?;
+                *inflated += message.len().saturating_sub(body.len());
+                deflated += body.len().saturating_sub(message.len());
+                Bytes::from(message)
+            } else {
+                body
+            };
             *held += message.len();
             *messages += 1;
             *unread += message.len() + MESSAGE_OVERHEAD;
             events.push_back(Event::Message { call, message });
+            Ok(())
         });
         let result = match stream.assembler.held() {
             1.. if others > self.config.limits.incomplete => Err(MessageFault::TooMuchIncomplete),
@@ -140,6 +156,9 @@ impl Connection {
         // Before our SETTINGS are acknowledged the peer's window is not known: they may have made it large already.
         if self.settings_acknowledged {
             require(&mut self.transmit, stream, left);
+        }
+        if deflated > 0 {
+            self.open_stream_window(call, deflated);
         }
         None
     }

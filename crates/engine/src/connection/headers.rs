@@ -164,6 +164,8 @@ impl Connection {
         stream.state = State::Open;
         (stream.send_window, stream.receive_window) = (send_window, receive_window);
         stream.content_length = parsed.content_length;
+        stream.assembler.encoding = parsed.encoding;
+        stream.accepted = parsed.accepted;
         stream.header_list = list.size as usize;
         self.request_headers = headers;
         match request {
@@ -231,6 +233,7 @@ impl Connection {
         stream.headers_received = true;
         stream.http = parsed.http;
         stream.content_length = parsed.content_length;
+        stream.assembler.encoding = parsed.encoding;
         stream.discarding = parsed.http != 200 || !parsed.is_grpc;
         if end_stream {
             let status = parsed.status.unwrap_or_else(|| status_map::from_http(parsed.http));

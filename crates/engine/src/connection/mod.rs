@@ -34,7 +34,10 @@ use crate::{
     flow::{ReceiveWindow, SendWindow},
     frame::{DEFAULT_WINDOW, GoAway, MAX_U31, PREFACE, Ping, WindowUpdate, encode_settings},
     goaway::{self, GoingAway, Local},
-    grpc::message::{self, too_large},
+    grpc::{
+        encoding::{Codecs, Encoding},
+        message::{self, too_large},
+    },
     hpack::Decoder,
     keepalive::{Keepalive, PingStrikes},
     lifetime::Lifetime,
@@ -72,6 +75,7 @@ pub struct Connection {
     block: headers::Block,
     decoder: Decoder,
     arena: Arena,
+    codecs: Codecs,
     receive_window: ReceiveWindow,
     bdp: Bdp,
     /// Bytes of messages, prefixes included, that the application holds.
@@ -141,6 +145,7 @@ impl Connection {
             block: headers::Block::default(),
             decoder: Decoder::new(limits.header_table_size),
             arena: Arena::default(),
+            codecs: Codecs::default(),
             receive_window: ReceiveWindow::new(limits.connection_window),
             bdp: Bdp::new(&config, now),
             unread: 0,
@@ -214,6 +219,19 @@ impl Connection {
     /// [`CallError::WrongRole`] on a server, [`CallError::ConnectionClosing`] when
     /// [`accepts_calls`](Connection::accepts_calls) is false.
     pub fn open(&mut self, request: Request<'_>, now: Instant) -> Result<CallId, CallError> {
+        self.open_encoded(request, Encoding::Identity, now)
+    }
+
+    /// [`open`](Connection::open) for a call whose messages are compressed, those that get shorter by it.
+    ///
+    /// # Errors
+    /// As of [`open`](Connection::open).
+    pub fn open_encoded(
+        &mut self,
+        request: Request<'_>,
+        encoding: Encoding,
+        now: Instant,
+    ) -> Result<CallId, CallError> {
         if self.config.role != Role::Client {
             return Err(CallError::WrongRole);
         }
@@ -223,6 +241,7 @@ impl Connection {
         let stream = self.store.insert();
         let call = stream.call;
         stream.deadline = request.deadline;
+        stream.encoding = encoding;
         if let Some(deadline) = request.deadline {
             if deadline <= now {
                 self.expire(call);
@@ -264,6 +283,23 @@ impl Connection {
         Ok(())
     }
 
+    /// Has the call's messages compressed from now on, those that get shorter by it, unless the client has not said that
+    /// it reads this encoding.
+    ///
+    /// # Errors
+    /// [`CallError::HeadersSent`] when the headers, which name the encoding, are gone already.
+    pub fn set_encoding(&mut self, call: CallId, encoding: Encoding) -> Result<(), CallError> {
+        if self.config.role != Role::Server {
+            return Err(CallError::WrongRole);
+        }
+        let stream = self.store.live(call).ok_or(CallError::NoSuchCall)?;
+        if stream.headers_sent {
+            return Err(CallError::HeadersSent);
+        }
+        stream.encoding = if stream.accepted.contains(encoding) { encoding } else { Encoding::Identity };
+        Ok(())
+    }
+
     /// Ends the call with a status and trailing metadata; `trailers-only` when nothing was sent before. What the client
     /// still sends is discarded. `Closed` follows when the last byte is handed to the transport: it is there to be
     /// polled after [`Transmit`] has been advanced past it.
@@ -290,6 +326,20 @@ impl Connection {
     /// # Errors
     /// [`CallError::HalfClosed`] after [`half_close`](Connection::half_close) or [`respond`](Connection::respond).
     pub fn send_message<'a>(&mut self, call: CallId, message: impl Into<Outgoing<'a>>) -> Result<(), CallError> {
+        self.send_message_with(call, message, true)
+    }
+
+    /// [`send_message`](Connection::send_message), where `compress` says whether this message may be compressed at all.
+    /// It is when the call has an [`Encoding`] and that makes it shorter.
+    ///
+    /// # Errors
+    /// As of [`send_message`](Connection::send_message).
+    pub fn send_message_with<'a>(
+        &mut self,
+        call: CallId,
+        message: impl Into<Outgoing<'a>>,
+        compress: bool,
+    ) -> Result<(), CallError> {
         let message = message.into();
         let stream = self.store.live(call).ok_or(CallError::NoSuchCall)?;
         if stream.finished {
@@ -305,7 +355,11 @@ impl Connection {
             self.write_response_headers(call, &Metadata::new());
         }
         let Some(stream) = self.store.live(call) else { return Ok(()) };
-        stream.queue.push(message::prefix(message.len()), message);
+        let encoding = if compress { stream.encoding } else { Encoding::Identity };
+        match self.codecs.compress(encoding, message.bytes()) {
+            Some(body) => stream.queue.push(message::prefix(body.len(), true), Outgoing::Shared(body.into())),
+            None => stream.queue.push(message::prefix(message.len(), false), message),
+        }
         stream.crowded |= stream.queue.len() >= self.config.limits.send_buffer;
         self.schedule(call);
         Ok(())

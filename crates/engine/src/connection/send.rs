@@ -79,7 +79,8 @@ impl Connection {
         (stream.send_window, stream.receive_window) = (send_window, receive_window);
         let timeout = stream.deadline.map(|deadline| Timeout(deadline.saturating_duration_since(now)));
         let (scheme, user_agent) = (self.config.scheme, self.config.user_agent.as_str());
-        let outline = request::Outline { scheme, user_agent, path, authority, timeout, metadata };
+        let encoding = stream.encoding;
+        let outline = request::Outline { scheme, user_agent, path, authority, encoding, timeout, metadata };
         self.blocks.write(&mut self.transmit, id, false, |writer| request::encode(&outline, writer));
         self.note_data_sent();
         if let Some(stream) = self.store.live(call) {
@@ -116,8 +117,8 @@ impl Connection {
         let Some(stream) = self.store.live(call) else { return };
         stream.headers_sent = true;
         stream.state.advance(Input::Send);
-        let id = stream.id;
-        self.blocks.write(&mut self.transmit, id, false, |writer| encode_headers(metadata, writer));
+        let (id, encoding) = (stream.id, stream.encoding);
+        self.blocks.write(&mut self.transmit, id, false, |writer| encode_headers(encoding, metadata, writer));
         self.note_data_sent();
     }
 
@@ -240,9 +241,12 @@ impl Connection {
         let (messages, bytes) = (messages.min(stream.held_messages), len.min(stream.held));
         stream.held_messages -= messages;
         stream.held -= bytes;
+        // The longer form of compressed messages was never in the window.
+        let inflated = bytes.min(stream.inflated);
+        stream.inflated -= inflated;
         self.unread = self.unread.saturating_sub(bytes + messages * MESSAGE_OVERHEAD);
         self.give_back_withheld();
-        self.open_stream_window(call, bytes + messages * PREFIX_LEN);
+        self.open_stream_window(call, bytes - inflated + messages * PREFIX_LEN);
     }
 
     /// `count` bytes of a stream are used up.

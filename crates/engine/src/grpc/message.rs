@@ -2,6 +2,7 @@
 
 use farcall_core::{Code, Status};
 
+use super::encoding::Encoding;
 use crate::Role;
 
 pub(crate) const PREFIX_LEN: usize = 5;
@@ -9,10 +10,10 @@ pub(crate) const PREFIX_LEN: usize = 5;
 /// Memory that a message costs beside its bytes, in bytes: its place in queues on the way to the application.
 pub(crate) const MESSAGE_OVERHEAD: usize = 64;
 
-/// The prefix of a message that is not compressed. Longer than 4 GiB cannot be said; the caller has refused it.
-pub(crate) fn prefix(len: usize) -> [u8; PREFIX_LEN] {
+/// The prefix of a message. Longer than 4 GiB cannot be said; the caller has refused it.
+pub(crate) fn prefix(len: usize, compressed: bool) -> [u8; PREFIX_LEN] {
     let [l0, l1, l2, l3] = (len as u32).to_be_bytes();
-    [0, l0, l1, l2, l3]
+    [u8::from(compressed), l0, l1, l2, l3]
 }
 
 /// Why a message cannot be taken.
@@ -26,6 +27,10 @@ pub(crate) enum MessageFault {
     UnknownFlag(u8),
     /// The stream ended within a message.
     Truncated,
+    /// A compressed message is not what its encoding says.
+    Corrupt,
+    /// A compressed message, while the application has too much that it has not released.
+    TooMuchUnread,
     /// Other calls hold too much of messages that have come in part.
     TooMuchIncomplete,
 }
@@ -40,6 +45,10 @@ impl MessageFault {
             }
             MessageFault::UnknownFlag(flag) => {
                 Status::new(Code::Internal, format!("a message with the unknown flag {flag}"))
+            }
+            MessageFault::Corrupt => Status::new(Code::Internal, "Decompression failed due to data error"),
+            MessageFault::TooMuchUnread => {
+                Status::new(Code::ResourceExhausted, "too much memory is taken by messages that are not read")
             }
             MessageFault::TooMuchIncomplete => {
                 Status::new(Code::ResourceExhausted, "too much memory is taken by messages that have come in part")
@@ -58,38 +67,58 @@ pub(crate) fn too_large(role: Role, verb: &str, len: usize, max: usize) -> Statu
     Status::new(Code::ResourceExhausted, format!("{side}: {verb} message larger than max ({len} vs. {max})"))
 }
 
-/// Reads a prefix: the length of the message that follows.
-pub(crate) fn read_prefix(prefix: [u8; PREFIX_LEN], max: Option<usize>) -> Result<usize, MessageFault> {
+/// Reads a prefix: the length of the message that follows, and whether it is compressed.
+pub(crate) fn read_prefix(
+    prefix: [u8; PREFIX_LEN],
+    encoding: Encoding,
+    max: Option<usize>,
+) -> Result<(usize, bool), MessageFault> {
     let [flag, l0, l1, l2, l3] = prefix;
     let len = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
     match (flag, max) {
         (0 | 1, Some(max)) if len > max => Err(MessageFault::TooLarge { len, max }),
-        (0, _) => Ok(len),
-        (1, _) => Err(MessageFault::CompressedWithoutEncoding),
+        (0, _) => Ok((len, false)),
+        (1, _) if encoding == Encoding::Identity => Err(MessageFault::CompressedWithoutEncoding),
+        (1, _) => Ok((len, true)),
         _ => Err(MessageFault::UnknownFlag(flag)),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MessageFault, prefix, read_prefix};
+    use super::{Encoding, MessageFault, prefix, read_prefix};
 
     #[test]
     fn reads_what_it_writes() {
-        assert_eq!(prefix(0x01_02_03_04), [0, 1, 2, 3, 4]);
-        assert_eq!(read_prefix(prefix(0x01_02_03_04), None), Ok(0x01_02_03_04));
-        assert_eq!(read_prefix([0, 0xff, 0xff, 0xff, 0xff], None), Ok(u32::MAX as usize));
+        assert_eq!(prefix(0x01_02_03_04, false), [0, 1, 2, 3, 4]);
+        assert_eq!(read_prefix(prefix(0x01_02_03_04, false), Encoding::Identity, None), Ok((0x01_02_03_04, false)));
+        assert_eq!(read_prefix([0, 0xff, 0xff, 0xff, 0xff], Encoding::Identity, None), Ok((u32::MAX as usize, false)));
     }
 
     #[test]
     fn takes_the_limit_and_not_a_byte_more() {
-        assert_eq!(read_prefix(prefix(4), Some(4)), Ok(4));
-        assert_eq!(read_prefix(prefix(5), Some(4)), Err(MessageFault::TooLarge { len: 5, max: 4 }));
+        assert_eq!(read_prefix(prefix(4, false), Encoding::Identity, Some(4)), Ok((4, false)));
+        assert_eq!(
+            read_prefix(prefix(5, false), Encoding::Identity, Some(4)),
+            Err(MessageFault::TooLarge { len: 5, max: 4 })
+        );
     }
 
     #[test]
-    fn refuses_flags_other_than_0() {
-        assert_eq!(read_prefix([1, 0, 0, 0, 0], None), Err(MessageFault::CompressedWithoutEncoding));
-        assert_eq!(read_prefix([2, 0, 0, 0, 0], None), Err(MessageFault::UnknownFlag(2)));
+    fn takes_compressed_messages_once_there_is_an_encoding() {
+        assert_eq!(prefix(4, true), [1, 0, 0, 0, 4]);
+        assert_eq!(read_prefix(prefix(4, true), Encoding::Gzip, Some(4)), Ok((4, true)));
+        assert_eq!(read_prefix(prefix(4, false), Encoding::Gzip, Some(4)), Ok((4, false)));
+        let fault = MessageFault::TooLarge { len: 5, max: 4 };
+        assert_eq!(read_prefix(prefix(5, true), Encoding::Gzip, Some(4)), Err(fault));
+    }
+
+    #[test]
+    fn refuses_other_flags() {
+        assert_eq!(
+            read_prefix([1, 0, 0, 0, 0], Encoding::Identity, None),
+            Err(MessageFault::CompressedWithoutEncoding)
+        );
+        assert_eq!(read_prefix([2, 0, 0, 0, 0], Encoding::Identity, None), Err(MessageFault::UnknownFlag(2)));
     }
 }

@@ -1,6 +1,7 @@
 //! gRPC on top of HTTP/2 (grpc/grpc PROTOCOL-HTTP2.md).
 
 pub(crate) mod base64;
+pub(crate) mod encoding;
 pub(crate) mod fields;
 pub(crate) mod message;
 pub(crate) mod percent;

@@ -4,7 +4,10 @@ use std::time::Instant;
 
 use farcall_core::{Code, Metadata, Status, Timeout};
 
-use super::fields::{self, Collected, FieldFault, Writer};
+use super::{
+    encoding::{Accepted, Encoding},
+    fields::{self, Collected, FieldFault, Writer},
+};
 use crate::RequestHead;
 
 /// A request to write.
@@ -14,6 +17,7 @@ pub(crate) struct Outline<'a> {
     pub(crate) user_agent: &'a str,
     pub(crate) path: &'a str,
     pub(crate) authority: &'a str,
+    pub(crate) encoding: Encoding,
     pub(crate) timeout: Option<Timeout>,
     pub(crate) metadata: &'a Metadata,
 }
@@ -26,6 +30,9 @@ pub(crate) fn encode(request: &Outline<'_>, writer: &mut Writer<'_>) {
     writer.constant(b":scheme", request.scheme.as_bytes());
     writer.constant(b"content-type", fields::CONTENT_TYPE);
     writer.constant(b"te", b"trailers");
+    if request.encoding != Encoding::Identity {
+        writer.constant(b"grpc-encoding", request.encoding.name().as_bytes());
+    }
     writer.constant(b"grpc-accept-encoding", fields::ACCEPT_ENCODING);
     if let Some(timeout) = request.timeout {
         writer.varying(b"grpc-timeout", |out| timeout.encode(out));
@@ -48,7 +55,9 @@ pub(crate) struct Reader {
     content_type: Option<bool>,
     content_length: Option<u64>,
     timeout: Option<Timeout>,
-    encoding: Option<String>,
+    encoding: Encoding,
+    unknown_encoding: Option<String>,
+    accepted: Accepted,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -66,6 +75,10 @@ pub(crate) struct Parsed {
     pub(crate) request: Result<Box<RequestHead>, Refusal>,
     /// What DATA must add up to.
     pub(crate) content_length: Option<u64>,
+    /// How its messages are compressed.
+    pub(crate) encoding: Encoding,
+    /// How those of the answer may be.
+    pub(crate) accepted: Accepted,
 }
 
 /// An answer given without the application.
@@ -103,8 +116,12 @@ impl Reader {
                 Ok(timeout) => self.timeout = Some(timeout),
                 Err(_) => self.collected.fail(FieldFault::Unreadable("grpc-timeout".to_owned())),
             },
-            b"grpc-encoding" if value != b"identity" => self.encoding = Some(text(value)),
-            b"te" | b"grpc-encoding" | b"grpc-accept-encoding" => {}
+            b"grpc-encoding" => match Encoding::from_name(value) {
+                Some(encoding) => self.encoding = encoding,
+                None => self.unknown_encoding = Some(text(value)),
+            },
+            b"grpc-accept-encoding" => self.accepted.add(value),
+            b"te" => {}
             _ => self.collected.keep(name, value),
         }
     }
@@ -149,7 +166,7 @@ impl Reader {
         if !self.scheme {
             return Err("a request without :scheme");
         }
-        let refusal = match (self.method, self.content_type, self.encoding, self.collected.fault) {
+        let refusal = match (self.method, self.content_type, self.unknown_encoding, self.collected.fault) {
             (Method::Other, ..) => {
                 Some(Refusal::Http(405, Status::new(Code::Internal, "a gRPC request's :method is POST")))
             }
@@ -179,7 +196,7 @@ impl Reader {
                 deadline: self.timeout.and_then(|Timeout(timeout)| now.checked_add(timeout)),
             })),
         };
-        Ok(Parsed { request, content_length: self.content_length })
+        Ok(Parsed { request, content_length: self.content_length, encoding: self.encoding, accepted: self.accepted })
     }
 }
 
@@ -218,7 +235,7 @@ mod tests {
 
     use farcall_core::{Code, Metadata, Status, Timeout};
 
-    use super::{Outline, Parsed, Reader, Refusal, Writer, encode};
+    use super::{Encoding, Outline, Parsed, Reader, Refusal, Writer, encode};
     use crate::hpack::{Decoder, Encoder};
 
     type Fields<'a> = Vec<(&'a str, &'a str)>;
@@ -264,6 +281,7 @@ mod tests {
             user_agent: "me",
             path: "/a.B/C",
             authority: "host",
+            encoding: Encoding::Gzip,
             timeout: Some(Timeout(Duration::from_secs(5))),
             metadata: &metadata,
         };
@@ -276,11 +294,13 @@ mod tests {
             reader.field(name, value);
         };
         Decoder::new(4096).decode(&block, 16 << 10, field).unwrap();
-        let order =
-            ":path :authority :method :scheme content-type te grpc-accept-encoding grpc-timeout user-agent k b-bin";
+        let order = ":path :authority :method :scheme content-type te grpc-encoding grpc-accept-encoding grpc-timeout user-agent k b-bin";
         assert_eq!(names.join(" "), order);
         let now = Instant::now();
-        let head = reader.finish(now).unwrap().request.unwrap();
+        let parsed = reader.finish(now).unwrap();
+        assert_eq!(parsed.encoding, Encoding::Gzip);
+        assert!(parsed.accepted.contains(Encoding::Deflate) && parsed.accepted.contains(Encoding::Gzip));
+        let head = parsed.request.unwrap();
         assert_eq!((head.path.as_str(), head.authority.as_str()), ("/a.B/C", "host"));
         assert_eq!(head.deadline, Some(now + Duration::from_secs(5)));
         let found: Vec<_> = head.metadata.iter().collect();

@@ -3,6 +3,7 @@
 use farcall_core::{Code, Metadata, Status};
 
 use super::{
+    encoding::Encoding,
     fields::{self, Collected, FieldFault, Writer},
     percent,
 };
@@ -20,8 +21,11 @@ pub(crate) fn encode_http_headers(status: u16, writer: &mut Writer<'_>) {
 }
 
 /// Writes response headers.
-pub(crate) fn encode_headers(metadata: &Metadata, writer: &mut Writer<'_>) {
+pub(crate) fn encode_headers(encoding: Encoding, metadata: &Metadata, writer: &mut Writer<'_>) {
     encode_start(writer);
+    if encoding != Encoding::Identity {
+        writer.constant(b"grpc-encoding", encoding.name().as_bytes());
+    }
     writer.constant(b"grpc-accept-encoding", fields::ACCEPT_ENCODING);
     writer.metadata(metadata);
 }
@@ -64,7 +68,8 @@ pub(crate) struct Reader {
     http: Option<u16>,
     content_type: Option<bool>,
     content_length: Option<u64>,
-    encoding: Option<String>,
+    encoding: Encoding,
+    unknown_encoding: Option<String>,
     grpc_status: Option<Result<Code, ()>>,
     grpc_message: Option<String>,
 }
@@ -77,6 +82,8 @@ pub(crate) struct Parsed {
     /// False when the content-type says that the body is not gRPC's.
     pub(crate) is_grpc: bool,
     pub(crate) content_length: Option<u64>,
+    /// How messages are compressed.
+    pub(crate) encoding: Encoding,
     /// `grpc-status` and `grpc-message`.
     pub(crate) status: Option<Status>,
     pub(crate) metadata: Metadata,
@@ -98,12 +105,13 @@ impl Reader {
                 Some(length) => self.content_length = Some(length),
                 None => self.malformed("an illegal content-length"),
             },
-            b"grpc-encoding" if value != b"identity" => {
-                self.encoding = Some(String::from_utf8_lossy(value).into_owned());
-            }
+            b"grpc-encoding" => match Encoding::from_name(value) {
+                Some(encoding) => self.encoding = encoding,
+                None => self.unknown_encoding = Some(String::from_utf8_lossy(value).into_owned()),
+            },
             b"grpc-status" => self.grpc_status = Some(read_code(value)),
             b"grpc-message" => self.grpc_message = Some(percent::decode(value)),
-            b"grpc-encoding" | b"grpc-accept-encoding" => {}
+            b"grpc-accept-encoding" => {}
             _ => self.collected.keep(name, value),
         }
     }
@@ -128,7 +136,7 @@ impl Reader {
             (None, false) => return Err("a response without :status"),
             (http, _) => http.unwrap_or(0),
         };
-        if let Some(encoding) = self.encoding {
+        if let Some(encoding) = self.unknown_encoding {
             failure = Some(Status::new(Code::Internal, format!("Compression algorithm not supported: {encoding}")));
         }
         let message = self.grpc_message.unwrap_or_default();
@@ -140,6 +148,7 @@ impl Reader {
             http,
             is_grpc: self.content_type.unwrap_or(true),
             content_length: self.content_length,
+            encoding: self.encoding,
             status,
             metadata: self.collected.metadata,
             failure,
@@ -170,7 +179,7 @@ fn read_code(value: &[u8]) -> Result<Code, ()> {
 mod tests {
     use farcall_core::{Code, Metadata, Status};
 
-    use super::{Parsed, Reader, Writer, encode_headers, encode_trailers, encode_trailers_only};
+    use super::{Encoding, Parsed, Reader, Writer, encode_headers, encode_trailers, encode_trailers_only};
     use crate::hpack::{Decoder, Encoder};
 
     fn read(fields: &[(&str, &str)], trailers: bool) -> Result<Parsed, &'static str> {
@@ -194,7 +203,8 @@ mod tests {
         let mut metadata = Metadata::new();
         metadata.append("k", "v").unwrap();
         metadata.append("x-bin", [1]).unwrap();
-        let headers = written(|writer| encode_headers(&metadata, writer), false);
+        let headers = written(|writer| encode_headers(Encoding::Deflate, &metadata, writer), false);
+        assert_eq!(headers.encoding, Encoding::Deflate);
         assert_eq!((headers.http, headers.is_grpc, headers.status), (200, true, None));
         assert_eq!(headers.metadata, metadata);
 

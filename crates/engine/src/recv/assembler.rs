@@ -1,6 +1,9 @@
 use bytes::{Bytes, BytesMut};
 
-use crate::grpc::message::{MessageFault, PREFIX_LEN, read_prefix};
+use crate::grpc::{
+    encoding::Encoding,
+    message::{MessageFault, PREFIX_LEN, read_prefix},
+};
 
 /// Cuts a call's DATA, however chopped, into messages.
 ///
@@ -13,6 +16,10 @@ pub(crate) struct Assembler {
     body: Vec<u8>,
     /// Length of the message begun, once its prefix is whole.
     body_len: usize,
+    /// Whether that message is compressed.
+    compressed: bool,
+    /// How the peer compresses.
+    pub(crate) encoding: Encoding,
 }
 
 /// Where small messages of all calls of a connection lie one behind the other, so that they cost no allocation each.
@@ -45,7 +52,8 @@ impl Arena {
 }
 
 impl Assembler {
-    /// Takes the next bytes of DATA and gives each message that they complete.
+    /// Takes the next bytes of DATA and gives each message that they complete, and whether it is
+    /// compressed.
     ///
     /// # Errors
     /// What is wrong with a message; no more may be pushed.
@@ -54,7 +62,7 @@ impl Assembler {
         mut data: &[u8],
         max: Option<usize>,
         arena: &mut Arena,
-        mut message: impl FnMut(Bytes),
+        mut message: impl FnMut(Bytes, bool) -> Result<(), MessageFault>,
     ) -> Result<(), MessageFault> {
         while !data.is_empty() {
             if self.prefix_len < PREFIX_LEN {
@@ -65,7 +73,7 @@ impl Assembler {
                 if self.prefix_len < PREFIX_LEN {
                     break;
                 }
-                self.body_len = read_prefix(self.prefix, max)?;
+                (self.body_len, self.compressed) = read_prefix(self.prefix, self.encoding, max)?;
             }
             let missing = self.body_len - self.body.len();
             if data.len() < missing {
@@ -74,12 +82,13 @@ impl Assembler {
             }
             let (rest, after) = data.split_at(missing);
             data = after;
-            message(if self.body.is_empty() {
+            let whole = if self.body.is_empty() {
                 arena.message(rest)
             } else {
                 self.extend(rest);
                 Bytes::from(std::mem::take(&mut self.body))
-            });
+            };
+            message(whole, self.compressed)?;
             (self.prefix_len, self.body_len) = (0, 0);
         }
         Ok(())
@@ -122,7 +131,7 @@ mod tests {
     use crate::grpc::message::{MessageFault, prefix};
 
     fn framed(messages: &[Vec<u8>]) -> Vec<u8> {
-        messages.iter().flat_map(|message| [&prefix(message.len())[..], message].concat()).collect()
+        messages.iter().flat_map(|message| [&prefix(message.len(), false)[..], message].concat()).collect()
     }
 
     #[test]
@@ -133,7 +142,13 @@ mod tests {
         for chop in [1, 2, 3, 4, 5, 6, 7, 1000, 16_384, stream.len()] {
             let (mut assembler, mut arena, mut found) = (Assembler::default(), Arena::default(), Vec::<Bytes>::new());
             for data in stream.chunks(chop) {
-                assembler.push(data, Some(70_000), &mut arena, |message| found.push(message)).unwrap();
+                assembler
+                    .push(data, Some(70_000), &mut arena, |message, compressed| {
+                        assert!(!compressed);
+                        found.push(message);
+                        Ok(())
+                    })
+                    .unwrap();
             }
             assert_eq!(assembler.finish(), Ok(()));
             assert!(found == messages, "chopped by {chop}");
@@ -144,7 +159,7 @@ mod tests {
     fn knows_what_is_missing() {
         let (mut assembler, mut arena) = (Assembler::default(), Arena::default());
         let mut push = |data: &[u8]| {
-            assembler.push(data, None, &mut arena, |_| panic!("no message yet")).unwrap();
+            assembler.push(data, None, &mut arena, |_, _| panic!("no message yet")).unwrap();
             (assembler.missing(), assembler.finish())
         };
         assert_eq!(push(&[]), (0, Ok(())));
@@ -156,7 +171,7 @@ mod tests {
     #[test]
     fn an_announced_length_allocates_little() {
         let (mut assembler, mut arena) = (Assembler::default(), Arena::default());
-        let mut push = |data: &[u8]| assembler.push(data, None, &mut arena, |_| panic!("no message yet"));
+        let mut push = |data: &[u8]| assembler.push(data, None, &mut arena, |_, _| panic!("no message yet"));
         push(&[0, 0xff, 0xff, 0xff, 0xff]).unwrap();
         push(b"x").unwrap();
         assert!(assembler.body.capacity() <= FIRST_GROWTH);

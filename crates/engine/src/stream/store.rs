@@ -10,6 +10,7 @@ use super::State;
 use crate::{
     CallId,
     flow::{ReceiveWindow, SendWindow},
+    grpc::encoding::{Accepted, Encoding},
     recv::Assembler,
     send::Queue,
 };
@@ -53,6 +54,12 @@ pub(crate) struct Stream {
     /// Bytes of messages that the application has, and their number.
     pub(crate) held: usize,
     pub(crate) held_messages: usize,
+    /// By how much what the application has is longer than it was in its compressed form: so much of what it releases
+    /// opens no window.
+    pub(crate) inflated: usize,
+    /// How messages are compressed that go out, and how the peer may have them.
+    pub(crate) encoding: Encoding,
+    pub(crate) accepted: Accepted,
     /// Server: what is sent when the queue is empty.
     pub(crate) answer: Option<Answer>,
     /// Client: the request, as long as it waits for a stream.
@@ -98,6 +105,9 @@ impl Stream {
             header_list: 0,
             held: 0,
             held_messages: 0,
+            inflated: 0,
+            encoding: Encoding::Identity,
+            accepted: Accepted::default(),
             answer: None,
             waiting: None,
         }

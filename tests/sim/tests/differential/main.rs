@@ -131,7 +131,7 @@ fn our_server_and_that_of_h2_understand_the_same() {
         Some(seed) => seed..seed + 1,
         None => 0..env("FARCALL_SEEDS").unwrap_or(3000),
     };
-    let single = seeds.end - seeds.start == 1;
+    let count = seeds.end - seeds.start;
     let (mut alike, mut differences) = (0, BTreeMap::new());
     for seed in seeds {
         let (steps, difference) = converse(seed);
@@ -147,5 +147,5 @@ fn our_server_and_that_of_h2_understand_the_same() {
         .map(|((name, mine, yours), seed)| format!("{name}: ours {mine:?}, theirs {yours:?} (seed {seed})"))
         .collect();
     assert!(unknown.is_empty(), "taken differently:\n{}", unknown.join("\n"));
-    assert!(single || alike > 10_000, "{alike} steps only were taken alike");
+    assert!(count == 1 || alike as u64 > 3 * count, "{alike} steps only were taken alike");
 }

@@ -26,8 +26,8 @@ pub struct Limits {
     /// ([`bdp_probe`](crate::Config::bdp_probe)), in bytes; the connection's grows to twice as much. Only a stream whose
     /// messages the application takes gets the larger one. Default 16 MiB.
     pub max_stream_window: u32,
-    /// The connection's own window at its start, in bytes, at least 65,535. It bounds what is in flight; what the application has
-    /// not taken is bounded by the streams' windows and [`unread`](Limits::unread). Default 8 MiB.
+    /// The connection's own window at its start, in bytes, at least 65,535. It bounds what is in flight; what the
+    /// application has not taken is bounded by the streams' windows and [`unread`](Limits::unread). Default 8 MiB.
     pub connection_window: u32,
     /// `SETTINGS_MAX_FRAME_SIZE`: largest frame payload taken, 16,384 to 16,777,215 bytes. Default 1 MiB.
     pub max_frame_size: u32,

@@ -5,7 +5,11 @@ import subprocess
 import sys
 
 here = pathlib.Path(__file__).parent
-variants = {"": [], ".source_info": ["--include_source_info"], ".retained": ["--include_source_info", "--retain_options"]}
+variants = {
+    "": [],
+    ".source_info": ["--include_source_info"],
+    ".retained": ["--include_source_info", "--retain_options"],
+}
 (here / "out").mkdir(exist_ok=True)
 for proto in sorted((here / "in").glob("*.proto")):
     for suffix, flags in variants.items():

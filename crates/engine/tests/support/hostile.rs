@@ -20,6 +20,9 @@ pub fn hostile(script: &[u8]) {
     config.limits.initial_stream_window = script.pick(&[4 << 20, 65_535, 100]);
     config.limits.max_concurrent_streams = script.pick(&[None, Some(2)]).filter(|_| server);
     config.limits.unread = script.pick(&[256 << 20, 100]);
+    if config.limits.unread == 100 {
+        (config.limits.incomplete, config.limits.request_headers) = (100, 1000);
+    }
     let raw = if server { Raw::server(config) } else { Raw::client(config) };
     let mut peer = Peer { script, server, raw, ledger: Ledger::default(), calls: Vec::new(), opened: 0 };
     if !server {

@@ -63,13 +63,23 @@ wheels: $(VENV)/dev.stamp ## Builds the release wheels for this Python into dist
 	cd python/farcall-tools && $(PYTHON_BIN) -m maturin build --release --strip -i $(PYTHON_BIN) -o $(CURDIR)/dist
 	@ls -l dist
 
+# `make bench ONLY=rust-unary,rust-echo SECONDS=1 ROUNDS=1`: only works whose key has one of the words. What the words
+# leave out is not built either: without "python" among them no wheels.
+ONLY :=
+SECONDS := 3
+ROUNDS := 3
+BENCH_PYTHON := $(if $(ONLY),$(findstring python,$(ONLY)),python)
+BENCH_RUST := $(if $(ONLY),$(patsubst python%,,$(ONLY)),rust)
+BENCH_BIN := $(or $(CARGO_TARGET_DIR),$(CURDIR)/bench/rust/target)/release
+
 .PHONY: bench
-bench: wheels peers ## Measures Farcall beside grpcio and tonic, in turns; takes minutes.
-	cd bench/rust && cargo build --release --quiet
-	@test -d .venvs/bench || $(PYTHON_BIN) -m venv .venvs/bench
-	@.venvs/bench/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-index --no-deps dist/*.whl
-	@$(PYTHON_BIN) bench/run.py --ours-python .venvs/bench/bin/python --peers-python $(PEERS_BIN) \
-		--rust-bin $(or $(CARGO_TARGET_DIR),bench/rust/target)/release
+bench: $(if $(BENCH_PYTHON),wheels peers,$(VENV)/dev.stamp) ## Measures Farcall beside grpcio and tonic, in turns; takes minutes.
+	$(if $(BENCH_RUST),cd bench/rust && cargo build --locked --release --quiet)
+	$(if $(BENCH_PYTHON),@test -d .venvs/bench || $(PYTHON_BIN) -m venv .venvs/bench)
+	$(if $(BENCH_PYTHON),@.venvs/bench/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-index --no-deps dist/*.whl)
+	@$(PYTHON_BIN) bench/run.py --only "$(ONLY)" --seconds $(SECONDS) --rounds $(ROUNDS) \
+		$(if $(BENCH_RUST),--rust-bin $(BENCH_BIN)) \
+		$(if $(BENCH_PYTHON),--ours-python .venvs/bench/bin/python --peers-python $(PEERS_BIN))
 
 SEEDS := 100000
 FIRST := 0

@@ -1,115 +1,126 @@
-"""`make bench`: Farcall beside grpcio and tonic, client and server each a process, the two in turns in one run.
+"""`make bench`: Farcall beside tonic and grpcio, client and server each a process, all in turns in one run.
 
-Machines are noisy and differ; the ratios within one run are what to look at. Each figure is the median of the
-rounds. Processor time is what each process used while it was measured (user and system), per call.
+Machines are noisy and differ; the ratios within one run are what to look at. Each figure is the median of the rounds.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import pathlib
 import platform
+import resource
 import statistics
 import sys
 from typing import NamedTuple
 
+from measure import Contender, can_count, measure, programs
+from report import Figures, Outcome, chart, table
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "testkit"))
-
-import programs  # noqa: E402  (it lives with the tests, which use it most)
-
 PYTHON_PROGRAMS = ROOT / "bench" / "python"
 
-
-class Contender(NamedTuple):
-    """One library: how its server and its client are started (an address and the work's arguments follow)."""
-
-    name: str
-    server: list[str]
-    client: list[str]
+CONNECTIONS = 10_000
+# What a process needs besides its connections.
+SPARE_FILES = 200
+# Bytes of a 32-byte message in a DATA frame of gRPC.
+FRAMED = 9 + 5 + 32
 
 
 class Work(NamedTuple):
-    """Something to measure, and who does it: ours first, then the one it is compared with."""
+    """Something to measure, and who does it: ours first, then the one it is compared with, then the floors."""
 
+    key: str
     title: str
-    arguments: list[str]
-    ours: Contender
-    theirs: Contender
+    contenders: list[Contender]
+    target: float | None = None
+    target_of_floor: float | None = None
+    memory_counts: bool = False
 
 
-def python_contender(name: str, python: str) -> Contender:
-    server, client = ([python, str(PYTHON_PROGRAMS / f"echo_{role}.py")] for role in ("server", "client"))
-    return Contender(name, server, client)
+def rust(folder: pathlib.Path, library: str, work: str, threads: int) -> Contender:
+    server = [str(folder / f"{library}-server"), "{address}", str(threads)]
+    return Contender(library, server, [str(folder / f"{library}-client"), "{address}", str(threads), work, "{seconds}"])
 
 
-def rust_contender(name: str, folder: pathlib.Path) -> Contender:
-    return Contender(name, [str(folder / f"{name}-server")], [str(folder / f"{name}-client")])
+def rust_floor(folder: pathlib.Path, kind: str) -> Contender:
+    client = [str(folder / "sockets-client"), "{address}", kind, str(FRAMED), "{seconds}"]
+    return Contender(f"{kind} socket", [str(folder / "sockets-server"), "{address}", kind], client)
 
 
-def measure(contender: Contender, work: Work, seconds: float) -> dict[str, float]:
-    with programs.Server([*contender.server, "127.0.0.1:0"]) as server:
-        command = [*contender.client, f"127.0.0.1:{server.port}", *work.arguments, str(seconds)]
-        result: dict[str, float] = json.loads(programs.run(command, patience=seconds + 60))
-        return result
-
-
-def compare(work: Work, rounds: int, seconds: float) -> tuple[dict[str, float], dict[str, float]]:
-    """The medians of ours and of theirs; who goes first changes from round to round."""
-    results: dict[str, list[dict[str, float]]] = {work.ours.name: [], work.theirs.name: []}
-    for turn in range(rounds):
-        pair = (work.ours, work.theirs) if turn % 2 == 0 else (work.theirs, work.ours)
-        for contender in pair:
-            results[contender.name].append(measure(contender, work, seconds))
-    ours, theirs = (
-        {
-            key: statistics.median(result[key] for result in results[contender.name])
-            for key in results[contender.name][0]
-        }
-        for contender in (work.ours, work.theirs)
-    )
-    return ours, theirs
-
-
-def row(work: Work, contender: Contender, result: dict[str, float], against: dict[str, float] | None) -> str:
-    cpu = result["client_cpu_us"] + result["server_cpu_us"]
-    cells = [
-        work.title,
-        contender.name,
-        f"{result['rate']:,.0f}",
-        f"{result['p50_us']:,.0f}",
-        f"{result['p99_us']:,.0f}",
-        f"{result['client_cpu_us']:.1f}",
-        f"{result['server_cpu_us']:.1f}",
+def rust_works(folder: pathlib.Path, connections: int) -> list[Work]:
+    # Key, title, work, against tonic, of the bare tokio socket: the targets that the project has set itself.
+    rows: list[tuple[str, str, str, float | None, float | None]] = [
+        ("unary-1", "unary, 1 in flight", "unary:1", 1.6, 0.7),
+        ("unary-100", "unary, 100 in flight", "unary:100", 3, None),
+        ("server-stream", "server streaming, 32 B", "server-stream", 1.5, None),
+        ("client-stream", "client streaming, 32 B", "client-stream", 1.5, None),
+        ("bidi-stream", "bidi streaming, 32 B", "bidi-stream", 1.5, None),
+        ("ping-pong", "bidi ping-pong, 32 B", "ping-pong", 1.5, 0.7),
+        ("echo-64k", "64 KiB echo", f"echo:{64 << 10}", None, None),
+        ("echo-4m", "4 MiB echo", f"echo:{4 << 20}", 6, None),
     ]
-    if against is None:
-        cells += ["", ""]
-    else:
-        their_cpu = against["client_cpu_us"] + against["server_cpu_us"]
-        cells += [f"{result['rate'] / against['rate']:.2f}x", f"{cpu / their_cpu:.2f}x"]
-    return "| " + " | ".join(cells) + " |"
+    works = []
+    for threads in (1, 2):
+        for key, title, work, target, of_floor in rows:
+            contenders = [rust(folder, library, work, threads) for library in ("farcall", "tonic")]
+            if of_floor and threads == 1:
+                contenders += [rust_floor(folder, kind) for kind in ("blocking", "tokio")]
+            title = f"Rust {title}" + ("" if threads == 1 else ", 2 threads")
+            of_floor = of_floor if threads == 1 else None
+            works.append(Work(f"rust-{key}-{threads}t", title, contenders, target, of_floor))
+    idle = [rust(folder, library, f"idle:{connections}", 1) for library in ("farcall", "tonic")]
+    works.append(Work("rust-idle-1t", f"Rust {connections:,} idle connections", idle, 2, None, memory_counts=True))
+    return works
 
 
-HEADER = """\
-| work | library | calls/s | p50 us | p99 us | client CPU us/call | server CPU us/call | rate ratio | CPU ratio |
-|---|---|---|---|---|---|---|---|---|"""
+def python(interpreter: str, name: str, threads: int) -> Contender:
+    server, client = ([interpreter, str(PYTHON_PROGRAMS / f"echo_{role}.py")] for role in ("server", "client"))
+    return Contender(name, [*server, "{address}"], [*client, "{address}", str(threads), "{seconds}"])
 
 
-def works(arguments: argparse.Namespace) -> list[Work]:
-    chosen = []
-    if arguments.ours_python and arguments.peers_python:
-        ours = python_contender("farcall-python", arguments.ours_python)
-        theirs = python_contender("grpcio", arguments.peers_python)
-        for threads in (1, 16):
-            chosen.append(Work(f"Python blocking unary, 32 B, {threads} thread(s)", [str(threads)], ours, theirs))
-    if arguments.rust_bin:
-        ours = rust_contender("farcall", arguments.rust_bin)
-        theirs = rust_contender("tonic", arguments.rust_bin)
-        for in_flight in (1, 100):
-            chosen.append(Work(f"Rust unary, 32 B, {in_flight} in flight", [str(in_flight)], ours, theirs))
-    return chosen
+def python_floor(interpreter: str) -> Contender:
+    program = [interpreter, str(PYTHON_PROGRAMS / "sockets.py")]
+    return Contender("Python socket", [*program, "serve"], [*program, "call", "{address}", str(FRAMED), "{seconds}"])
+
+
+def python_works(ours: str, peers: str) -> list[Work]:
+    works = []
+    for threads in (1, 16):
+        contenders = [python(ours, "farcall", threads), python(peers, "grpcio", threads)]
+        if threads == 1:
+            contenders.append(python_floor(peers))
+        works.append(Work(f"python-unary-{threads}", f"Python blocking unary, {threads} thread(s)", contenders))
+    return works
+
+
+def outcome(work: Work, rounds: int, seconds: float, counting: bool) -> Outcome:
+    """The medians of everyone; who goes first changes from round to round."""
+    taken: dict[str, list[Figures]] = {contender.name: [] for contender in work.contenders}
+    for turn in range(1 if work.memory_counts else rounds):
+        for contender in work.contenders[:: -1 if turn % 2 else 1]:
+            taken[contender.name].append(measure(contender, seconds))
+    medians = {name: {key: median(each[key] for each in rounds_of) for key in rounds_of[0]}
+               for name, rounds_of in taken.items()}  # fmt: skip
+    if counting and not work.memory_counts:
+        for contender in work.contenders:
+            counted = measure(contender, min(seconds, 1), count_syscalls=True)
+            medians[contender.name] |= {key: counted[key] for key in ("client_syscalls", "server_syscalls")}
+    return Outcome(work.title, medians, work.target, work.target_of_floor, work.memory_counts)
+
+
+def median(values) -> float | None:  # type: ignore[no-untyped-def]
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def connections_allowed() -> int:
+    """As many as the system lets one process have, up to what is wanted; the limit goes on to the programs."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS + SPARE_FILES
+    files = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return files - SPARE_FILES
 
 
 def main() -> None:
@@ -119,14 +130,31 @@ def main() -> None:
     parser.add_argument("--rust-bin", type=pathlib.Path, help="where the release programs of bench/rust are")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="for each measurement")
+    parser.add_argument("--only", default="", help="words with commas; works whose key has one of them")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "build" / "bench")
     arguments = parser.parse_args()
 
-    print(f"{platform.platform()}, {os.cpu_count()} processors; {arguments.rounds} rounds of {arguments.seconds} s\n")
-    print(HEADER)
-    for work in works(arguments):
-        ours, theirs = compare(work, arguments.rounds, arguments.seconds)
-        print(row(work, work.ours, ours, theirs))
-        print(row(work, work.theirs, theirs, None), flush=True)
+    works = []
+    if arguments.rust_bin:
+        works += rust_works(arguments.rust_bin, connections_allowed())
+    if arguments.ours_python and arguments.peers_python:
+        works += python_works(arguments.ours_python, arguments.peers_python)
+    works = [work for work in works if any(word in work.key for word in arguments.only.split(","))]
+    if not works:
+        sys.exit(f"bench: no work has one of {arguments.only!r} in its key")
+
+    counting = can_count()
+    outcomes = []
+    for work in works:
+        print(f"{work.key} ...", file=sys.stderr, flush=True)
+        outcomes.append(outcome(work, arguments.rounds, arguments.seconds, counting))
+        # Written after each, so that a run that is stopped leaves what it has.
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        head = f"{platform.platform()}, {os.cpu_count()} processors; {arguments.rounds} rounds of {arguments.seconds} s"
+        (arguments.out / "table.md").write_text(f"{head}\n\n{table(outcomes)}")
+        (arguments.out / "chart.svg").write_text(chart(outcomes))
+    print((arguments.out / "table.md").read_text())
+    print(f"also in {arguments.out}: table.md, chart.svg")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
 """An echo server on grpcio's blocking API, for bench/run.py: whichever `grpc` is installed serves.
 
 Messages are bytes without a serializer, so that the library is measured and not protobuf.
-/bench/Usage answers the processor seconds that this process has used.
 """
 
 import sys
-import time
 from concurrent import futures
 
 import grpc
@@ -15,16 +13,9 @@ def echo(request, context):
     return request
 
 
-def usage(request, context):
-    return repr(time.process_time()).encode()
-
-
 def main(address):
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=16))
-    handlers = {
-        "Echo": grpc.unary_unary_rpc_method_handler(echo),
-        "Usage": grpc.unary_unary_rpc_method_handler(usage),
-    }
+    handlers = {"Echo": grpc.unary_unary_rpc_method_handler(echo)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench", handlers),))
     port = server.add_insecure_port(address)
     server.start()

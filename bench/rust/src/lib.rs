@@ -1,142 +1,122 @@
-//! What the benchmark programs share, whatever library they measure: the message, the loop, the figures.
+//! What the benchmark programs share, whatever library they measure: the command line, the works, the figures.
+//!
+//! A server program takes `ADDRESS THREADS` and says `LISTENING <port>`. A client program takes
+//! `ADDRESS THREADS WORK SECONDS`; it says `BEGIN` when it is warm and `END` when it is done, waits for a line on
+//! stdin each time (`bench/run.py` then looks at both processes), and prints its figures as JSON.
 
-use std::future::Future;
-use std::time::{Duration, Instant};
+pub mod figures;
+pub mod tonic_bytes;
+pub mod works;
+
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use cpu_time::ProcessTime;
+use futures_core::Stream;
 
-/// What is echoed.
+/// What is echoed and streamed where nothing else is said.
 pub const MESSAGE: Bytes = Bytes::from_static(b"32 bytes of something to echo...");
 
-const WARM_UP_CALLS: usize = 2000;
-
-/// Processor time this process has used, in seconds, as the text that `/bench/Usage` answers.
-pub fn usage() -> Bytes {
-    format!("{}", ProcessTime::now().as_duration().as_secs_f64()).into()
-}
-
-fn seconds_in(usage: &Bytes) -> f64 {
-    std::str::from_utf8(usage).ok().and_then(|text| text.parse().ok()).expect("the server answers its usage")
-}
-
-/// What a client program is told: the server's address, how many calls to keep in flight, for how long.
+/// What a client program is told.
+#[derive(Clone, Debug)]
 pub struct Arguments {
     /// `host:port`.
     pub address: String,
-    /// Calls in flight at once.
-    pub in_flight: usize,
-    /// How long to measure.
+    /// Threads of the run time.
+    pub threads: usize,
+    /// What to do: see [`works::run`].
+    pub work: String,
+    /// For how long.
     pub duration: Duration,
 }
 
 impl Arguments {
     /// Reads them from the command line.
-    pub fn from_env() -> Self {
+    pub fn from_env() -> Arguments {
         let mut words = std::env::args().skip(1);
-        let mut next = || words.next().expect("arguments: ADDRESS IN_FLIGHT SECONDS");
-        let address = next();
-        let in_flight = next().parse().expect("IN_FLIGHT is a number");
-        let duration = Duration::from_secs_f64(next().parse().expect("SECONDS is a number"));
-        Arguments { address, in_flight, duration }
+        let mut next = || words.next().expect("arguments: ADDRESS THREADS WORK SECONDS");
+        Arguments {
+            address: next(),
+            threads: next().parse().expect("THREADS is a number"),
+            work: next(),
+            duration: Duration::from_secs_f64(next().parse().expect("SECONDS is a number")),
+        }
     }
 }
 
-/// Keeps `in_flight` calls of `call` going for the time given, and prints what they took as JSON.
-///
-/// `call(path, message)` makes one call; must run on a current-thread runtime inside a `LocalSet`.
-pub async fn measure<C, F>(arguments: Arguments, call: C)
+/// What a server program is told: where to listen, and the threads of its run time.
+pub fn server_arguments() -> (String, usize) {
+    let mut words = std::env::args().skip(1);
+    let mut next = || words.next().expect("arguments: ADDRESS THREADS");
+    (next(), next().parse().expect("THREADS is a number"))
+}
+
+/// Runs a future on so many threads; on one it is tokio's current-thread run time, the main thread.
+pub fn block_on<F: Future + Send + 'static>(threads: usize, future: F) -> F::Output
 where
-    C: Fn(&'static str, Bytes) -> F + Clone + 'static,
-    F: Future<Output = Bytes> + 'static,
+    F::Output: Send + 'static,
 {
-    for _ in 0..WARM_UP_CALLS {
-        call("/bench/Echo", MESSAGE).await;
+    if threads == 1 {
+        return runtime(tokio::runtime::Builder::new_current_thread()).block_on(future);
     }
-    let server_before = seconds_in(&call("/bench/Usage", Bytes::new()).await);
-    let client_before = ProcessTime::now();
-    let started = Instant::now();
-    let stop = started + arguments.duration;
-    let workers: Vec<_> =
-        (0..arguments.in_flight).map(|_| tokio::task::spawn_local(call_until(stop, call.clone()))).collect();
-    let mut latencies = Vec::new();
-    for worker in workers {
-        latencies.extend(worker.await.expect("a worker does not panic"));
-    }
-    let took = started.elapsed().as_secs_f64();
-    let client_cpu = client_before.elapsed().as_secs_f64();
-    let server_cpu = seconds_in(&call("/bench/Usage", Bytes::new()).await) - server_before;
-
-    latencies.sort_unstable();
-    let calls = latencies.len();
-    let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
-    println!(
-        r#"{{"rate": {}, "p50_us": {}, "p99_us": {}, "client_cpu_us": {}, "server_cpu_us": {}}}"#,
-        calls as f64 / took,
-        micros(latencies[calls / 2]),
-        micros(latencies[calls * 99 / 100]),
-        client_cpu / calls as f64 * 1e6,
-        server_cpu / calls as f64 * 1e6,
-    );
+    let runtime = runtime(tokio::runtime::Builder::new_multi_thread().worker_threads(threads));
+    // On a worker, as a program's tasks are: the main thread would be one thread more.
+    runtime.block_on(async { tokio::spawn(future).await.expect("the work does not panic") })
 }
 
-async fn call_until<C, F>(stop: Instant, call: C) -> Vec<Duration>
-where
-    C: Fn(&'static str, Bytes) -> F,
-    F: Future<Output = Bytes>,
-{
-    let mut latencies = Vec::with_capacity(1 << 16);
-    let mut now = Instant::now();
-    while now < stop {
-        let before = now;
-        assert_eq!(call("/bench/Echo", MESSAGE).await, MESSAGE, "the echo is not what was sent");
-        now = Instant::now();
-        latencies.push(now - before);
-    }
-    latencies
+fn runtime(mut builder: impl std::borrow::BorrowMut<tokio::runtime::Builder>) -> tokio::runtime::Runtime {
+    builder.borrow_mut().enable_all().build().expect("a run time can be made")
 }
 
-/// tonic with messages that are bytes already.
-pub mod tonic_bytes {
-    use bytes::{Buf, BufMut, Bytes};
-    use tonic::Status;
-    use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+/// So many times [`MESSAGE`], always ready.
+#[derive(Clone, Copy, Debug)]
+pub struct Messages(pub u64);
 
-    /// Bytes in, bytes out.
-    #[derive(Clone, Copy, Default)]
-    pub struct BytesCodec;
-
-    impl Codec for BytesCodec {
-        type Encode = Bytes;
-        type Decode = Bytes;
-        type Encoder = Self;
-        type Decoder = Self;
-
-        fn encoder(&mut self) -> Self {
-            *self
-        }
-
-        fn decoder(&mut self) -> Self {
-            *self
-        }
+impl Messages {
+    /// The next one.
+    pub fn take(&mut self) -> Option<Bytes> {
+        self.0 = self.0.checked_sub(1)?;
+        Some(MESSAGE)
     }
+}
 
-    impl Encoder for BytesCodec {
-        type Item = Bytes;
-        type Error = Status;
+impl Stream for Messages {
+    type Item = Bytes;
 
-        fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-            buffer.put(item);
-            Ok(())
-        }
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        Poll::Ready(self.take())
     }
+}
 
-    impl Decoder for BytesCodec {
-        type Item = Bytes;
-        type Error = Status;
+/// The same for a server, whose streams may fail.
+#[derive(Debug)]
+pub struct Responses<E>(Messages, std::marker::PhantomData<fn() -> E>);
 
-        fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-            Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
-        }
+impl<E> Responses<E> {
+    /// As many as the request asks for.
+    pub fn asked_for(request: &Bytes) -> Responses<E> {
+        Responses(Messages(number(request)), std::marker::PhantomData)
     }
+}
+
+impl<E> Stream for Responses<E> {
+    type Item = Result<Bytes, E>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.take().map(Ok))
+    }
+}
+
+/// A number as a message.
+pub fn message_of(number: u64) -> Bytes {
+    Bytes::copy_from_slice(&number.to_le_bytes())
+}
+
+/// The number that is in a message.
+pub fn number(message: &Bytes) -> u64 {
+    u64::from_le_bytes(message[..].try_into().expect("a message with a number has 8 bytes"))
 }

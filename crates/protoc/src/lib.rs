@@ -15,6 +15,7 @@ mod drawing;
 mod help;
 mod imports;
 mod output;
+mod parallel;
 mod plugin;
 mod report;
 mod run;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use buffa_descriptor::generated::descriptor::FileDescriptorProto;
 use farcall_codegen::{Generator, GrpcPython, OutputFile, Pyi, Python, Request, Rust, Schema};
-use farcall_schema::{Compiler, Diagnostic, Severity, parallel};
+use farcall_schema::{Compiler, Diagnostic, Severity};
 
 use crate::arguments::{self, Action, Arguments, ErrorFormat, Mapping, Mode, OutputDirective};
 use crate::drawing::Drawing;
@@ -14,7 +14,7 @@ use crate::output::{OutputDirectory, with_trailing_slash};
 use crate::plugin::Plugin;
 use crate::source_tree::DiskTree;
 use crate::staging::Staging;
-use crate::{Bundled, LIBPROTOC_VERSION, Reader, codec, descriptor_set, help, imports, report};
+use crate::{Bundled, LIBPROTOC_VERSION, Reader, codec, descriptor_set, help, imports, parallel, report};
 
 /// An error that is on standard error already, or is this line.
 enum Failure {

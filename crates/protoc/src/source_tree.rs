@@ -8,6 +8,7 @@ use farcall_schema::{SourceError, SourceTree, wellknown};
 
 use crate::Bundled;
 use crate::arguments::Mapping;
+use crate::parallel;
 
 /// The largest file that is read: beyond any real one, and far below what would exhaust memory.
 pub(crate) const MAX_FILE_SIZE: u64 = 256 << 20;
@@ -86,6 +87,10 @@ impl DiskTree {
 }
 
 impl SourceTree for DiskTree {
+    fn for_each(&self, count: usize, work: &(dyn Fn(usize) + Sync)) {
+        parallel::map(&(0..count).collect::<Vec<_>>(), |&index| work(index));
+    }
+
     fn read(&self, virtual_path: &str) -> Result<Vec<u8>, SourceError> {
         if !is_virtual(virtual_path) {
             return Err(SourceError::Other(

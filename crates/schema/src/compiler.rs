@@ -1,7 +1,7 @@
 //! From the paths a user named to linked descriptors and everything there is to say about them.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use buffa_descriptor::generated::descriptor::FileDescriptorProto;
 
@@ -9,7 +9,6 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::final_checks;
 use crate::lexer::Finding;
 use crate::linker;
-use crate::parallel;
 use crate::parser::{Parsed, parse};
 use crate::pool::{FileId, Pool};
 use crate::retention;
@@ -188,13 +187,22 @@ impl<S: SourceTree> Compiler<S> {
                 return;
             }
             let tree = &self.tree;
-            let parsed = parallel::map(&wave, |path| tree.read(path).map(|source| parse(path, &source)));
-            let imports = |parsed: &Result<Parsed, SourceError>| match parsed {
-                Ok(Parsed { file, .. }) => file.dependency.iter().chain(&file.option_dependency).cloned().collect(),
-                Err(_) => Vec::new(),
+            let answers: Vec<OnceLock<_>> = wave.iter().map(|_| OnceLock::new()).collect();
+            tree.for_each(wave.len(), &|index| {
+                let path = &wave[index];
+                answers[index].get_or_init(|| tree.read(path).map(|source| parse(path, &source)));
+            });
+            // A file that was passed over is read when its turn comes.
+            let parsed: Vec<_> = answers.into_iter().map(OnceLock::into_inner).collect();
+            let imports = |parsed: &Option<Result<Parsed, SourceError>>| match parsed {
+                Some(Ok(Parsed { file, .. })) => {
+                    file.dependency.iter().chain(&file.option_dependency).cloned().collect()
+                }
+                _ => Vec::new(),
             };
             let next = parsed.iter().flat_map(imports).collect();
-            self.ahead.extend(std::mem::replace(&mut wave, next).into_iter().zip(parsed));
+            let read = std::mem::replace(&mut wave, next).into_iter().zip(parsed);
+            self.ahead.extend(read.filter_map(|(path, parsed)| Some((path, parsed?))));
         }
     }
 

@@ -17,8 +17,9 @@
 //! names, `dynamic`, `text_format` and
 //! `text_printer` are the messages options are made of (and those that `messages` encodes and decodes), `features` the editions', `retention`
 //! takes out what is for source only, `site` finds positions when there is something to complain of, `limits` bounds
-//! everything a file could ask for. Files are parsed in
-//! `parallel` and linked one by one, for names must be found in protoc's order.
+//! everything a file could ask for. Files are parsed as
+//! [`SourceTree::for_each`] has it, at the same time if it can, and linked one by one, for names must be found in
+//! protoc's order.
 //!
 //! Bytes, sentences, positions and their order are those of libprotoc 35.1, as grpcio-tools 1.85.1 carries it;
 //! `tests/diagnostics` and `tests/golden/descriptors` hold it to that.
@@ -44,7 +45,6 @@ mod limits;
 mod linker;
 mod messages;
 mod nodes;
-pub mod parallel;
 mod parser;
 mod pool;
 mod retention;

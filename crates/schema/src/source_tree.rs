@@ -11,19 +11,29 @@ pub enum SourceError {
     Other(String),
 }
 
-/// Maps virtual paths (`google/protobuf/any.proto`, always with `/`) to the text of files. Files are read from
-/// several threads.
+/// Maps virtual paths (`google/protobuf/any.proto`, always with `/`) to the text of files. Files may be read
+/// from several threads.
 pub trait SourceTree: Sync {
     /// Reads the whole file at `virtual_path`.
     ///
     /// # Errors
     /// [`SourceError`] says whether the file is missing or what else stopped it from being read.
     fn read(&self, virtual_path: &str) -> Result<Vec<u8>, SourceError>;
+
+    /// Does `work(0)` to `work(count - 1)`, each once and in any order. A caller who has threads to spare may do them
+    /// at the same time; the compiler itself has none.
+    fn for_each(&self, count: usize, work: &(dyn Fn(usize) + Sync)) {
+        (0..count).for_each(work);
+    }
 }
 
 impl<T: SourceTree + ?Sized> SourceTree for &T {
     fn read(&self, virtual_path: &str) -> Result<Vec<u8>, SourceError> {
         (**self).read(virtual_path)
+    }
+
+    fn for_each(&self, count: usize, work: &(dyn Fn(usize) + Sync)) {
+        (**self).for_each(count, work);
     }
 }
 

@@ -12,7 +12,7 @@ const WORTH_IT: usize = 8;
 ///
 /// # Panics
 /// If `work` does.
-pub fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(crate) fn map<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let threads = cores.min(items.len() / WORTH_IT);
     if threads < 2 {

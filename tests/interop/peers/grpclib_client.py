@@ -26,8 +26,8 @@ async def watch(channel, tag, state):
     await method(interop_pb2.WatchRequest(tag=tag, state=state), timeout=case_io.PAUSE_LIMIT)
 
 
-async def converse(stream, case, requests, outcome):
-    """Sends the requests and reads the replies, side by side unless the case wants turns."""
+async def converse(stream, case, requests, outcome, replied):
+    """Sends the requests and reads the replies (at the first, `replied`), side by side unless the case wants turns."""
 
     await stream.send_request()
 
@@ -42,6 +42,7 @@ async def converse(stream, case, requests, outcome):
     async def receive():
         async for reply in stream:
             case_io.describe_reply(reply, outcome)
+            replied.set()
 
     if case.get("ping_pong"):
         await send()
@@ -65,8 +66,12 @@ async def perform(channel, case):
     code, details = "OK", ""
     try:
         async with stream:
-            talking = asyncio.ensure_future(converse(stream, case, requests, outcome))
+            replied = asyncio.Event()
+            talking = asyncio.ensure_future(converse(stream, case, requests, outcome, replied))
             if case.get("cancel"):
+                # The answer to `watch` may overtake the reply, for it comes on another stream.
+                if case["kind"] in ("server_stream", "bidi"):
+                    await replied.wait()
                 await watch(channel, requests[-1].tag, interop_pb2.WatchRequest.BLOCKED)
                 await stream.cancel()
                 talking.cancel()

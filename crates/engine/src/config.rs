@@ -37,6 +37,9 @@ pub struct Config {
     /// Whether windows grow when they hold the peer back, which is found out by PINGs (bandwidth-delay probing), up to
     /// [`Limits::max_stream_window`]. Default true.
     pub bdp_probe: bool,
+    /// Whether small messages that come together are told together, as [`Event::Messages`](crate::Event::Messages).
+    /// Default false: each is told alone.
+    pub runs: bool,
     /// Seed of the connection's random choices (ping payloads, jitter), so that a run can be repeated.
     pub seed: u64,
 }
@@ -57,6 +60,7 @@ impl Config {
             max_connection_age: None,
             max_connection_age_grace: None,
             bdp_probe: true,
+            runs: false,
             seed: 0,
         }
     }

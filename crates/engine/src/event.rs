@@ -3,7 +3,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use farcall_core::{Metadata, Status};
 
-use crate::{CallId, ConnectionError};
+use crate::{CallId, ConnectionError, Run};
 
 /// What a [`Connection`](crate::Connection) tells its owner, in the order it happened.
 #[derive(Clone, PartialEq, Debug)]
@@ -34,6 +34,15 @@ pub enum Event {
         call: CallId,
         /// The message without its five-byte prefix.
         message: Bytes,
+    },
+    /// Several whole messages arrived: with [`Config::runs`](crate::Config::runs), in place of a
+    /// [`Message`](Event::Message) for each. To be given back with
+    /// [`release_many`](crate::Connection::release_many).
+    Messages {
+        /// The call.
+        call: CallId,
+        /// The messages.
+        run: Run,
     },
     /// Server: the client has sent its last message.
     HalfClosed {

@@ -94,5 +94,8 @@ pub use connection::Ledger;
 pub use connection::{CallId, Connection, Outgoing, Request, Role, Transmit};
 pub use error::{CallError, ConnectionError, ErrorCode};
 pub use event::{Closed, Event, RequestHead};
-pub use grpc::encoding::Encoding;
+pub use grpc::{
+    encoding::Encoding,
+    run::{Run, RunBuilder},
+};
 pub use limits::Limits;

@@ -18,7 +18,7 @@ use crate::{
         message::{MESSAGE_OVERHEAD, MessageFault},
         status_map,
     },
-    recv::{Assembler, Inbox},
+    recv::{Assembler, Inbox, Whole},
     stream::{Input, Step, Stream},
 };
 
@@ -121,7 +121,17 @@ impl Connection {
         let others = self.incomplete - stream.assembler.held();
         let (codecs, encoding, inflated) = (&mut self.codecs, stream.assembler.encoding, &mut stream.inflated);
         let (unread_limit, mut deflated) = (self.config.limits.unread, 0);
-        let result = stream.assembler.push(bytes, max, &mut self.arena, |body, compressed| {
+        let result = stream.assembler.push(bytes, max, &mut self.arena, |whole| {
+            let (body, compressed) = match whole {
+                Whole::Message(body, compressed) => (body, compressed),
+                Whole::Run(run) => {
+                    *held += run.body_len();
+                    *messages += run.len();
+                    *unread += run.body_len() + run.len() * MESSAGE_OVERHEAD;
+                    events.push_back(Event::Messages { call, run });
+                    return Ok(());
+                }
+            };
             let message = if compressed {
                 // What comes of a few bytes is not bounded by any window.
                 if *unread > unread_limit {

@@ -37,6 +37,7 @@ use crate::{
     grpc::{
         encoding::{Codecs, Encoding},
         message::{self, too_large},
+        run::Run,
     },
     hpack::Decoder,
     keepalive::{Keepalive, PingStrikes},
@@ -144,7 +145,7 @@ impl Connection {
             reading: receive::Reading::first(config.role),
             block: headers::Block::default(),
             decoder: Decoder::new(limits.header_table_size),
-            arena: Arena::default(),
+            arena: Arena::new(config.runs),
             codecs: Codecs::default(),
             receive_window: ReceiveWindow::new(limits.connection_window),
             bdp: Bdp::new(&config, now),
@@ -341,11 +342,11 @@ impl Connection {
         compress: bool,
     ) -> Result<(), CallError> {
         let message = message.into();
+        let max = self.max_send_message_length();
         let stream = self.store.live(call).ok_or(CallError::NoSuchCall)?;
         if stream.finished {
             return Err(CallError::HalfClosed);
         }
-        let max = self.config.limits.max_send_message_length.unwrap_or(u32::MAX as usize).min(u32::MAX as usize);
         if message.len() > max {
             let status = too_large(self.config.role, "Sent", message.len(), max);
             self.fail_call(call, status);
@@ -363,6 +364,38 @@ impl Connection {
         stream.crowded |= stream.queue.len() >= self.config.limits.send_buffer;
         self.schedule(call);
         Ok(())
+    }
+
+    /// [`send_message_with`](Connection::send_message_with) for several messages.
+    ///
+    /// # Errors
+    /// As of [`send_message`](Connection::send_message).
+    pub fn send_run(&mut self, call: CallId, run: Run, compress: bool) -> Result<(), CallError> {
+        let max = self.max_send_message_length();
+        let stream = self.store.live(call).ok_or(CallError::NoSuchCall)?;
+        let plain = !compress || stream.encoding == Encoding::Identity;
+        if !plain || run.longest() > max || run.len() == 0 {
+            for message in run {
+                self.send_message_with(call, message, compress)?;
+            }
+            return Ok(());
+        }
+        if stream.finished {
+            return Err(CallError::HalfClosed);
+        }
+        if self.config.role == Role::Server && !stream.headers_sent {
+            self.write_response_headers(call, &Metadata::new());
+        }
+        let Some(stream) = self.store.live(call) else { return Ok(()) };
+        stream.queue.push_wire(run.into_wire());
+        stream.crowded |= stream.queue.len() >= self.config.limits.send_buffer;
+        self.schedule(call);
+        Ok(())
+    }
+
+    /// The largest message that may be sent; more than 4 GiB cannot be said.
+    fn max_send_message_length(&self) -> usize {
+        self.config.limits.max_send_message_length.unwrap_or(u32::MAX as usize).min(u32::MAX as usize)
     }
 
     /// Client: no more messages will be sent.

@@ -7,4 +7,5 @@ pub(crate) mod message;
 pub(crate) mod percent;
 pub(crate) mod request;
 pub(crate) mod response;
+pub(crate) mod run;
 pub(crate) mod status_map;

@@ -3,6 +3,7 @@ use bytes::{Bytes, BytesMut};
 use crate::grpc::{
     encoding::Encoding,
     message::{MessageFault, PREFIX_LEN, read_prefix},
+    run::{self, Run},
 };
 
 /// Cuts a call's DATA, however chopped, into messages.
@@ -24,7 +25,19 @@ pub(crate) struct Assembler {
 
 /// Where small messages of all calls of a connection lie one behind the other, so that they cost no allocation each.
 #[derive(Debug, Default)]
-pub(crate) struct Arena(BytesMut);
+pub(crate) struct Arena {
+    buffer: BytesMut,
+    /// Whether several small messages are kept together.
+    runs: bool,
+}
+
+/// What DATA completes.
+#[derive(Debug)]
+pub(crate) enum Whole {
+    /// A message, and whether it is compressed.
+    Message(Bytes, bool),
+    Run(Run),
+}
 
 /// Messages up to this length go to the arena.
 const SMALL: usize = 2 << 10;
@@ -36,24 +49,37 @@ const ARENA: usize = 16 << 10;
 const FIRST_GROWTH: usize = 64 << 10;
 
 impl Arena {
-    fn message(&mut self, body: &[u8]) -> Bytes {
-        match body.len() {
+    /// An arena that keeps small messages together that come together, or each by itself.
+    pub(crate) fn new(runs: bool) -> Arena {
+        Arena { buffer: BytesMut::new(), runs }
+    }
+
+    fn copy(&mut self, bytes: &[u8]) -> Bytes {
+        match bytes.len() {
             0 => Bytes::new(),
             1..=SMALL => {
-                if self.0.capacity() < body.len() {
-                    self.0.reserve(ARENA);
+                if self.buffer.capacity() < bytes.len() {
+                    self.buffer.reserve(ARENA);
                 }
-                self.0.extend_from_slice(body);
-                self.0.split().freeze()
+                self.buffer.extend_from_slice(bytes);
+                self.buffer.split().freeze()
             }
-            _ => Bytes::copy_from_slice(body),
+            _ => Bytes::copy_from_slice(bytes),
         }
+    }
+
+    /// The small messages that are whole at the begin of `data`, if there are several.
+    fn run(&mut self, data: &[u8], max: Option<usize>) -> Option<Run> {
+        if !self.runs {
+            return None;
+        }
+        let (len, messages) = run::scan(data, max.unwrap_or(SMALL).min(SMALL));
+        (messages > 1).then(|| Run::of_wire(self.copy(&data[..len]), messages))
     }
 }
 
 impl Assembler {
-    /// Takes the next bytes of DATA and gives each message that they complete, and whether it is
-    /// compressed.
+    /// Takes the next bytes of DATA and gives what they complete, in order.
     ///
     /// # Errors
     /// What is wrong with a message; no more may be pushed.
@@ -62,9 +88,16 @@ impl Assembler {
         mut data: &[u8],
         max: Option<usize>,
         arena: &mut Arena,
-        mut message: impl FnMut(Bytes, bool) -> Result<(), MessageFault>,
+        mut whole: impl FnMut(Whole) -> Result<(), MessageFault>,
     ) -> Result<(), MessageFault> {
         while !data.is_empty() {
+            if self.prefix_len == 0
+                && let Some(run) = arena.run(data, max)
+            {
+                data = &data[run.wire_len()..];
+                whole(Whole::Run(run))?;
+                continue;
+            }
             if self.prefix_len < PREFIX_LEN {
                 let taken = data.len().min(PREFIX_LEN - self.prefix_len);
                 self.prefix[self.prefix_len..][..taken].copy_from_slice(&data[..taken]);
@@ -82,13 +115,13 @@ impl Assembler {
             }
             let (rest, after) = data.split_at(missing);
             data = after;
-            let whole = if self.body.is_empty() {
-                arena.message(rest)
+            let message = if self.body.is_empty() {
+                arena.copy(rest)
             } else {
                 self.extend(rest);
                 Bytes::from(std::mem::take(&mut self.body))
             };
-            message(whole, self.compressed)?;
+            whole(Whole::Message(message, self.compressed))?;
             (self.prefix_len, self.body_len) = (0, 0);
         }
         Ok(())
@@ -127,7 +160,7 @@ impl Assembler {
 mod tests {
     use bytes::Bytes;
 
-    use super::{Arena, Assembler, FIRST_GROWTH, SMALL};
+    use super::{Arena, Assembler, FIRST_GROWTH, SMALL, Whole};
     use crate::grpc::message::{MessageFault, prefix};
 
     fn framed(messages: &[Vec<u8>]) -> Vec<u8> {
@@ -139,19 +172,25 @@ mod tests {
         let messages: Vec<Vec<u8>> =
             [0, 1, 5, SMALL, SMALL + 1, 0, 70_000, 3].iter().map(|&len| vec![len as u8; len]).collect();
         let stream = framed(&messages);
-        for chop in [1, 2, 3, 4, 5, 6, 7, 1000, 16_384, stream.len()] {
-            let (mut assembler, mut arena, mut found) = (Assembler::default(), Arena::default(), Vec::<Bytes>::new());
+        let chops = [1, 2, 3, 4, 5, 6, 7, 1000, 16_384, stream.len()];
+        for (chop, runs) in chops.into_iter().flat_map(|chop| [(chop, false), (chop, true)]) {
+            let (mut assembler, mut arena, mut found) = (Assembler::default(), Arena::new(runs), Vec::<Bytes>::new());
             for data in stream.chunks(chop) {
                 assembler
-                    .push(data, Some(70_000), &mut arena, |message, compressed| {
-                        assert!(!compressed);
-                        found.push(message);
+                    .push(data, Some(70_000), &mut arena, |whole| {
+                        match whole {
+                            Whole::Message(message, compressed) => {
+                                assert!(!compressed);
+                                found.push(message);
+                            }
+                            Whole::Run(run) => found.extend(run),
+                        }
                         Ok(())
                     })
                     .unwrap();
             }
             assert_eq!(assembler.finish(), Ok(()));
-            assert!(found == messages, "chopped by {chop}");
+            assert!(found == messages, "chopped by {chop}, in runs: {runs}");
         }
     }
 
@@ -159,7 +198,7 @@ mod tests {
     fn knows_what_is_missing() {
         let (mut assembler, mut arena) = (Assembler::default(), Arena::default());
         let mut push = |data: &[u8]| {
-            assembler.push(data, None, &mut arena, |_, _| panic!("no message yet")).unwrap();
+            assembler.push(data, None, &mut arena, |_| panic!("no message yet")).unwrap();
             (assembler.missing(), assembler.finish())
         };
         assert_eq!(push(&[]), (0, Ok(())));
@@ -171,7 +210,7 @@ mod tests {
     #[test]
     fn an_announced_length_allocates_little() {
         let (mut assembler, mut arena) = (Assembler::default(), Arena::default());
-        let mut push = |data: &[u8]| assembler.push(data, None, &mut arena, |_, _| panic!("no message yet"));
+        let mut push = |data: &[u8]| assembler.push(data, None, &mut arena, |_| panic!("no message yet"));
         push(&[0, 0xff, 0xff, 0xff, 0xff]).unwrap();
         push(b"x").unwrap();
         assert!(assembler.body.capacity() <= FIRST_GROWTH);

@@ -3,5 +3,5 @@
 mod assembler;
 mod inbox;
 
-pub(crate) use assembler::{Arena, Assembler};
+pub(crate) use assembler::{Arena, Assembler, Whole};
 pub(crate) use inbox::Inbox;

@@ -43,6 +43,19 @@ impl Queue {
             Outgoing::Shared(message) => return self.copy(prefix, &message),
         };
         self.copy(prefix, &[]);
+        self.share(large);
+    }
+
+    /// Messages that have their prefixes.
+    pub(crate) fn push_wire(&mut self, wire: Bytes) {
+        if wire.len() >= LARGE {
+            return self.share(wire);
+        }
+        self.copied.extend_from_slice(&wire);
+        self.copied(wire.len());
+    }
+
+    fn share(&mut self, large: Bytes) {
         self.len += large.len();
         self.pieces.push_back(Piece::Shared(large));
     }
@@ -139,12 +152,16 @@ mod tests {
         whole.extend_from_slice(b"PRE03de");
         whole.extend_from_slice(b"PRE04");
         whole.extend_from_slice(&copied_large);
+        whole.extend_from_slice(b"PRE05fPRE06");
+        whole.extend_from_slice(&large);
         for portion in [1, 7, 4096, LARGE, LARGE + 1, whole.len()] {
             let mut queue = Queue::default();
             queue.push(*b"PRE01", Outgoing::Copied(b"abc"));
             queue.push(*b"PRE02", Outgoing::Shared(large.clone()));
             queue.push(*b"PRE03", Outgoing::Shared(Bytes::from_static(b"de")));
             queue.push(*b"PRE04", Outgoing::Copied(&copied_large));
+            queue.push_wire(Bytes::from_static(b"PRE05fPRE06"));
+            queue.push_wire(large.clone());
             assert_eq!(queue.len(), whole.len());
             let mut out = Transmit::default();
             while !queue.is_empty() {

@@ -2,6 +2,7 @@
 
 mod counts;
 mod raw;
+mod runs;
 mod streams;
 
 use std::time::{Duration, Instant};

@@ -89,6 +89,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent import futures
 
+    from grpc import aio as aio
     from grpc import experimental as experimental
     from grpc._typing import DeserializingFunction, Options, SerializingFunction
 
@@ -109,6 +110,7 @@ _LAZY_MODULES = frozenset(
         "_simple_stubs",
         "_typing",
         "_utilities",
+        "aio",
         "experimental",
     )
 )

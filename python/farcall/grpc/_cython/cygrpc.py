@@ -6,10 +6,14 @@ from grpc._common import _Metadatum
 
 __all__ = [
     "EOF",
+    "AbortError",
+    "BaseError",
     "ChannelArgKey",
     "CompressionAlgorithm",
     "CompressionLevel",
     "ConnectivityState",
+    "ExecuteBatchError",
+    "InternalError",
     "StatusCode",
     "UsageError",
     "_Metadatum",
@@ -19,11 +23,29 @@ __all__ = [
 _GRPC_ENABLE_FORK_SUPPORT = False
 
 
-class UsageError(Exception):
-    """An object was used in a way its state does not allow."""
+class BaseError(Exception):
+    """What the errors of `grpc.aio` that are not the other side's have in common."""
+
+
+class AbortError(BaseError):
+    """A handler aborted its RPC. It may be caught to tidy up, and must be raised on."""
+
+
+class UsageError(BaseError):
+    """An object was used in a way its state does not allow: a closed channel, two styles of streaming on one call."""
+
+
+class InternalError(BaseError):
+    """The engine failed."""
+
+
+class ExecuteBatchError(InternalError):
+    """The engine refused an operation."""
 
 
 class _EOF:
+    """The type of `grpc.aio.EOF`, which reading answers when there are no more messages."""
+
     def __bool__(self) -> bool:
         return False
 
@@ -32,6 +54,9 @@ class _EOF:
 
     def __repr__(self) -> str:
         return "<grpc.aio.EOF>"
+
+    def __reduce__(self) -> str:
+        return "EOF"  # There is one, which copies and pickles are too.
 
 
 EOF = _EOF()

@@ -17,6 +17,14 @@ from grpc._simple_stubs import (
 )
 
 
+def __getattr__(name: str) -> Any:
+    if name == "aio":
+        import importlib
+
+        return importlib.import_module("grpc.experimental.aio")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 class ChannelOptions:
     """Channel options that only the Python API knows."""
 

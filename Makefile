@@ -81,6 +81,18 @@ bench: $(if $(BENCH_PYTHON),wheels peers,$(VENV)/dev.stamp) ## Measures Farcall 
 		$(if $(BENCH_RUST),--rust-bin $(BENCH_BIN)) \
 		$(if $(BENCH_PYTHON),--ours-python .venvs/bench/bin/python --peers-python $(PEERS_BIN))
 
+HAS_VALGRIND := $(shell command -v valgrind)
+GUARD_TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/bench/guard/target)
+
+.PHONY: guard
+guard: $(if $(HAS_VALGRIND),$(VENV)/dev.stamp) ## Counts the engine's instructions and holds them against those kept; WRITE=1 keeps these.
+ifeq ($(HAS_VALGRIND),)
+	@echo "guard: skipped, for there is no valgrind here"
+else
+	cd bench/guard && cargo build --locked --release --quiet
+	@$(PYTHON_BIN) bench/guard/run.py $(GUARD_TARGET)/release/farcall-guard $(if $(WRITE),--write)
+endif
+
 SEEDS := 100000
 FIRST := 0
 
@@ -91,7 +103,7 @@ sim: ## Plays SEEDS=n simulated worlds from seed FIRST=n on.
 
 .PHONY: clean
 clean: ## Removes everything that was built or installed here.
-	rm -rf $(VENV) .venvs .tools build dist target bench/rust/target
+	rm -rf $(VENV) .venvs .tools build dist target bench/rust/target bench/guard/target
 
 # Set-up, in the order of need.
 

@@ -1,12 +1,13 @@
 use std::{
     collections::VecDeque,
     fmt,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use farcall_core::{Code, Status};
 
-use crate::{Address, Backoff, Connectivity, Endpoint, Target};
+use crate::{Address, Backoff, Connectivity, Endpoint, RetryConfig, ServiceConfig, Target};
 
 /// What the owner of a channel chooses.
 #[derive(Clone, Debug)]
@@ -15,12 +16,28 @@ pub struct Config {
     pub backoff: Backoff,
     /// How long one address may take until the peer's SETTINGS are here. Default 20 s.
     pub connect_timeout: Duration,
+    /// A channel without calls for this long stops trying to connect, and is IDLE until the next call. (Connections that
+    /// work have their own time in the engine's `max_connection_idle`.) `None` tries for ever. Default 30 minutes.
+    pub idle_timeout: Option<Duration>,
+    /// Addresses that have worked are not resolved again sooner than this. Default 30 s.
+    pub min_resolution_interval: Duration,
+    /// What calls are asked to do, for the hands to see to.
+    pub service_config: Arc<ServiceConfig>,
+    /// Retries, for the hands to see to.
+    pub retry: RetryConfig,
 }
 
 impl Config {
     /// gRPC's defaults, with a seed for the jitter.
     pub fn new(seed: u64) -> Config {
-        Config { backoff: Backoff::new(seed), connect_timeout: Duration::from_secs(20) }
+        Config {
+            backoff: Backoff::new(seed),
+            connect_timeout: Duration::from_secs(20),
+            idle_timeout: Some(Duration::from_secs(30 * 60)),
+            min_resolution_interval: Duration::from_secs(30),
+            service_config: Arc::default(),
+            retry: RetryConfig::default(),
+        }
     }
 }
 
@@ -90,6 +107,12 @@ pub struct Channel {
     reported: Connectivity,
     next_id: u64,
     actions: VecDeque<Action>,
+    /// When a call last asked for a connection, or somebody for the channel to connect.
+    wanted_at: Option<Instant>,
+    /// What the last resolution found, and when.
+    resolved: Option<(Instant, Vec<Address>)>,
+    /// This round goes over addresses that an earlier one had resolved.
+    reusing: bool,
 }
 
 /// Named for what the channel waits for.
@@ -126,6 +149,9 @@ impl Channel {
             reported: Connectivity::Idle,
             next_id: 0,
             actions: VecDeque::new(),
+            wanted_at: None,
+            resolved: None,
+            reusing: false,
         }
     }
 
@@ -164,6 +190,7 @@ impl Channel {
 
     /// Leaves IDLE; does nothing in any other state.
     pub fn connect(&mut self, now: Instant) {
+        self.wanted_at = Some(now);
         if matches!(self.phase, Phase::Idle) {
             self.start_round(now);
             self.report();
@@ -185,7 +212,10 @@ impl Channel {
     pub fn handle_resolved(&mut self, result: Result<Vec<Address>, String>, now: Instant) {
         let Phase::Resolving { retry_at } = self.phase else { return };
         match result {
-            Ok(addresses) if !addresses.is_empty() => self.try_next(addresses.into(), None, retry_at, now),
+            Ok(addresses) if !addresses.is_empty() => {
+                self.resolved = Some((now, addresses.clone()));
+                self.try_next(addresses.into(), None, retry_at, now);
+            }
             Ok(_) => self.fail_resolving("no address", retry_at),
             Err(why) => self.fail_resolving(&why, retry_at),
         }
@@ -197,6 +227,7 @@ impl Channel {
         if matches!(self.phase, Phase::Connecting { id: current, .. } if current == id) {
             self.phase = Phase::Ready(id);
             self.failure = None;
+            self.reusing = false;
             self.config.backoff.reset();
             self.report();
         }
@@ -225,7 +256,14 @@ impl Channel {
     /// The time of [`poll_timeout`](Channel::poll_timeout) has come.
     pub fn handle_timeout(&mut self, now: Instant) {
         match &self.phase {
-            Phase::BackingOff { retry_at } if *retry_at <= now => self.start_round(now),
+            Phase::BackingOff { retry_at } if *retry_at <= now => {
+                if self.is_unwanted(now) {
+                    self.phase = Phase::Idle;
+                    self.failure = None;
+                } else {
+                    self.start_round(now);
+                }
+            }
             Phase::Connecting { id, give_up_at, .. } if *give_up_at <= now => {
                 let id = *id;
                 self.actions.push_back(Action::Disconnect(id));
@@ -253,11 +291,28 @@ impl Channel {
         }
     }
 
+    /// Whether nobody has asked for a connection for so long that there is none to be made.
+    fn is_unwanted(&self, now: Instant) -> bool {
+        let Some(timeout) = self.config.idle_timeout else { return false };
+        self.wanted_at.is_none_or(|wanted| now.saturating_duration_since(wanted) >= timeout)
+    }
+
+    /// Addresses found a short while ago, if they have not failed since.
+    fn fresh_addresses(&self, now: Instant) -> Option<VecDeque<Address>> {
+        let (at, addresses) = self.resolved.as_ref().filter(|_| self.failure.is_none())?;
+        let age = now.saturating_duration_since(*at);
+        (age < self.config.min_resolution_interval).then(|| addresses.iter().cloned().collect())
+    }
+
     /// Begins a round over all addresses. The next round is due a back-off after this one *began*.
     fn start_round(&mut self, now: Instant) {
         let retry_at = now + self.config.backoff.advance();
         match &self.target.endpoint {
             Endpoint::Dns { host, port } => {
+                if let Some(addresses) = self.fresh_addresses(now) {
+                    self.reusing = true;
+                    return self.try_next(addresses, None, retry_at, now);
+                }
                 self.actions.push_back(Action::Resolve { host: host.clone(), port: *port });
                 self.phase = Phase::Resolving { retry_at };
             }
@@ -273,6 +328,12 @@ impl Channel {
             self.actions.push_back(Action::Connect { id, address: address.clone() });
             let give_up_at = now + self.config.connect_timeout;
             self.phase = Phase::Connecting { id, address, untried, give_up_at, retry_at };
+        } else if let (Some(_), Endpoint::Dns { host, port }, None) = (last_error, &self.target.endpoint, &self.failure)
+            && std::mem::take(&mut self.reusing)
+        {
+            // They were found a while ago: there may be others by now.
+            self.actions.push_back(Action::Resolve { host: host.clone(), port: *port });
+            self.phase = Phase::Resolving { retry_at };
         } else {
             let last = last_error.unwrap_or("no address");
             self.fail_round(format!("failed to connect to all addresses; last error: {last}"), retry_at);

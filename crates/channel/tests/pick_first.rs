@@ -184,3 +184,61 @@ fn shutdown_closes_what_there_is_and_fails_every_later_call() {
     let Pick::Fail(status) = bench.pick(true) else { panic!("the call waits") };
     assert_eq!((status.code, &*status.message), (Code::Cancelled, "Channel closed!"));
 }
+
+#[test]
+fn stops_trying_when_nobody_has_wanted_it_for_long() {
+    let mut bench = Bench::new("ipv4:127.0.0.1:1");
+    bench.pick(false);
+    let started = bench.now;
+    loop {
+        let (id, _) = bench.attempt();
+        bench.refuse(id);
+        bench.sleep();
+        if bench.channel.state() == Connectivity::Idle {
+            break;
+        }
+        assert!(bench.now - started < Duration::from_secs(30 * 60));
+    }
+    assert_eq!(bench.channel.poll_timeout(), None);
+    assert!(bench.now - started >= Duration::from_secs(30 * 60));
+    bench.actions();
+    assert_eq!(bench.pick(false), Pick::Wait, "the next call tries again, and does not get the old failure");
+    bench.attempt();
+}
+
+#[test]
+fn addresses_that_worked_are_used_again_for_a_while_and_resolved_again_when_they_fail() {
+    let address = |port: u16| Address::Ip(([127, 0, 0, 1], port).into());
+    let resolves = |bench: &mut Bench| bench.actions().iter().any(|action| matches!(action, Action::Resolve { .. }));
+    let mut bench = Bench::new("name:1");
+    bench.pick(false);
+    assert!(resolves(&mut bench));
+    bench.channel.handle_resolved(Ok(vec![address(1)]), bench.now);
+    let (id, _) = bench.attempt();
+    bench.channel.handle_connected(id);
+    bench.channel.handle_disconnected(id);
+
+    bench.now += Duration::from_secs(29);
+    bench.actions();
+    assert_eq!(bench.pick(false), Pick::Wait);
+    let (id, _) = bench.attempt();
+    bench.refuse(id);
+    assert!(resolves(&mut bench), "before the round fails");
+    assert_eq!(bench.channel.state(), Connectivity::Connecting);
+    bench.channel.handle_resolved(Ok(vec![address(2)]), bench.now);
+    let (id, to) = bench.attempt();
+    assert_eq!(to, "ipv4:127.0.0.1:2");
+    bench.refuse(id);
+    assert_eq!(bench.channel.state(), Connectivity::TransientFailure, "once is enough");
+
+    bench.sleep();
+    assert!(resolves(&mut bench), "what has failed is resolved again");
+    bench.channel.handle_resolved(Ok(vec![address(3)]), bench.now);
+    let (id, _) = bench.attempt();
+    bench.channel.handle_connected(id);
+    bench.channel.handle_disconnected(id);
+    bench.now += Duration::from_secs(30);
+    bench.actions();
+    bench.pick(false);
+    assert!(resolves(&mut bench), "what is old is resolved again");
+}

@@ -1,0 +1,222 @@
+//! Making failed calls again (gRFC A6): whether, and when.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use farcall_core::{Code, Metadata};
+
+use crate::{Backoff, MethodConfig, RetryPolicy, ThrottlingConfig};
+
+/// Trailing metadata by which a server says when to come back, in milliseconds; anything else says not to.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+
+/// Request metadata that tells the server which attempt it sees, from the second on.
+pub const PREVIOUS_ATTEMPTS: &str = "grpc-previous-rpc-attempts";
+
+/// What a channel's owner chooses about retries.
+#[derive(Clone, Debug)]
+pub struct RetryConfig {
+    /// Whether policies of the service config count. Default true.
+    pub enabled: bool,
+    /// Bytes of a call's messages that are kept to send again; a call that has sent more is not retried.
+    /// Default 256 KiB.
+    pub buffer: usize,
+}
+
+impl Default for RetryConfig {
+    fn default() -> RetryConfig {
+        RetryConfig { enabled: true, buffer: 256 << 10 }
+    }
+}
+
+/// Counts failures and successes of all calls of a channel.
+#[derive(Debug)]
+pub struct Throttle {
+    config: ThrottlingConfig,
+    /// Thousandths of tokens.
+    tokens: AtomicU32,
+}
+
+impl Throttle {
+    /// A full one.
+    pub fn new(config: ThrottlingConfig) -> Throttle {
+        Throttle { config, tokens: AtomicU32::new(config.max_tokens * 1000) }
+    }
+
+    fn succeed(&self) {
+        let give = self.config.thousandths_per_success;
+        self.change(|tokens| tokens.saturating_add(give).min(self.config.max_tokens * 1000));
+    }
+
+    /// Whether there may be a retry after this failure.
+    fn fail(&self) -> bool {
+        let left = self.change(|tokens| tokens.saturating_sub(1000));
+        left > self.config.max_tokens * 500
+    }
+
+    fn change(&self, change: impl Fn(u32) -> u32) -> u32 {
+        let changed = self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tokens| Some(change(tokens)));
+        change(changed.unwrap_or_default())
+    }
+}
+
+/// How one attempt ended, as far as retries care.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// Its status.
+    pub code: Code,
+    /// Its trailing metadata.
+    pub trailers: &'a Metadata,
+    /// The call can be made again from its beginning: nothing of an answer has been seen, and all that was sent is kept.
+    pub can_repeat: bool,
+}
+
+/// The retries of one call.
+#[derive(Debug)]
+pub struct Retry {
+    method: Arc<MethodConfig>,
+    throttle: Option<Arc<Throttle>>,
+    /// Attempts that have ended.
+    ended: u32,
+    backoff: Backoff,
+}
+
+impl Retry {
+    /// For a call of a method that has a policy; `None` for one that has none.
+    pub fn new(method: &Arc<MethodConfig>, throttle: Option<&Arc<Throttle>>, seed: u64) -> Option<Retry> {
+        let policy = method.retry.as_ref()?;
+        let mut backoff = Backoff::new(seed);
+        backoff.initial = policy.initial_backoff;
+        backoff.max = policy.max_backoff;
+        backoff.multiplier = policy.multiplier;
+        Some(Retry { method: Arc::clone(method), throttle: throttle.cloned(), ended: 0, backoff })
+    }
+
+    /// Attempts that have ended; what [`PREVIOUS_ATTEMPTS`] says.
+    pub fn ended(&self) -> u32 {
+        self.ended
+    }
+
+    /// An attempt has ended that the server may have worked on: how long until the next, `None` when there is none.
+    pub fn handle_ended(&mut self, attempt: Attempt<'_>) -> Option<Duration> {
+        let policy = self.method.retry.as_ref()?;
+        if attempt.code == Code::Ok {
+            if let Some(throttle) = &self.throttle {
+                throttle.succeed();
+            }
+            return None;
+        }
+        let pushback = attempt.trailers.first(PUSHBACK);
+        let retryable = policy.codes.contains(&attempt.code);
+        let refused = pushback.is_some_and(|value| milliseconds(value).is_none());
+        if !retryable && !refused {
+            return None;
+        }
+        let allowed = self.throttle.as_ref().is_none_or(|throttle| throttle.fail());
+        self.ended += 1;
+        if !allowed || !retryable || !attempt.can_repeat || self.ended >= policy.max_attempts {
+            return None;
+        }
+        match pushback {
+            None => Some(self.backoff.advance()),
+            Some(value) => {
+                let delay = milliseconds(value)?;
+                self.backoff.reset();
+                Some(delay)
+            }
+        }
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> Option<&RetryPolicy> {
+        self.method.retry.as_ref()
+    }
+}
+
+fn milliseconds(value: &[u8]) -> Option<Duration> {
+    let number: u32 = std::str::from_utf8(value).ok()?.parse().ok()?;
+    Some(Duration::from_millis(u64::from(number)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use farcall_core::{Code, Metadata};
+
+    use super::{Attempt, PUSHBACK, Retry, Throttle};
+    use crate::{MethodConfig, RetryPolicy, ThrottlingConfig};
+
+    fn method(max_attempts: u32) -> Arc<MethodConfig> {
+        let retry = Some(RetryPolicy {
+            max_attempts,
+            initial_backoff: Duration::from_secs(1),
+            max_backoff: Duration::from_secs(3),
+            multiplier: 2.0,
+            codes: vec![Code::Unavailable],
+        });
+        Arc::new(MethodConfig { retry, ..MethodConfig::default() })
+    }
+
+    fn end(retry: &mut Retry, code: Code, pushback: Option<&str>, can_repeat: bool) -> Option<Duration> {
+        let mut trailers = Metadata::new();
+        if let Some(text) = pushback {
+            trailers.append(PUSHBACK, text).unwrap();
+        }
+        retry.handle_ended(Attempt { code, trailers: &trailers, can_repeat })
+    }
+
+    #[test]
+    fn backs_off_until_the_attempts_are_used_up() {
+        for seed in 0..50 {
+            let mut retry = Retry::new(&method(4), None, seed).unwrap();
+            for bound in [1.0, 2.0, 3.0] {
+                let delay = end(&mut retry, Code::Unavailable, None, true).unwrap().as_secs_f64();
+                assert!((bound * 0.8..=bound * 1.2).contains(&delay), "seed {seed}: {delay} for {bound}");
+            }
+            assert_eq!(end(&mut retry, Code::Unavailable, None, true), None);
+            assert_eq!(retry.ended(), 4);
+        }
+    }
+
+    #[test]
+    fn other_codes_success_and_what_cannot_be_repeated_end_it() {
+        for (code, can_repeat) in [(Code::Internal, true), (Code::Ok, true), (Code::Unavailable, false)] {
+            assert_eq!(end(&mut Retry::new(&method(4), None, 1).unwrap(), code, None, can_repeat), None);
+        }
+        assert!(Retry::new(&Arc::default(), None, 1).is_none(), "no policy");
+    }
+
+    #[test]
+    fn a_server_may_say_when_and_that_not() {
+        let mut retry = Retry::new(&method(5), None, 1).unwrap();
+        assert_eq!(end(&mut retry, Code::Unavailable, Some("250"), true), Some(Duration::from_millis(250)));
+        let delay = end(&mut retry, Code::Unavailable, None, true).unwrap();
+        assert!(delay <= Duration::from_millis(1200), "pushback starts the delays from the first again");
+        for text in ["-1", "soon", ""] {
+            let mut retry = Retry::new(&method(5), None, 1).unwrap();
+            assert_eq!(end(&mut retry, Code::Unavailable, Some(text), true), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn too_many_failures_stop_retries_until_successes_come() {
+        let throttle = Arc::new(Throttle::new(ThrottlingConfig { max_tokens: 4, thousandths_per_success: 500 }));
+        let attempt = |code| {
+            let mut retry = Retry::new(&method(5), Some(&throttle), 1).unwrap();
+            end(&mut retry, code, None, true).is_some()
+        };
+        assert!(attempt(Code::Unavailable), "3 of 4 left");
+        assert!(!attempt(Code::Unavailable), "2 of 4 are not more than half");
+        assert!(!attempt(Code::Unavailable), "1 of 4");
+        for _ in 0..5 {
+            attempt(Code::Ok);
+        }
+        assert!(attempt(Code::Unavailable), "3.5 less 1");
+    }
+}

@@ -1,0 +1,376 @@
+//! Service configs (grpc/grpc `doc/service_config.md`): what a service's owner wants of its callers, as JSON.
+
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+
+use farcall_core::Code;
+use serde_json::{Map, Value};
+
+/// Attempts of one call, the first included, past which no policy may ask for more.
+const MAX_ATTEMPTS: u32 = 5;
+
+/// A service config.
+#[derive(Clone, Default, Debug)]
+pub struct ServiceConfig {
+    /// By path (`/package.Service/Method`), by service (`/package.Service/`), and `""` for everything else.
+    methods: HashMap<String, Arc<MethodConfig>>,
+    /// When servers of the channel are too unwell for retries.
+    pub throttling: Option<ThrottlingConfig>,
+    /// The first load balancing policy asked for that is known, `pick_first` or `round_robin`.
+    pub load_balancing: Option<LoadBalancing>,
+}
+
+/// A load balancing policy that a config may ask for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LoadBalancing {
+    /// One connection, to the first address that can be reached.
+    PickFirst,
+    /// A connection to each address, used in turn.
+    RoundRobin,
+}
+
+/// What the calls of a method shall do.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct MethodConfig {
+    /// How long a call may take; its own deadline may come sooner.
+    pub timeout: Option<Duration>,
+    /// Whether a call waits out failures to connect, unless it says itself.
+    pub wait_for_ready: Option<bool>,
+    /// Largest request, bytes.
+    pub max_request: Option<usize>,
+    /// Largest response, bytes.
+    pub max_response: Option<usize>,
+    /// Whether and how failed calls are made again.
+    pub retry: Option<RetryPolicy>,
+}
+
+/// How failed calls are made again (gRFC A6).
+#[derive(Clone, PartialEq, Debug)]
+pub struct RetryPolicy {
+    /// Attempts in all, 2 to 5.
+    pub max_attempts: u32,
+    /// The bound of the first delay.
+    pub initial_backoff: Duration,
+    /// The bound of any delay.
+    pub max_backoff: Duration,
+    /// What each bound is multiplied by for the next.
+    pub multiplier: f64,
+    /// Codes that are worth another attempt.
+    pub codes: Vec<Code>,
+}
+
+/// When failures are so many that retries would only make things worse.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct ThrottlingConfig {
+    /// Tokens at most, 1 to 1000; each failure takes one, and below half nothing is retried.
+    pub max_tokens: u32,
+    /// What each success gives back, in thousandths of a token.
+    pub thousandths_per_success: u32,
+}
+
+impl ServiceConfig {
+    /// Reads a config. Fields that are not known are passed over, as newer configs may have them.
+    ///
+    /// # Errors
+    /// What is wrong, and where: all of it, not only the first.
+    pub fn parse(text: &str) -> Result<ServiceConfig, InvalidServiceConfig> {
+        let json: Value = serde_json::from_str(text)
+            .map_err(|error| InvalidServiceConfig(format!("JSON parsing failed: [{error}]")))?;
+        let mut reader = Reader::default();
+        let config = reader.config(&json);
+        if reader.faults.is_empty() {
+            return Ok(config);
+        }
+        Err(InvalidServiceConfig(format!("errors validating service config: [{}]", reader.faults.join("; "))))
+    }
+
+    /// What is asked of calls of this path, if anything.
+    pub fn method(&self, path: &str) -> Option<&Arc<MethodConfig>> {
+        if self.methods.is_empty() {
+            return None;
+        }
+        let service = path.rfind('/').map_or("", |slash| &path[..=slash]);
+        self.methods.get(path).or_else(|| self.methods.get(service)).or_else(|| self.methods.get(""))
+    }
+}
+
+/// A service config that cannot be used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InvalidServiceConfig(String);
+
+impl fmt::Display for InvalidServiceConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for InvalidServiceConfig {}
+
+/// Collects what is wrong while it reads.
+#[derive(Default)]
+struct Reader {
+    faults: Vec<String>,
+}
+
+impl Reader {
+    fn fault(&mut self, field: &str, why: &str) {
+        self.faults.push(format!("field:{field} error:{why}"));
+    }
+
+    fn config(&mut self, json: &Value) -> ServiceConfig {
+        let mut config = ServiceConfig::default();
+        let Some(json) = self.object("", json) else { return config };
+        for (index, item) in self.array(json, "", "methodConfig").into_iter().flatten().enumerate() {
+            let field = format!("methodConfig[{index}]");
+            let Some(item) = self.object(&field, item) else { continue };
+            let method = Arc::new(self.method(&field, item));
+            for (index, name) in self.array(item, &field, "name").into_iter().flatten().enumerate() {
+                let field = format!("{field}.name[{index}]");
+                let Some(path) = self.path(&field, name) else { continue };
+                if config.methods.insert(path.clone(), Arc::clone(&method)).is_some() {
+                    self.fault(&field, &format!("multiple method configs for path {path}"));
+                }
+            }
+        }
+        config.throttling = json.get("retryThrottling").and_then(|json| self.throttling(json));
+        config.load_balancing = self.load_balancing(json);
+        config
+    }
+
+    fn path(&mut self, field: &str, name: &Value) -> Option<String> {
+        let name = self.object(field, name)?;
+        let part = |key| name.get(key).and_then(Value::as_str).unwrap_or_default();
+        match (part("service"), part("method")) {
+            ("", "") => Some(String::new()),
+            ("", _) => {
+                self.fault(&format!("{field}.method"), "method name populated without service name");
+                None
+            }
+            (service, method) => Some(format!("/{service}/{method}")),
+        }
+    }
+
+    fn method(&mut self, field: &str, json: &Map<String, Value>) -> MethodConfig {
+        MethodConfig {
+            timeout: self.duration(json, field, "timeout"),
+            wait_for_ready: match json.get("waitForReady") {
+                None => None,
+                Some(Value::Bool(wait)) => Some(*wait),
+                Some(_) => {
+                    self.fault(&format!("{field}.waitForReady"), "is not a boolean");
+                    None
+                }
+            },
+            max_request: self.size(json, field, "maxRequestMessageBytes"),
+            max_response: self.size(json, field, "maxResponseMessageBytes"),
+            retry: json.get("retryPolicy").and_then(|json| self.retry(&format!("{field}.retryPolicy"), json)),
+        }
+    }
+
+    fn retry(&mut self, field: &str, json: &Value) -> Option<RetryPolicy> {
+        let json = self.object(field, json)?;
+        let faults = self.faults.len();
+        let max_attempts = self.number(json, field, "maxAttempts").unwrap_or(0.0);
+        if max_attempts < 2.0 {
+            self.fault(&format!("{field}.maxAttempts"), "must be at least 2");
+        }
+        let initial_backoff = self.positive_duration(json, field, "initialBackoff");
+        let max_backoff = self.positive_duration(json, field, "maxBackoff");
+        let multiplier = self.number(json, field, "backoffMultiplier").unwrap_or(0.0);
+        if multiplier <= 0.0 {
+            self.fault(&format!("{field}.backoffMultiplier"), "must be greater than 0");
+        }
+        let mut codes = Vec::new();
+        for (index, code) in self.array(json, field, "retryableStatusCodes").into_iter().flatten().enumerate() {
+            let found = code.as_str().and_then(|name| Code::ALL.into_iter().find(|code| code.name() == name));
+            match found {
+                Some(code) => codes.push(code),
+                None => self.fault(&format!("{field}.retryableStatusCodes[{index}]"), "failed to parse status code"),
+            }
+        }
+        if codes.is_empty() {
+            self.fault(&format!("{field}.retryableStatusCodes"), "must be non-empty");
+        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Clamped to small whole numbers.
+        let max_attempts = max_attempts.clamp(0.0, f64::from(MAX_ATTEMPTS)) as u32;
+        (self.faults.len() == faults).then_some(RetryPolicy {
+            max_attempts,
+            initial_backoff,
+            max_backoff,
+            multiplier,
+            codes,
+        })
+    }
+
+    fn throttling(&mut self, json: &Value) -> Option<ThrottlingConfig> {
+        let json = self.object("retryThrottling", json)?;
+        let max_tokens = self.number(json, "retryThrottling", "maxTokens").unwrap_or(0.0);
+        let ratio = self.number(json, "retryThrottling", "tokenRatio").unwrap_or(0.0);
+        if !(1.0..=1000.0).contains(&max_tokens) {
+            self.fault("retryThrottling.maxTokens", "must be greater than 0 and at most 1000");
+        }
+        if ratio < 0.001 {
+            self.fault("retryThrottling.tokenRatio", "must be greater than 0");
+        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Clamped; what is wrong is not used.
+        Some(ThrottlingConfig {
+            max_tokens: max_tokens.clamp(0.0, 1000.0) as u32,
+            thousandths_per_success: (ratio * 1000.0).clamp(0.0, 1_000_000.0) as u32,
+        })
+    }
+
+    /// The first policy of the list that is known.
+    fn load_balancing(&mut self, json: &Map<String, Value>) -> Option<LoadBalancing> {
+        let policies = self.array(json, "", "loadBalancingConfig")?;
+        let names: Vec<&str> = policies
+            .iter()
+            .filter_map(Value::as_object)
+            .filter_map(|policy| policy.keys().next())
+            .map(String::as_str)
+            .collect();
+        let known = names.iter().find_map(|name| match *name {
+            "pick_first" => Some(LoadBalancing::PickFirst),
+            "round_robin" => Some(LoadBalancing::RoundRobin),
+            _ => None,
+        });
+        if known.is_none() {
+            self.fault("loadBalancingConfig", &format!("No known policies in list: {}", names.join(" ")));
+        }
+        known
+    }
+
+    // Values.
+
+    fn object<'a>(&mut self, field: &str, json: &'a Value) -> Option<&'a Map<String, Value>> {
+        if json.as_object().is_none() {
+            self.fault(field, "is not an object");
+        }
+        json.as_object()
+    }
+
+    fn array<'a>(&mut self, json: &'a Map<String, Value>, field: &str, key: &str) -> Option<&'a Vec<Value>> {
+        let value = json.get(key)?;
+        if value.as_array().is_none() {
+            self.fault(&join(field, key), "is not an array");
+        }
+        value.as_array()
+    }
+
+    /// A number, which may be written as a string.
+    fn number(&mut self, json: &Map<String, Value>, field: &str, key: &str) -> Option<f64> {
+        let value = json.get(key)?;
+        let number = value.as_f64().or_else(|| value.as_str()?.parse().ok()).filter(|number| number.is_finite());
+        if number.is_none() {
+            self.fault(&join(field, key), "is not a number");
+        }
+        number
+    }
+
+    fn size(&mut self, json: &Map<String, Value>, field: &str, key: &str) -> Option<usize> {
+        let number = self.number(json, field, key)?;
+        if !(0.0..=f64::from(u32::MAX)).contains(&number) {
+            self.fault(&join(field, key), "is not a size");
+            return None;
+        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // It is in the range.
+        Some(number as usize)
+    }
+
+    /// Seconds as protobuf's JSON writes them: `"1.5s"`.
+    fn duration(&mut self, json: &Map<String, Value>, field: &str, key: &str) -> Option<Duration> {
+        let value = json.get(key)?;
+        let seconds = value.as_str().and_then(|text| text.strip_suffix('s')).and_then(|text| text.parse().ok());
+        let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        if duration.is_none() {
+            self.fault(&join(field, key), "is not a duration");
+        }
+        duration
+    }
+
+    fn positive_duration(&mut self, json: &Map<String, Value>, field: &str, key: &str) -> Duration {
+        let duration = self.duration(json, field, key).unwrap_or_default();
+        if duration.is_zero() {
+            self.fault(&join(field, key), "must be greater than 0");
+        }
+        duration
+    }
+}
+
+fn join(field: &str, key: &str) -> String {
+    if field.is_empty() { key.to_owned() } else { format!("{field}.{key}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use farcall_core::Code;
+
+    use super::{LoadBalancing, ServiceConfig, ThrottlingConfig};
+
+    const POLICY: &str = r#"{"maxAttempts":4,"initialBackoff":"0.1s","maxBackoff":"1s","backoffMultiplier":2,
+        "retryableStatusCodes":["UNAVAILABLE"]}"#;
+
+    fn fault(text: &str) -> String {
+        ServiceConfig::parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_most_exact_name_wins() {
+        let config = ServiceConfig::parse(
+            r#"{"methodConfig":[{"name":[{}],"timeout":"3s"},{"name":[{"service":"a.B"}],"timeout":"2s"},
+               {"name":[{"service":"a.B","method":"C"}],"timeout":"1.5s","waitForReady":true,"maxRequestMessageBytes":"7"}]}"#,
+        )
+        .unwrap();
+        let timeout = |path| config.method(path).unwrap().timeout.unwrap();
+        assert_eq!(timeout("/a.B/C"), Duration::from_millis(1500));
+        assert_eq!(timeout("/a.B/D"), Duration::from_secs(2));
+        assert_eq!(timeout("/x/y"), Duration::from_secs(3));
+        assert_eq!(config.method("/a.B/C").unwrap().wait_for_ready, Some(true));
+        assert_eq!(config.method("/a.B/C").unwrap().max_request, Some(7));
+        assert!(ServiceConfig::parse("{}").unwrap().method("/a.B/C").is_none());
+    }
+
+    #[test]
+    fn retries_throttling_and_balancing() {
+        let text = format!(
+            r#"{{"methodConfig":[{{"name":[{{}}],"retryPolicy":{POLICY}}}],"future":1,
+               "retryThrottling":{{"maxTokens":10,"tokenRatio":0.1}},
+               "loadBalancingConfig":[{{"fancy":{{}}}},{{"round_robin":{{}}}}]}}"#
+        );
+        let config = ServiceConfig::parse(&text).unwrap();
+        let retry = config.method("/any/thing").unwrap().retry.clone().unwrap();
+        assert_eq!((retry.max_attempts, retry.codes), (4, vec![Code::Unavailable]));
+        assert_eq!(config.throttling, Some(ThrottlingConfig { max_tokens: 10, thousandths_per_success: 100 }));
+        assert_eq!(config.load_balancing, Some(LoadBalancing::RoundRobin));
+        let many = text.replace("\"maxAttempts\":4", "\"maxAttempts\":9");
+        assert_eq!(ServiceConfig::parse(&many).unwrap().method("/a/b").unwrap().retry.clone().unwrap().max_attempts, 5);
+    }
+
+    #[test]
+    fn says_what_is_wrong_and_where() {
+        assert!(fault("nonsense").starts_with("JSON parsing failed: ["));
+        assert_eq!(fault("[]"), "errors validating service config: [field: error:is not an object]");
+        assert!(fault(r#"{"methodConfig":3}"#).contains("field:methodConfig error:is not an array"));
+        let once = POLICY.replace('4', "1");
+        let text = format!(r#"{{"methodConfig":[{{"name":[],"retryPolicy":{once}}}]}}"#);
+        assert!(fault(&text).contains("[field:methodConfig[0].retryPolicy.maxAttempts error:must be at least 2]"));
+        let twice = r#"{"methodConfig":[{"name":[{"service":"t"},{"service":"t"}]}]}"#;
+        assert!(fault(twice).contains("field:methodConfig[0].name[1] error:multiple method configs for path /t/"));
+        let small = POLICY.replace("UNAVAILABLE", "unavailable").replace("0.1s", "-1s").replace(":2,", ":0,");
+        let text =
+            format!(r#"{{"methodConfig":[{{"name":[],"retryPolicy":{small},"timeout":1,"waitForReady":"yes"}}]}}"#);
+        for field in [
+            "retryableStatusCodes[0] error:failed to parse status code",
+            "retryableStatusCodes error:must be non-empty",
+            "initialBackoff error:is not a duration",
+            "backoffMultiplier error:must be greater than 0",
+            "timeout error:is not a duration",
+            "waitForReady error:is not a boolean",
+        ] {
+            assert!(fault(&text).contains(field), "{field} in {}", fault(&text));
+        }
+        assert!(fault(r#"{"loadBalancingConfig":[{"x":{}}]}"#).contains("No known policies in list: x"));
+        let throttling = r#"{"retryThrottling":{"maxTokens":1001,"tokenRatio":0}}"#;
+        assert!(fault(throttling).contains("maxTokens") && fault(throttling).contains("tokenRatio"));
+    }
+}

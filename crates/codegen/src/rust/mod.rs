@@ -4,15 +4,22 @@
 //! path relative to the tree of packages (`super::super::other::Msg`), so the files are to be included in nested
 //! modules named like the packages; `mod.rs` (`_includes.rs` for Cargo's `OUT_DIR`), written beside them, does that.
 
+mod deprecated;
+mod docs;
+mod finish;
+mod names;
 mod prost_path;
 mod service;
+mod tree;
 
 use std::collections::BTreeMap;
 
 use buffa_codegen::context::CodeGenContext;
-use buffa_codegen::{CodeGenConfig, GeneratedFileKind, IncludeMode};
+use buffa_codegen::{CodeGenConfig, GeneratedFileKind};
 use buffa_descriptor::generated::descriptor::{FileDescriptorProto, ServiceDescriptorProto};
 
+use self::deprecated::Deprecated;
+use self::names::Names;
 use crate::schema::package;
 use crate::{Generator, OutputFile, Request, Schema, parse_parameter};
 
@@ -39,6 +46,9 @@ pub struct RustOptions {
     pub server: bool,
     /// Write borrowed views of messages too. Default: false.
     pub views: bool,
+    /// Write the JSON mapping of messages, as `serde` implementations; takes `serde` and the features `json` of `buffa`
+    /// and `buffa-types`. Default: false.
+    pub json: bool,
     /// How `mod.rs` includes the package files. Default: [`Include::Relative`].
     pub include: Include,
 }
@@ -61,6 +71,7 @@ impl Default for RustOptions {
             client: true,
             server: true,
             views: false,
+            json: false,
             include: Include::default(),
         }
     }
@@ -69,7 +80,7 @@ impl Default for RustOptions {
 /// Writes Rust.
 ///
 /// Options of the parameter, on top of those given: `codec=buffa|prost`, `extern_path=.pkg=::path`, `client=false`,
-/// `server=false`, `views`.
+/// `server=false`, `json`, `views`.
 #[derive(Clone, Debug, Default)]
 pub struct Rust {
     /// What to write.
@@ -79,71 +90,57 @@ pub struct Rust {
 impl Generator for Rust {
     fn generate(&self, request: &Request<'_>) -> Result<Vec<OutputFile>, String> {
         let options = with_parameter(self.options.clone(), request.parameter)?;
-        let mut config = CodeGenConfig::default();
-        config.generate_views = options.views;
-        config.file_per_package = true;
-        config.extern_paths.clone_from(&options.extern_paths);
         // `buffa-codegen` wants the files side by side.
-        let files: Vec<FileDescriptorProto> = request.schema.files().iter().copied().cloned().collect();
-        let files = files.as_slice();
+        let mut files: Vec<FileDescriptorProto> = request.schema.files().iter().copied().cloned().collect();
+        let names = Names::choose(&files);
+        names.rename(&mut files);
+        let deprecated = Deprecated::find(&files);
+        let config = config(&options, &names, &deprecated);
         let mut packages = BTreeMap::new();
         if options.codec == MessageCodec::Buffa {
-            let generated = buffa_codegen::generate(files, request.files_to_generate, &config)
+            let generated = buffa_codegen::generate(&files, request.files_to_generate, &config)
                 .map_err(|error| error.to_string())?;
             for file in generated.into_iter().filter(|file| file.kind == GeneratedFileKind::PackageMod) {
-                let name = package_file(&file.package);
-                packages.insert(file.package, (name, with_lints_allowed(&file.content)));
+                let code = finish::finished(&file.content, &deprecated.words);
+                packages.insert(file.package.clone(), names.restore(code, &file.package));
             }
         }
-        let context = CodeGenContext::for_generate(files, request.files_to_generate, &config);
+        let context = CodeGenContext::for_generate(&files, request.files_to_generate, &config);
         for name in request.files_to_generate {
             let file = request.schema.file(name).ok_or_else(|| format!("{name}: File not found."))?;
             for (index, declared) in file.service.iter().enumerate() {
-                let code = write_service(request.schema, &context, &options, file, index, declared)?;
-                let (_, content) = packages
-                    .entry(package(file).to_owned())
-                    .or_insert_with(|| (package_file(package(file)), String::new()));
+                let code = write_service(request.schema, &context, &options, &names, file, index, declared)?;
+                let content = packages.entry(package(file).to_owned()).or_insert_with(|| finish::HEADER.to_owned());
                 content.push('\n');
                 content.push_str(&code);
             }
         }
-        let tree: Vec<(&str, &str)> =
-            packages.iter().map(|(package, (file, _))| (file.as_str(), package.as_str())).collect();
-        let tree = module_tree(&tree, options.include);
-        let files = packages.into_values().map(|(name, content)| OutputFile::new(name, content));
+        let tree = tree::module_tree(packages.keys().map(String::as_str), options.include);
+        let files = packages.into_iter().map(|(package, content)| OutputFile::new(package_file(&package), content));
         Ok(files.chain([tree]).collect())
     }
 }
 
-/// Impls of messages that trip over a lint of clippy's, and the lint. The files are included in modules of the
-/// user's, which know nothing of it.
-const LINTS: [(&str, &str); 2] =
-    [("impl ::core::default::Default for ", "derivable_impls"), ("impl ::buffa::Message for ", "match_single_binding")];
-
-fn with_lints_allowed(code: &str) -> String {
-    let mut out = String::with_capacity(code.len() + code.len() / 64);
-    for line in code.split_inclusive('\n') {
-        let text = line.trim_start();
-        if let Some((_, lint)) = LINTS.iter().find(|(start, _)| text.starts_with(start)) {
-            out.push_str(&line[..line.len() - text.len()]);
-            out.push_str(&format!("#[allow(clippy::{lint})]\n"));
-        }
-        out.push_str(line);
-    }
-    out
+fn config(options: &RustOptions, names: &Names, deprecated: &Deprecated) -> CodeGenConfig {
+    let mut config = CodeGenConfig::default();
+    config.generate_views = options.views;
+    config.generate_json = options.json;
+    config.file_per_package = true;
+    config.idiomatic_field_names = true;
+    // protoc takes them, so do we.
+    config.allow_message_set = true;
+    let renamed = |(proto, rust): &(String, String)| (names.of(proto).to_owned(), rust.clone());
+    config.extern_paths = options.extern_paths.iter().map(renamed).collect();
+    let attribute = |path: &String| (path.clone(), "#[deprecated]".to_owned());
+    config.message_attributes = deprecated.messages.iter().map(attribute).collect();
+    config.enum_attributes = deprecated.enums.iter().map(attribute).collect();
+    config.field_attributes = deprecated.fields.iter().map(attribute).collect();
+    config
 }
 
 /// The file that has everything of a package; `_.rs` for files without one.
 fn package_file(package: &str) -> String {
     if package.is_empty() { "_.rs".into() } else { format!("{package}.rs") }
-}
-
-fn module_tree(packages: &[(&str, &str)], include: Include) -> OutputFile {
-    let (name, mode) = match include {
-        Include::Relative => ("mod.rs", IncludeMode::Relative("")),
-        Include::OutDir => ("_includes.rs", IncludeMode::OutDir),
-    };
-    OutputFile::new(name, buffa_codegen::generate_module_tree(packages, mode, false))
 }
 
 fn with_parameter(mut options: RustOptions, parameter: &str) -> Result<RustOptions, String> {
@@ -161,6 +158,8 @@ fn with_parameter(mut options: RustOptions, parameter: &str) -> Result<RustOptio
             ("client", "false") => options.client = false,
             ("server", "" | "true") => options.server = true,
             ("server", "false") => options.server = false,
+            ("json", "" | "true") => options.json = true,
+            ("json", "false") => options.json = false,
             ("views", "" | "true") => options.views = true,
             ("views", "false") => options.views = false,
             _ => return Err(format!("Unknown generator option: {option}")),
@@ -181,12 +180,13 @@ fn write_service(
     schema: &Schema<'_>,
     context: &CodeGenContext<'_>,
     options: &RustOptions,
+    names: &Names,
     file: &FileDescriptorProto,
     index: usize,
     declared: &ServiceDescriptorProto,
 ) -> Result<String, String> {
     let resolve = |name: &str| match options.codec {
-        MessageCodec::Buffa => context.rust_type_relative(name, package(file), 1),
+        MessageCodec::Buffa => context.rust_type_relative(names.of(name), package(file), 1),
         MessageCodec::Prost => prost_path::resolve(schema, &options.extern_paths, package(file), name),
     };
     let mut types = BTreeMap::new();
@@ -200,7 +200,8 @@ fn write_service(
         methods: (0..declared.method.len()).map(|method| comment_lines(file, &[6, index, 2, method])).collect(),
     };
     let types = |name: &str| types.get(name).cloned().unwrap_or_default();
-    Ok(service::generate(declared, package(file), &comments, &types, options))
+    let rust_name = names.of_service(package(file), declared.name.as_deref().unwrap_or_default());
+    Ok(service::generate(declared, &rust_name, package(file), &comments, &types, options))
 }
 
 /// The comment above (else beside) the declaration at `path`.

@@ -2,24 +2,27 @@
 //!
 //! Everything is named by its full path, so that no name of a `.proto` can hide one of Rust's or the library's.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use buffa_descriptor::generated::descriptor::{MethodDescriptorProto, ServiceDescriptorProto};
+use heck::ToUpperCamelCase;
 
+use super::docs::docs;
 use super::{Comments, MessageCodec, RustOptions};
 
 /// Lints that generated text cannot keep, for its names and comments are the author's.
-const ALLOW: &str = "#![allow(unused, clippy::all, clippy::pedantic, rustdoc::all)]\n    \
-     #![allow(non_camel_case_types, non_snake_case)]";
+const ALLOW: &str = "#![allow(deprecated, unused, clippy::all, clippy::pedantic)]";
 
 /// Rust for one service, to stand at the root of its package's module.
 ///
-/// `package` is the proto package, empty if there is none; the service's wire name is `package.Name`.
+/// `rust_name` is unlike that of any other service of the package. `package` is the proto package, empty if there is none; the service's wire name is `package.Name`.
 /// `types` maps a message's full name (`.pkg.Msg`) to its Rust path as seen from a module *directly inside* the
 /// package's module (`pub mod greeter_client { .. }`): `super::Msg`, `super::super::other::Msg` or `::krate::Msg`.
 /// `options` says which faces to write and for which message run time.
-pub(crate) fn generate(
+pub(super) fn generate(
     service: &ServiceDescriptorProto,
+    rust_name: &str,
     package: &str,
     comments: &Comments,
     types: &dyn Fn(&str) -> String,
@@ -27,7 +30,7 @@ pub(crate) fn generate(
 ) -> String {
     let name = service.name.as_deref().unwrap_or_default();
     let full_name = if package.is_empty() { name.to_owned() } else { format!("{package}.{name}") };
-    let methods: Vec<Method> = service
+    let mut methods: Vec<Method> = service
         .method
         .iter()
         .enumerate()
@@ -35,11 +38,19 @@ pub(crate) fn generate(
             Method::new(method, &full_name, types, comments.methods.get(index).map_or(&[], Vec::as_slice))
         })
         .collect();
+    name_apart(&mut methods);
     let codec = match options.codec {
         MessageCodec::Buffa => "::farcall::codec::Buffa",
         MessageCodec::Prost => "::farcall::codec::Prost",
     };
-    let service = Service { name, full_name: &full_name, comment: &comments.service, methods: &methods, codec };
+    let service = Service {
+        name: rust_name,
+        full_name: &full_name,
+        comment: &comments.service,
+        methods: &methods,
+        codec,
+        is_deprecated: service.options.as_option().is_some_and(|options| options.deprecated == Some(true)),
+    };
     let mut out = String::new();
     if options.client {
         service.write_client(&mut out);
@@ -56,17 +67,23 @@ struct Service<'a> {
     comment: &'a [String],
     methods: &'a [Method<'a>],
     codec: &'static str,
+    is_deprecated: bool,
 }
 
 struct Method<'a> {
     /// As on the wire.
     name: &'a str,
+    /// The function of the trait and the client, before keywords are escaped.
+    function: String,
+    /// The associated type of a stream of responses.
+    stream: String,
     /// `/package.Service/Method`.
     path: String,
     request: String,
     response: String,
     kind: Kind,
     comment: &'a [String],
+    is_deprecated: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -113,17 +130,28 @@ impl<'a> Method<'a> {
         };
         Method {
             name,
+            function: snake_case(name),
+            stream: format!("{}Stream", name.to_upper_camel_case()),
             path: format!("/{service}/{name}"),
             request: types(method.input_type.as_deref().unwrap_or_default()),
             response: types(method.output_type.as_deref().unwrap_or_default()),
             kind,
             comment,
+            is_deprecated: method.options.as_option().is_some_and(|options| options.deprecated == Some(true)),
         }
     }
+}
 
-    /// The associated type of a stream of responses.
-    fn stream(&self) -> String {
-        format!("{}Stream", self.name)
+/// Lets methods that Rust would call the same differ by underscores. `new` and `connect` are the client's own.
+fn name_apart(methods: &mut [Method<'_>]) {
+    let mut taken = HashSet::from(["new".to_owned(), "connect".to_owned()]);
+    for method in methods {
+        while !taken.insert(method.function.clone()) {
+            method.function.push('_');
+        }
+        while method.kind.streams_responses() && !taken.insert(method.stream.clone()) {
+            method.stream.push('_');
+        }
     }
 }
 
@@ -136,6 +164,7 @@ impl Service<'_> {
             self.write_client_method(&mut methods, method);
         }
         let docs = docs("    ", self.comment, &format!("A client of `{full_name}`."));
+        let deprecated = if self.is_deprecated { "    #[deprecated]\n" } else { "" };
         push(
             out,
             &format!(
@@ -145,12 +174,13 @@ pub mod {module}_client {{
     {ALLOW}
 
 {docs}    #[derive(Clone, Debug)]
-    pub struct {name}Client {{
+{deprecated}    pub struct {name}Client {{
         channel: ::farcall::Channel,
     }}
 
     impl {name}Client {{
         /// A client over a channel.
+        #[must_use]
         pub fn new(channel: ::farcall::Channel) -> Self {{
             Self {{ channel }}
         }}
@@ -174,7 +204,8 @@ pub mod {module}_client {{
     fn write_client_method(&self, out: &mut String, method: &Method<'_>) {
         let Method { name, path, request, response, kind, .. } = method;
         let docs = docs("        ", method.comment, &format!("Calls `{name}`."));
-        let function = client_function(name);
+        let deprecated = if method.is_deprecated { "        #[deprecated]\n" } else { "" };
+        let function = identifier(&method.function);
         let (argument, conversion) = if kind.streams_requests() {
             (format!("impl ::farcall::IntoStreamingRequest<Message = {request}>"), "into_streaming_request")
         } else {
@@ -187,7 +218,7 @@ pub mod {module}_client {{
             out,
             &format!(
                 r#"
-{docs}        pub async fn {function}(
+{docs}{deprecated}        pub async fn {function}(
             &self,
             request: {argument},
         ) -> ::std::result::Result<::farcall::Response<{response}>, ::farcall::Status> {{
@@ -231,11 +262,13 @@ pub mod {module}_server {{
         pub const NAME: &'static str = SERVICE_NAME;
 
         /// Serves `inner`.
+        #[must_use]
         pub fn new(inner: T) -> Self {{
             Self::from_arc(::farcall::codegen::Arc::new(inner))
         }}
 
         /// Serves `inner`, which others may hold too.
+        #[must_use]
         pub fn from_arc(inner: ::farcall::codegen::Arc<T>) -> Self {{
             Self {{ inner }}
         }}
@@ -266,8 +299,7 @@ pub mod {module}_server {{
     }
 
     fn write_arm(&self, out: &mut String, method: &Method<'_>) {
-        let (name, verb, function, codec) =
-            (method.name, method.kind.verb(), identifier(&snake_case(method.name)), self.codec);
+        let (name, verb, function, codec) = (method.name, method.kind.verb(), identifier(&method.function), self.codec);
         push(
             out,
             &format!(
@@ -282,10 +314,10 @@ pub mod {module}_server {{
 fn write_declaration(out: &mut String, method: &Method<'_>) {
     let Method { name, request, response, kind, .. } = method;
     let docs = docs("        ", method.comment, &format!("Answers `{name}`."));
-    let function = identifier(&snake_case(name));
+    let function = identifier(&method.function);
     let argument = if kind.streams_requests() { format!("::farcall::Streaming<{request}>") } else { request.clone() };
     let answer = if kind.streams_responses() {
-        let stream = method.stream();
+        let stream = &method.stream;
         push(
             out,
             &format!(
@@ -321,42 +353,8 @@ fn push(out: &mut String, text: &str) {
     let _ = out.write_str(text);
 }
 
-/// The author's comment as documentation, or `otherwise` when there is none.
-fn docs(indent: &str, comment: &[String], otherwise: &str) -> String {
-    let mut out = String::new();
-    let mut in_fence = false;
-    if comment.iter().all(|line| line.trim().is_empty()) {
-        return format!("{indent}/// {otherwise}\n");
-    }
-    for line in comment {
-        let mut line = line.as_str();
-        if line.trim_start().starts_with("```") {
-            in_fence = !in_fence;
-            // Without a language rustdoc would run the author's example as Rust.
-            line = if in_fence { "```text" } else { "```" };
-        } else if !in_fence {
-            // So it would an indented block.
-            line = line.trim_start();
-        }
-        let space = if line.is_empty() { "" } else { " " };
-        let _ = writeln!(out, "{indent}///{space}{line}");
-    }
-    if in_fence {
-        let _ = writeln!(out, "{indent}/// ```");
-    }
-    out
-}
-
-/// A client's method; `new` and `connect` are its own.
-fn client_function(method: &str) -> String {
-    match snake_case(method).as_str() {
-        own @ ("new" | "connect") => format!("{own}_"),
-        other => identifier(other),
-    }
-}
-
 /// `SayHello` as `say_hello`, `GetURLList` as `get_url_list`.
-fn snake_case(name: &str) -> String {
+pub(super) fn snake_case(name: &str) -> String {
     let mut out = String::with_capacity(name.len() + 4);
     let chars: Vec<char> = name.chars().collect();
     for (index, &char) in chars.iter().enumerate() {
@@ -391,7 +389,7 @@ fn identifier(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{client_function, docs, identifier, snake_case};
+    use super::{identifier, snake_case};
 
     #[test]
     fn names_become_rusts() {
@@ -408,15 +406,5 @@ mod tests {
         }
         assert_eq!(identifier("type"), "r#type");
         assert_eq!(identifier("self"), "self_");
-        assert_eq!(client_function("New"), "new_");
-        assert_eq!(client_function("Connect"), "connect_");
-    }
-
-    #[test]
-    fn a_comment_is_documentation_and_never_a_test() {
-        let lines = ["Says hello.", "", "    indented()", "```", "  code()"].map(String::from);
-        let expected = "/// Says hello.\n///\n/// indented()\n/// ```text\n///   code()\n/// ```\n";
-        assert_eq!(docs("", &lines, "unused"), expected);
-        assert_eq!(docs("", &[], "Calls."), "/// Calls.\n");
     }
 }

@@ -1,0 +1,278 @@
+//! Rust names for messages and enums.
+//!
+//! A type keeps its name where Rust can have it. `foo_bar` becomes `FooBar`, which no keyword, primitive type or module
+//! is called; what then is taken (`HTTPServer` and `HttpServer` would both need a module `http_server`) gets an
+//! underscore at the end. Types are renamed in the descriptors before `buffa-codegen` sees them, for it takes names as
+//! they come, and in what it writes the names that protobuf knows are put back.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use buffa_descriptor::generated::descriptor::{
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
+};
+use heck::ToUpperCamelCase;
+
+use crate::schema::{is_map_entry, package};
+
+/// Types whose Rust name is not their own: full names with a leading dot, old to new. What is nested in a type that
+/// is renamed is here as well.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    renamed: HashMap<String, String>,
+    /// New to old, without the dot.
+    old: HashMap<String, String>,
+    /// What services are called in Rust: by full name, with a leading dot.
+    services: HashMap<String, String>,
+}
+
+/// A type to find a name for.
+struct Candidate<'a> {
+    name: &'a str,
+    nested: Nested<'a>,
+}
+
+enum Nested<'a> {
+    Enum,
+    Message(&'a DescriptorProto),
+}
+
+impl Names {
+    pub(super) fn choose(files: &[FileDescriptorProto]) -> Self {
+        let mut packages: BTreeMap<&str, Vec<Candidate<'_>>> = BTreeMap::new();
+        for file in files {
+            let types = packages.entry(package(file)).or_default();
+            types.extend(candidates(&file.message_type, &file.enum_type));
+        }
+        let mut names = Self::default();
+        for (&package, types) in &packages {
+            let below = packages.keys().filter_map(|other| segment_below(package, other));
+            let scope = if package.is_empty() { String::new() } else { format!(".{package}") };
+            let modules = names.choose_in_scope(&scope, &scope, types, &below.collect());
+            let services =
+                files.iter().filter(|file| crate::schema::package(file) == package).flat_map(|file| &file.service);
+            names.choose_services(&scope, services.filter_map(|service| service.name.as_deref()), &modules);
+        }
+        names.old = names.renamed.iter().map(|(old, new)| (new[1..].to_owned(), old[1..].to_owned())).collect();
+        names
+    }
+
+    /// Returns the modules of the scope.
+    fn choose_in_scope(
+        &mut self,
+        old: &str,
+        new: &str,
+        types: &[Candidate<'_>],
+        packages: &BTreeSet<&str>,
+    ) -> HashSet<String> {
+        let mut taken: HashSet<String> =
+            types.iter().map(|t| t.name).filter(|name| is_good(name)).map(Into::into).collect();
+        let mut modules: HashSet<String> = HashSet::new();
+        // Those that are good already come first.
+        let (good, others): (Vec<_>, Vec<_>) = types.iter().partition(|candidate| is_good(candidate.name));
+        for candidate in good.into_iter().chain(others) {
+            let mut name = if is_good(candidate.name) {
+                taken.remove(candidate.name);
+                candidate.name.to_owned()
+            } else {
+                converted(candidate.name)
+            };
+            let is_free = |name: &str| match candidate.nested {
+                Nested::Enum => true,
+                Nested::Message(message) => {
+                    let module = module_name(name);
+                    !modules.contains(&module) && (!has_module(message) || !packages.contains(module.as_str()))
+                }
+            };
+            while taken.contains(&name) || !is_free(&name) {
+                name.push('_');
+            }
+            let (old, new) = (format!("{old}.{}", candidate.name), format!("{new}.{name}"));
+            if let Nested::Message(message) = candidate.nested {
+                modules.insert(module_name(&name));
+                let inner: Vec<_> = candidates(&message.nested_type, &message.enum_type).collect();
+                self.choose_in_scope(&old, &new, &inner, &BTreeSet::new());
+            }
+            if old != new {
+                self.renamed.insert(old, new);
+            }
+            taken.insert(name);
+        }
+        modules
+    }
+
+    fn choose_services<'a>(&mut self, scope: &str, services: impl Iterator<Item = &'a str>, modules: &HashSet<String>) {
+        let mut taken = HashSet::new();
+        for service in services {
+            let mut name = if is_good(service) { service.to_owned() } else { converted(service) };
+            let is_taken = |name: &str| {
+                let module = super::service::snake_case(name);
+                ["client", "server"].into_iter().any(|face| modules.contains(&format!("{module}_{face}")))
+            };
+            while taken.contains(&super::service::snake_case(&name)) || is_taken(&name) {
+                name.push('_');
+            }
+            taken.insert(super::service::snake_case(&name));
+            self.services.insert(format!("{scope}.{service}"), name);
+        }
+    }
+
+    /// What a service is called in Rust.
+    pub(super) fn of_service(&self, package: &str, service: &str) -> String {
+        let dot = if package.is_empty() { "" } else { "." };
+        self.services.get(&format!("{dot}{package}.{service}")).map_or(service, String::as_str).to_owned()
+    }
+
+    /// The full name that a type has in the renamed files.
+    pub(super) fn of<'a>(&'a self, full_name: &'a str) -> &'a str {
+        self.renamed.get(full_name).map_or(full_name, String::as_str)
+    }
+
+    /// Renames declarations and references.
+    pub(super) fn rename(&self, files: &mut [FileDescriptorProto]) {
+        if self.renamed.is_empty() {
+            return;
+        }
+        for file in files {
+            let scope = if package(file).is_empty() { String::new() } else { format!(".{}", package(file)) };
+            self.rename_types(&mut file.message_type, &mut file.enum_type, &scope);
+            self.rename_references(&mut file.extension);
+            for method in file.service.iter_mut().flat_map(|service| &mut service.method) {
+                self.rename_reference(&mut method.input_type);
+                self.rename_reference(&mut method.output_type);
+            }
+        }
+    }
+
+    fn rename_types(&self, messages: &mut [DescriptorProto], enums: &mut [EnumDescriptorProto], scope: &str) {
+        for message in messages {
+            let full_name = format!("{scope}.{}", message.name.as_deref().unwrap_or_default());
+            self.rename_types(&mut message.nested_type, &mut message.enum_type, &full_name);
+            self.rename_references(&mut message.field);
+            self.rename_references(&mut message.extension);
+            self.rename_declaration(&mut message.name, &full_name);
+        }
+        for declared in enums {
+            let full_name = format!("{scope}.{}", declared.name.as_deref().unwrap_or_default());
+            self.rename_declaration(&mut declared.name, &full_name);
+        }
+    }
+
+    fn rename_declaration(&self, name: &mut Option<String>, full_name: &str) {
+        if let Some((_, new)) = self.renamed.get(full_name).and_then(|new| new.rsplit_once('.')) {
+            *name = Some(new.to_owned());
+        }
+    }
+
+    fn rename_references(&self, fields: &mut [FieldDescriptorProto]) {
+        for field in fields {
+            self.rename_reference(&mut field.type_name);
+            self.rename_reference(&mut field.extendee);
+        }
+    }
+
+    fn rename_reference(&self, name: &mut Option<String>) {
+        if let Some(new) = name.as_deref().and_then(|name| self.renamed.get(name)) {
+            *name = Some(new.clone());
+        }
+    }
+
+    /// Puts the names that protobuf knows back into the string literals of generated code.
+    pub(super) fn restore(&self, code: String, package: &str) -> String {
+        if self.old.is_empty() {
+            return code;
+        }
+        let mut out = String::with_capacity(code.len());
+        for line in code.split_inclusive('\n') {
+            let relative = line.trim_start().starts_with("const NAME: &");
+            let mut rest = line;
+            while let Some((before, after)) = rest.split_once('"') {
+                out.push_str(before);
+                out.push('"');
+                rest = after;
+                if let Some((literal, _)) = after.split_once('"')
+                    && let Some(old) = self.old_literal(literal, relative.then_some(package))
+                {
+                    out.push_str(&old);
+                    rest = &after[literal.len()..];
+                }
+            }
+            out.push_str(rest);
+        }
+        out
+    }
+
+    /// What a literal is to say, if it is the name of a type that was renamed or a URL that ends with one.
+    fn old_literal(&self, literal: &str, relative_to: Option<&str>) -> Option<String> {
+        match relative_to {
+            Some("") | None => {
+                let (url, name) = literal
+                    .rsplit_once('/')
+                    .map_or(("", literal), |(_, name)| (&literal[..literal.len() - name.len()], name));
+                self.old.get(name).map(|old| format!("{url}{old}"))
+            }
+            Some(package) => {
+                let old = self.old.get(&format!("{package}.{literal}"))?;
+                Some(old.strip_prefix(package)?.strip_prefix('.')?.to_owned())
+            }
+        }
+    }
+}
+
+fn candidates<'a>(
+    messages: &'a [DescriptorProto],
+    enums: &'a [EnumDescriptorProto],
+) -> impl Iterator<Item = Candidate<'a>> {
+    let messages = messages.iter().filter(|message| !is_map_entry(message)).map(|message| Candidate {
+        name: message.name.as_deref().unwrap_or_default(),
+        nested: Nested::Message(message),
+    });
+    let enums = enums
+        .iter()
+        .map(|declared| Candidate { name: declared.name.as_deref().unwrap_or_default(), nested: Nested::Enum });
+    messages.chain(enums)
+}
+
+/// The module of `package` that leads to `other`, if that is below it.
+fn segment_below<'a>(package: &str, other: &'a str) -> Option<&'a str> {
+    let below = if package.is_empty() { other } else { other.strip_prefix(package)?.strip_prefix('.')? };
+    below.split('.').next().filter(|segment| !segment.is_empty())
+}
+
+/// Whether there is a module for what is in the message.
+fn has_module(message: &DescriptorProto) -> bool {
+    !message.enum_type.is_empty()
+        || !message.extension.is_empty()
+        || !message.oneof_decl.is_empty()
+        || message.nested_type.iter().any(|nested| !is_map_entry(nested))
+}
+
+/// Whether Rust can have the name as it is, and would.
+fn is_good(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_uppercase()) && !name.contains('_') && name != "Self"
+}
+
+fn converted(name: &str) -> String {
+    match name.to_upper_camel_case() {
+        camel if camel == "Self" => "Self_".into(),
+        camel if camel.starts_with(|first: char| first.is_ascii_uppercase()) => camel,
+        // `_1` and `_`.
+        other => format!("X{other}"),
+    }
+}
+
+/// The module that `buffa-codegen` makes for what is in a message.
+fn module_name(name: &str) -> String {
+    let chars: Vec<char> = name.chars().collect();
+    let mut out = String::with_capacity(name.len() + 4);
+    for (index, &char) in chars.iter().enumerate() {
+        if char.is_uppercase() && index > 0 {
+            let before = chars[index - 1];
+            let before_small = chars.get(index + 1).is_some_and(|next| next.is_lowercase());
+            if before.is_lowercase() || before.is_uppercase() && before_small {
+                out.push('_');
+            }
+        }
+        out.extend(char.to_lowercase());
+    }
+    out
+}

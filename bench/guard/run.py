@@ -1,8 +1,8 @@
 """Counts the instructions of the engine at fixed works and holds them against those in counts.json.
 
-Callgrind counts, so a busy machine changes nothing. What libc does (memcpy, malloc) is left out, for it picks its code by
-the processor; allocations are counted beside. A count over the one in the file by more than TOLERANCE fails; `--write`
-makes the file anew, after a change that is meant.
+Callgrind counts, so a busy machine changes nothing. What libc does (memcpy, malloc) is left out, for it picks its code
+by the processor; allocations are counted beside. A count over the one in the file by more than TOLERANCE fails;
+`--write` makes the file anew, after a change that is meant.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ use crate::{
         message::{MESSAGE_OVERHEAD, MessageFault},
         status_map,
     },
-    recv::{Assembler, Inbox, Whole},
-    stream::{Input, Step, Stream},
+    recv::{self, Arena, Assembler, Inbox, Whole},
+    stream::{Input, Step, Store, Stream},
 };
 
 /// The rest of a DATA frame, which is used as it comes.
@@ -31,6 +31,37 @@ pub(super) struct Data {
     left: usize,
     padding: usize,
     end_stream: bool,
+}
+
+/// DATA, as it came.
+enum Arrived<'a> {
+    Bytes(&'a [u8]),
+    /// So many bytes, where they belong already.
+    Placed(usize),
+}
+
+impl Data {
+    /// Where the transport may put the next bytes of the frame, if they are of a large message.
+    pub(super) fn room<'a>(
+        &self,
+        store: &'a mut Store,
+        arena: &mut Arena,
+        incomplete: &mut usize,
+        limit: usize,
+    ) -> Option<&'a mut [u8]> {
+        if self.left < recv::LARGE {
+            return None;
+        }
+        let stream = store.live(self.call?).filter(|stream| !stream.discarding)?;
+        let others = *incomplete - stream.assembler.held();
+        if others > limit {
+            // Its call ends with the next bytes.
+            return None;
+        }
+        let room = stream.assembler.prepare(self.left, arena);
+        *incomplete = others + stream.assembler.held();
+        (room > 0).then(|| stream.assembler.room(room))
+    }
 }
 
 impl Connection {
@@ -81,14 +112,28 @@ impl Connection {
         Ok(())
     }
 
-    pub(super) fn read_data(&mut self, mut data: Data, inbox: &mut Inbox, now: Instant) -> Result<(), Stop> {
-        let taken = data.left.min(inbox.bytes().len());
+    /// Takes the next bytes of DATA, those placed or else what is in the inbox.
+    pub(super) fn read_data(
+        &mut self,
+        mut data: Data,
+        placed: usize,
+        inbox: &mut Inbox,
+        now: Instant,
+    ) -> Result<(), Stop> {
+        let arrived = match placed {
+            0 => Arrived::Bytes(&inbox.bytes()[..data.left.min(inbox.bytes().len())]),
+            _ => Arrived::Placed(placed.min(data.left)),
+        };
+        let (taken, consumed) = match &arrived {
+            Arrived::Bytes(bytes) => (bytes.len(), bytes.len()),
+            Arrived::Placed(count) => (*count, 0),
+        };
         data.left -= taken;
         let fault = match data.call {
-            Some(call) if taken > 0 => self.deliver(call, &inbox.bytes()[..taken], data.left),
+            Some(call) if taken > 0 => self.deliver(call, arrived, data.left),
             _ => None,
         };
-        inbox.consume(taken);
+        inbox.consume(consumed);
         if self.bdp.receive(taken, now) {
             let payload = Bdp::payload(self.config.seed);
             self.transmit.small(|out| Ping { payload, ack: false }.encode(out));
@@ -104,7 +149,8 @@ impl Connection {
             self.fail_call(call, fault.status(self.config.role));
         }
         if !whole {
-            return Err(Stop::Starved);
+            // What was placed may not have been all.
+            return if inbox.bytes().is_empty() { Err(Stop::Starved) } else { Ok(()) };
         }
         match data.call {
             Some(call) if data.end_stream => self.end_of_stream(call, now).map_err(|fault| Stop::Fault(fault, data.id)),
@@ -113,7 +159,7 @@ impl Connection {
     }
 
     /// Gives DATA to its call; `left` bytes of the frame are still to come.
-    fn deliver(&mut self, call: CallId, bytes: &[u8], left: usize) -> Option<MessageFault> {
+    fn deliver(&mut self, call: CallId, arrived: Arrived<'_>, left: usize) -> Option<MessageFault> {
         let stream = self.store.live(call).filter(|stream| !stream.discarding)?;
         let (events, unread) = (&mut self.events, &mut self.unread);
         let (held, messages) = (&mut stream.held, &mut stream.held_messages);
@@ -121,7 +167,7 @@ impl Connection {
         let others = self.incomplete - stream.assembler.held();
         let (codecs, encoding, inflated) = (&mut self.codecs, stream.assembler.encoding, &mut stream.inflated);
         let (unread_limit, mut deflated) = (self.config.limits.unread, 0);
-        let result = stream.assembler.push(bytes, max, &mut self.arena, |whole| {
+        let whole = |whole| {
             let (body, compressed) = match whole {
                 Whole::Message(body, compressed) => (body, compressed),
                 Whole::Run(run) => {
@@ -149,7 +195,11 @@ impl Connection {
             *unread += message.len() + MESSAGE_OVERHEAD;
             events.push_back(Event::Message { call, message });
             Ok(())
-        });
+        };
+        let result = match arrived {
+            Arrived::Bytes(bytes) => stream.assembler.push(bytes, max, &mut self.arena, whole),
+            Arrived::Placed(count) => stream.assembler.placed(count, &mut self.arena, whole),
+        };
         let result = match stream.assembler.held() {
             1.. if others > self.config.limits.incomplete => Err(MessageFault::TooMuchIncomplete),
             _ => result,

@@ -71,11 +71,15 @@ pub struct Connection {
     settings_acknowledged: bool,
 
     inbox: Inbox,
+    /// How much of the rest of a message the transport may read into at once, apart from the inbox.
+    lent: usize,
     reading: receive::Reading,
     /// A header block that CONTINUATION frames go on with.
     block: headers::Block,
     decoder: Decoder,
     arena: Arena,
+    /// When the buffers of large messages are looked through for those that are of no use.
+    spares_due: Option<Instant>,
     codecs: Codecs,
     receive_window: ReceiveWindow,
     bdp: Bdp,
@@ -142,10 +146,12 @@ impl Connection {
             peer: PeerSettings::default(),
             settings_acknowledged: false,
             inbox: Inbox::default(),
+            lent: 0,
             reading: receive::Reading::first(config.role),
             block: headers::Block::default(),
             decoder: Decoder::new(limits.header_table_size),
             arena: Arena::new(config.runs),
+            spares_due: None,
             codecs: Codecs::default(),
             receive_window: ReceiveWindow::new(limits.connection_window),
             bdp: Bdp::new(&config, now),
@@ -170,19 +176,42 @@ impl Connection {
     /// Where the next bytes from the transport belong: read into it, then say how many with
     /// [`handle_received`](Connection::handle_received). Never empty.
     pub fn receive_buffer(&mut self) -> &mut [u8] {
-        let wanted = self.reading.wanted().saturating_sub(self.inbox.bytes().len());
-        self.inbox.room(wanted)
+        let [first, _] = self.receive_buffers();
+        first
     }
 
-    /// The first `len` bytes of [`receive_buffer`](Connection::receive_buffer) were filled; 0 is end of file.
+    /// [`receive_buffer`](Connection::receive_buffer), and where to go on once that is full, for a vectored read: the rest
+    /// of a large message is read where it belongs, without a copy, and what follows it behind. The second may be empty.
+    /// [`handle_received`](Connection::handle_received) takes the sum.
+    pub fn receive_buffers(&mut self) -> [&mut [u8]; 2] {
+        self.lent = 0;
+        if self.inbox.bytes().is_empty()
+            && let receive::Reading::Data(data) = &self.reading
+            && let Some(rest) =
+                data.room(&mut self.store, &mut self.arena, &mut self.incomplete, self.config.limits.incomplete)
+        {
+            self.lent = rest.len();
+            return [rest, self.inbox.little_room()];
+        }
+        let wanted = self.reading.wanted().saturating_sub(self.inbox.bytes().len());
+        [self.inbox.room(wanted), &mut []]
+    }
+
+    /// The first `len` bytes of [`receive_buffer`](Connection::receive_buffer) or of
+    /// [`receive_buffers`](Connection::receive_buffers), whichever was asked for last, were filled; 0 is end of file.
     pub fn handle_received(&mut self, len: usize, now: Instant) {
         if len == 0 {
             return self.handle_transport_closed("Socket closed", now);
         }
         self.clock = now;
         self.keepalive.hear(&self.config, now);
-        self.inbox.fill(len);
-        self.read(now);
+        let placed = len.min(std::mem::take(&mut self.lent));
+        match placed {
+            0 => self.inbox.fill(len),
+            _ => self.inbox.fill_little(len - placed),
+        }
+        self.read(placed, now);
+        self.watch_spares(now);
     }
 
     /// The transport failed. `why` is for people, e.g. `Socket closed` or `Connection reset by peer`.

@@ -68,11 +68,11 @@ const fn wrong_size(what: &'static str) -> Stop {
 }
 
 impl Connection {
-    /// Reads all that is in the inbox.
-    pub(super) fn read(&mut self, now: Instant) {
+    /// Reads all that is in the inbox, after the bytes of DATA that were placed where they belong.
+    pub(super) fn read(&mut self, mut placed: usize, now: Instant) {
         let mut inbox = std::mem::take(&mut self.inbox);
         while self.error.is_none() {
-            match self.step(&mut inbox, now) {
+            match self.step(std::mem::take(&mut placed), &mut inbox, now) {
                 Ok(()) => {}
                 Err(Stop::Starved) => break,
                 Err(Stop::Incompatible(what)) => {
@@ -88,8 +88,8 @@ impl Connection {
         self.inbox = inbox;
     }
 
-    /// Uses up one piece of the inbox.
-    fn step(&mut self, inbox: &mut Inbox, now: Instant) -> Result<(), Stop> {
+    /// Uses up what was placed, or one piece of the inbox.
+    fn step(&mut self, placed: usize, inbox: &mut Inbox, now: Instant) -> Result<(), Stop> {
         match self.reading {
             Reading::Preface => self.read_preface(inbox),
             Reading::Head => self.read_head(inbox),
@@ -100,7 +100,7 @@ impl Connection {
                 inbox.consume(head.length as usize);
                 result
             }
-            Reading::Data(data) => self.read_data(data, inbox, now),
+            Reading::Data(data) => self.read_data(data, placed, inbox, now),
             Reading::Unknown(left) => {
                 let taken = left.min(inbox.bytes().len());
                 inbox.consume(taken);

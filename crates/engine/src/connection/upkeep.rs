@@ -14,8 +14,15 @@ use crate::{
     lifetime::Due,
 };
 
+/// For how long, at least, the buffers of large messages are kept for the next ones.
+const SPARES_KEPT: Duration = Duration::from_secs(1);
+
 impl Connection {
     pub(super) fn keep_up(&mut self, now: Instant) {
+        if self.spares_due.take_if(|due| *due <= now).is_some() {
+            self.arena.spares.tick();
+            self.watch_spares(now);
+        }
         match self.keepalive.handle_timeout(self.is_worth_keeping(), &self.config, now) {
             Verdict::Fine => {}
             Verdict::Ask => self.transmit.small(|out| Ping { payload: keepalive::PAYLOAD, ack: false }.encode(out)),
@@ -53,7 +60,14 @@ impl Connection {
     pub(super) fn upkeep_timeout(&self) -> Option<Instant> {
         let keepalive = self.keepalive.timeout(self.is_worth_keeping());
         let lifetime = self.next_of_lifetime().map(|(at, _)| at);
-        keepalive.into_iter().chain(lifetime).min()
+        [keepalive, lifetime, self.spares_due].into_iter().flatten().min()
+    }
+
+    /// Buffers that are kept are not kept for ever.
+    pub(super) fn watch_spares(&mut self, now: Instant) {
+        if self.spares_due.is_none() && !self.arena.spares.is_empty() {
+            self.spares_due = Some(now + SPARES_KEPT);
+        }
     }
 
     fn next_of_lifetime(&self) -> Option<(Instant, Due)> {

@@ -40,11 +40,13 @@ impl Run {
 impl Iterator for Run {
     type Item = Bytes;
 
+    #[inline]
     fn next(&mut self) -> Option<Bytes> {
-        let len = body_len(&self.bytes)?;
+        let end = PREFIX_LEN + body_len(&self.bytes)?;
+        let message = self.bytes.slice(PREFIX_LEN..end);
         self.messages -= 1;
-        self.bytes.advance(PREFIX_LEN);
-        Some(self.bytes.split_to(len))
+        self.bytes.advance(end);
+        Some(message)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -55,6 +57,7 @@ impl Iterator for Run {
 impl ExactSizeIterator for Run {}
 
 /// The length that the prefix at the begin of `bytes` tells, if there is a whole one.
+#[inline]
 fn body_len(bytes: &[u8]) -> Option<usize> {
     let [_, l0, l1, l2, l3] = *bytes.first_chunk::<PREFIX_LEN>()?;
     Some(u32::from_be_bytes([l0, l1, l2, l3]) as usize)

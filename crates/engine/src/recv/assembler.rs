@@ -1,5 +1,6 @@
 use bytes::{Bytes, BytesMut};
 
+use super::body::{Body, Spares};
 use crate::grpc::{
     encoding::Encoding,
     message::{MessageFault, PREFIX_LEN, read_prefix},
@@ -8,13 +9,13 @@ use crate::grpc::{
 
 /// Cuts a call's DATA, however chopped, into messages.
 ///
-/// A small message that came whole is copied to the connection's [`Arena`]; a larger or chopped one into a buffer of
-/// its own, which grows with what has come and not with what was announced.
+/// A small message that came whole is copied to the connection's [`Arena`]; a larger or chopped one into a [`Body`] of
+/// its own, and where much of it is missing, the transport can read into that at once ([`room`](Assembler::room)).
 #[derive(Debug, Default)]
 pub(crate) struct Assembler {
     prefix: [u8; PREFIX_LEN],
     prefix_len: usize,
-    body: Vec<u8>,
+    body: Body,
     /// Length of the message begun, once its prefix is whole.
     body_len: usize,
     /// Whether that message is compressed.
@@ -23,10 +24,12 @@ pub(crate) struct Assembler {
     pub(crate) encoding: Encoding,
 }
 
-/// Where small messages of all calls of a connection lie one behind the other, so that they cost no allocation each.
+/// The memory for messages that all calls of a connection share: small ones lie one behind the other, so that they cost
+/// no allocation each, and the buffers of large ones are used again.
 #[derive(Debug, Default)]
 pub(crate) struct Arena {
     buffer: BytesMut,
+    pub(crate) spares: Spares,
     /// Whether several small messages are kept together.
     runs: bool,
 }
@@ -45,13 +48,13 @@ const SMALL: usize = 2 << 10;
 /// The arena's size: what one small message can keep alive.
 const ARENA: usize = 16 << 10;
 
-/// What is allocated for a message on the word of its prefix alone.
-const FIRST_GROWTH: usize = 64 << 10;
+/// From this length on a message is large: what is missing of it is read where it belongs, and its buffer is kept.
+pub(crate) const LARGE: usize = 64 << 10;
 
 impl Arena {
     /// An arena that keeps small messages together that come together, or each by itself.
     pub(crate) fn new(runs: bool) -> Arena {
-        Arena { buffer: BytesMut::new(), runs }
+        Arena { runs, ..Arena::default() }
     }
 
     fn copy(&mut self, bytes: &[u8]) -> Bytes {
@@ -110,30 +113,77 @@ impl Assembler {
             }
             let missing = self.body_len - self.body.len();
             if data.len() < missing {
-                self.extend(data);
+                self.extend(data, arena);
                 break;
             }
             let (rest, after) = data.split_at(missing);
             data = after;
-            let message = if self.body.is_empty() {
-                arena.copy(rest)
+            if self.body.capacity() == 0 {
+                (self.prefix_len, self.body_len) = (0, 0);
+                whole(Whole::Message(arena.copy(rest), self.compressed))?;
             } else {
-                self.extend(rest);
-                Bytes::from(std::mem::take(&mut self.body))
-            };
-            whole(Whole::Message(message, self.compressed))?;
-            (self.prefix_len, self.body_len) = (0, 0);
+                self.extend(rest, arena);
+                self.complete(arena, &mut whole)?;
+            }
         }
         Ok(())
     }
 
-    fn extend(&mut self, data: &[u8]) {
-        let (held, len) = (self.body.len(), self.body.len() + data.len());
-        if self.body.capacity() < len {
-            let grown = len.max(2 * held).max(FIRST_GROWTH).min(self.body_len);
-            self.body.reserve_exact(grown - held);
+    fn begin(&mut self, arena: &mut Arena) {
+        if self.body.capacity() == 0
+            && self.body_len >= LARGE
+            && let Some(spare) = arena.spares.take(self.body_len)
+        {
+            self.body = Body::within(spare);
         }
-        self.body.extend_from_slice(data);
+    }
+
+    fn extend(&mut self, data: &[u8], arena: &mut Arena) {
+        self.begin(arena);
+        self.body.extend(data, self.body_len);
+    }
+
+    /// Makes room where the rest of a large message belongs, for at most `most` bytes; says for how many. For none when
+    /// little is missing.
+    pub(crate) fn prepare(&mut self, most: usize, arena: &mut Arena) -> usize {
+        let most = most.min(if self.prefix_len == PREFIX_LEN { self.missing() } else { 0 });
+        if most < LARGE {
+            return 0;
+        }
+        self.begin(arena);
+        self.body.prepare(most, self.body_len)
+    }
+
+    /// The room [prepared](Assembler::prepare). Once something is there, [`placed`](Assembler::placed) says so.
+    pub(crate) fn room(&mut self, len: usize) -> &mut [u8] {
+        self.body.room(len)
+    }
+
+    /// So many bytes of DATA lie where they belong; gives the message if that completes it.
+    ///
+    /// # Errors
+    /// What is wrong with the message.
+    pub(crate) fn placed(
+        &mut self,
+        count: usize,
+        arena: &mut Arena,
+        mut whole: impl FnMut(Whole) -> Result<(), MessageFault>,
+    ) -> Result<(), MessageFault> {
+        self.body.fill(count);
+        if self.missing() == 0 { self.complete(arena, &mut whole) } else { Ok(()) }
+    }
+
+    fn complete(
+        &mut self,
+        arena: &mut Arena,
+        whole: &mut impl FnMut(Whole) -> Result<(), MessageFault>,
+    ) -> Result<(), MessageFault> {
+        let message = std::mem::take(&mut self.body).into_bytes();
+        (self.prefix_len, self.body_len) = (0, 0);
+        if message.len() >= LARGE {
+            arena.spares.keep(&message);
+        }
+        whole(Whole::Message(message, self.compressed))
     }
 
     /// Memory of the message begun, in bytes.
@@ -160,7 +210,7 @@ impl Assembler {
 mod tests {
     use bytes::Bytes;
 
-    use super::{Arena, Assembler, FIRST_GROWTH, SMALL, Whole};
+    use super::{Arena, Assembler, LARGE, SMALL, Whole};
     use crate::grpc::message::{MessageFault, prefix};
 
     fn framed(messages: &[Vec<u8>]) -> Vec<u8> {
@@ -213,6 +263,6 @@ mod tests {
         let mut push = |data: &[u8]| assembler.push(data, None, &mut arena, |_| panic!("no message yet"));
         push(&[0, 0xff, 0xff, 0xff, 0xff]).unwrap();
         push(b"x").unwrap();
-        assert!(assembler.body.capacity() <= FIRST_GROWTH);
+        assert!(assembler.body.capacity() <= LARGE);
     }
 }

@@ -43,6 +43,20 @@ impl Inbox {
         &mut self.buffer[self.end..]
     }
 
+    /// Room for what follows a read into another place: little, for that place is full before this is touched.
+    pub(crate) fn little_room(&mut self) -> &mut [u8] {
+        let grows = std::mem::take(&mut self.filled_up);
+        let room = self.room(0);
+        let little = room.len().min(MIN);
+        self.filled_up = grows;
+        &mut self.buffer[self.end..][..little]
+    }
+
+    /// The first `len` bytes of the little room were filled. Says nothing about what reads are like.
+    pub(crate) fn fill_little(&mut self, len: usize) {
+        self.end = (self.end + len).min(self.buffer.len());
+    }
+
     /// The first `len` bytes of the room were filled.
     pub(crate) fn fill(&mut self, len: usize) {
         self.end = (self.end + len).min(self.buffer.len());

@@ -125,9 +125,20 @@ impl End {
             self.inbound.discard(now);
             return true;
         }
-        let buffer = self.connection.receive_buffer();
-        assert!(!buffer.is_empty(), "there is always room to read into");
-        match self.inbound.receive(buffer, now, rng) {
+        // Like hands with a vectored read or like ones without.
+        let [first, mut second] = self.connection.receive_buffers();
+        if rng.bool() {
+            second = &mut [];
+        }
+        assert!(!first.is_empty(), "there is always room to read into");
+        let (room, goes_on) = (first.len(), !second.is_empty());
+        let read = match self.inbound.receive(first, now, rng) {
+            Ok(len) if goes_on && len == room && self.inbound.has_bytes(now) => {
+                self.inbound.receive(second, now, rng).map(|more| len + more)
+            }
+            read => read,
+        };
+        match read {
             Ok(len) => self.connection.handle_received(len, now),
             Err(why) => self.connection.handle_transport_closed(why, now),
         }

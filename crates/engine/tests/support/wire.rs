@@ -159,6 +159,11 @@ impl Wire {
         self.next_arrival().is_some_and(|at| at <= now)
     }
 
+    /// [`has_arrived`](Wire::has_arrived), and it is not the end.
+    pub fn has_bytes(&self, now: Instant) -> bool {
+        self.has_arrived(now) && matches!(self.flights.front(), Some((_, Arrival::Bytes(_))))
+    }
+
     pub fn next_arrival(&self) -> Option<Instant> {
         let arrival = self.flights.front().map(|(at, _)| *at)?;
         Some(self.stalled_until.map_or(arrival, |until| until.max(arrival)))

@@ -1,6 +1,7 @@
 //! Two connections, each other's peer, over bytes in memory.
 
 mod counts;
+mod large;
 mod raw;
 mod runs;
 mod streams;

@@ -1,0 +1,1 @@
+"""Health of services: `grpc_health.v1`."""

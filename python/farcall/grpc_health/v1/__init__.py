@@ -1,0 +1,1 @@
+"""The health service `grpc.health.v1.Health`: the module `health`, and the generated ones."""

@@ -239,10 +239,13 @@ fn carry(from: &mut End, to: &mut End, wire: &mut Vec<u8>, now: Instant) -> bool
     let mut rest = &wire[..];
     to.step(|connection| {
         while !rest.is_empty() {
-            let room = connection.receive_buffer();
-            let count = room.len().min(rest.len());
-            room[..count].copy_from_slice(&rest[..count]);
-            rest = &rest[count..];
+            let mut count = 0;
+            for room in connection.receive_buffers() {
+                let part = room.len().min(rest.len());
+                room[..part].copy_from_slice(&rest[..part]);
+                rest = &rest[part..];
+                count += part;
+            }
             connection.handle_received(count, now);
         }
     });

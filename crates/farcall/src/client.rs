@@ -12,7 +12,11 @@ use farcall_core::{Metadata, Status as CoreStatus};
 use farcall_net::{Answered, NewCall, Receiver, Sender};
 use futures_core::Stream;
 
-use crate::{Channel, Request, Response, Status, Streaming, codec, codec::Codec, request::CallOptions};
+use crate::{
+    Channel, Request, Response, Status, Streaming,
+    codec::{self, Codec},
+    request::CallOptions,
+};
 
 impl Channel {
     /// One request, one response. `path` is `/package.Service/Method`.
@@ -122,7 +126,7 @@ fn answer<R>(answered: Answered, codec: &impl Codec<R>) -> Result<Response<R>, S
     if !closed.status.is_ok() {
         return Err(Status::of(*closed));
     }
-    match (messages.pop_front(), messages.is_empty()) {
+    match (messages.next(), messages.is_empty()) {
         (Some(message), true) => Ok(Response::received(codec.decode(message)?, headers, closed.trailers)),
         (None, _) => Err(Status::unimplemented("the server sent no response message")),
         (Some(_), false) => Err(Status::unimplemented("the server sent more than one response message")),
@@ -179,13 +183,16 @@ impl<S: Stream, C: Codec<S::Item>> Future for Pump<S, C> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        while let Some(sender) = this.sender.as_ref() {
-            if sender.poll_ready(context).is_pending() {
+        while let Some(sender) = this.sender.as_mut() {
+            if sender.outbox().poll_ready(context).is_pending() {
                 return Poll::Pending;
             }
             let sent = match this.messages.as_mut().poll_next(context) {
-                Poll::Pending if sender.poll_closed(context).is_pending() => return Poll::Pending,
-                Poll::Ready(Some(message)) => codec::encode(this.codec, &message).map(|message| sender.send(message)),
+                Poll::Pending if sender.poll_closed(context).is_pending() => {
+                    sender.outbox().flush();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Some(message)) => codec::put(this.codec, &message, sender.outbox()),
                 // The stream has ended, or the call: dropping the sender tells the server, or nobody.
                 Poll::Ready(None) | Poll::Pending => Ok(false),
             };

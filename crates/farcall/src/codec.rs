@@ -7,8 +7,12 @@
 use std::cell::RefCell;
 
 use bytes::BytesMut;
+use farcall_net::Outbox;
 
 use crate::Status;
+
+/// Messages of a stream that are bytes already and at least so long are not copied to lie with others.
+const SHARED: usize = 8 << 10;
 
 /// Bytes that the buffer for encoding keeps between messages.
 const SCRATCH: usize = 8 << 10;
@@ -29,14 +33,11 @@ pub trait Codec<T>: Send + Sync + 'static {
     /// The status that the call ends with, as a rule `INTERNAL`.
     fn decode(&self, message: bytes::Bytes) -> Result<T, Status>;
 
-    /// The encoded message by itself. A codec whose messages lie encoded in memory hands them over without a copy;
-    /// every other is right with [`encode`](Codec::encode) into the `scratch` buffer, as this does.
-    ///
-    /// # Errors
-    /// Those of [`encode`](Codec::encode).
-    fn to_bytes(&self, message: &T, scratch: &mut BytesMut) -> Result<bytes::Bytes, Status> {
-        self.encode(message, scratch)?;
-        Ok(scratch.split().freeze())
+    /// The encoded message, where it lies encoded in memory already: then a large one is sent without a copy. `None`,
+    /// the default, has it [encoded](Codec::encode).
+    fn as_bytes<'a>(&self, message: &'a T) -> Option<&'a bytes::Bytes> {
+        let _ = message;
+        None
     }
 }
 
@@ -54,8 +55,8 @@ impl Codec<bytes::Bytes> for Bytes {
         Ok(message)
     }
 
-    fn to_bytes(&self, message: &bytes::Bytes, _scratch: &mut BytesMut) -> Result<bytes::Bytes, Status> {
-        Ok(message.clone())
+    fn as_bytes<'a>(&self, message: &'a bytes::Bytes) -> Option<&'a bytes::Bytes> {
+        Some(message)
     }
 }
 
@@ -100,17 +101,36 @@ impl<M: prost::Message + Default + 'static> Codec<M> for Prost {
     }
 }
 
-/// Encodes into a buffer that the thread's messages share: small ones cost no allocation of their own.
+/// Puts a message among those that go to the other side. Says `false` when the call is over.
+pub(crate) fn put<T>(codec: &impl Codec<T>, message: &T, outbox: &mut Outbox) -> Result<bool, Status> {
+    match codec.as_bytes(message) {
+        Some(encoded) if encoded.len() >= SHARED => Ok(outbox.put_shared(encoded.clone())),
+        Some(encoded) => outbox.put(|buffer| {
+            buffer.extend_from_slice(encoded);
+            Ok(())
+        }),
+        None => outbox.put(|buffer| codec.encode(message, buffer)),
+    }
+}
+
+/// Encodes one message, into a buffer that the thread's messages share: small ones cost no allocation of their own.
 pub(crate) fn encode<T>(codec: &impl Codec<T>, message: &T) -> Result<bytes::Bytes, Status> {
     thread_local! {
         static BUFFER: RefCell<BytesMut> = RefCell::new(BytesMut::new());
     }
+    if let Some(encoded) = codec.as_bytes(message) {
+        return Ok(encoded.clone());
+    }
+    let encode_into = |buffer: &mut BytesMut| {
+        codec.encode(message, buffer)?;
+        Ok(buffer.split().freeze())
+    };
     BUFFER.with(|buffer| match buffer.try_borrow_mut() {
         Ok(mut buffer) => {
             if buffer.capacity() == 0 {
                 buffer.reserve(SCRATCH);
             }
-            let encoded = codec.to_bytes(message, &mut buffer);
+            let encoded: Result<bytes::Bytes, Status> = encode_into(&mut buffer);
             // Half a message must not go with the next one, and a large one must not be kept alive from here.
             if !encoded.as_ref().is_ok_and(|encoded| encoded.len() <= SCRATCH) {
                 *buffer = BytesMut::new();
@@ -118,7 +138,7 @@ pub(crate) fn encode<T>(codec: &impl Codec<T>, message: &T) -> Result<bytes::Byt
             encoded
         }
         // A codec that makes calls of its own while it encodes.
-        Err(_) => codec.to_bytes(message, &mut BytesMut::new()),
+        Err(_) => encode_into(&mut BytesMut::new()),
     })
 }
 

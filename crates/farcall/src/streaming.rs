@@ -63,19 +63,33 @@ impl<T: 'static> Streaming<T> {
         Ok(self.trailers.take())
     }
 
+    #[inline]
     fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, Status>>> {
         if self.ended {
             return Poll::Ready(None);
         }
-        if let Some(message) = ready!(self.receiver.poll_message(context)) {
-            let decoded = self.codec.decode(message);
-            if let Err(status) = &decoded {
-                // The other side shall not go on sending what nobody reads.
-                self.ended = true;
-                self.receiver.cancel(CoreStatus::new(status.code(), status.message().to_owned()));
+        match ready!(self.receiver.poll_message(context)) {
+            Some(message) => {
+                let decoded = self.codec.decode(message);
+                if let Err(status) = &decoded {
+                    self.give_up(status);
+                }
+                Poll::Ready(Some(decoded))
             }
-            return Poll::Ready(Some(decoded));
+            None => self.poll_end(context),
         }
+    }
+
+    /// The other side shall not go on sending what nobody reads.
+    #[cold]
+    fn give_up(&mut self, status: &Status) {
+        self.ended = true;
+        self.receiver.cancel(CoreStatus::new(status.code(), status.message().to_owned()));
+    }
+
+    /// There are no more messages.
+    #[cold]
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, Status>>> {
         let end = match self.side {
             Side::Server if self.receiver.is_whole() => None,
             Side::Server => Some(Err(Status::new(Code::Cancelled, "the call was cancelled"))),

@@ -1,7 +1,6 @@
 //! The two directions of a call, as the application holds them.
 
 use std::{
-    collections::VecDeque,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -13,8 +12,10 @@ use farcall_core::{Code, Metadata, Status};
 use farcall_engine::Closed;
 
 use crate::{
-    mailbox::{Command, Mailbox, Open, Taken},
-    slot::{Slot, Until, cost},
+    mailbox::{Command, Mailbox, Open},
+    messages::{Messages, Taken},
+    outbox::Outbox,
+    slot::{Slot, Until},
 };
 
 /// What one call's taken messages may hold of its windows before it is told, while more messages are at hand.
@@ -23,58 +24,45 @@ const RELEASE_STEP: usize = 16 << 10;
 /// The client's direction of a call. Dropped, it ends the direction: the server has all messages.
 #[derive(Debug)]
 pub struct Sender {
-    mailbox: Arc<Mailbox>,
-    slot: Arc<Slot>,
+    outbox: Outbox,
 }
 
 impl Sender {
     pub(crate) fn new(mailbox: Arc<Mailbox>, slot: Arc<Slot>) -> Sender {
-        Sender { mailbox, slot }
+        Sender { outbox: Outbox::new(mailbox, slot) }
     }
 
-    /// Ready when [`send`](Sender::send) keeps within bounds, or when the call is over.
-    pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
-        self.slot.poll_room(context)
+    /// Where messages are put.
+    pub fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
     }
 
     /// Ready when the call is over and sending is of no more use.
     pub fn poll_closed(&self, context: &mut Context<'_>) -> Poll<()> {
-        self.slot.poll_closed(context)
-    }
-
-    /// Sends a message. Says `false` when the call is over; how it ended the [`Receiver`] knows.
-    pub fn send(&self, message: Bytes) -> bool {
-        send(&self.mailbox, &self.slot, message)
+        self.outbox.slot.poll_closed(context)
     }
 
     /// Ends the call at once.
     pub fn cancel(self, status: Status) {
-        let _ = self.mailbox.post(Command::Cancel(Arc::clone(&self.slot), status));
+        self.outbox.post(Command::Cancel(Arc::clone(&self.outbox.slot), status));
     }
 }
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        if self.slot.is_closed() {
+        if self.outbox.is_closed() {
             return;
         }
-        let slot = Arc::clone(&self.slot);
+        let slot = Arc::clone(&self.outbox.slot);
         let command = if std::thread::panicking() {
             // Half of a stream must not pass for the whole.
             Command::Cancel(slot, Status::new(Code::Cancelled, "the stream of requests panicked"))
         } else {
+            self.outbox.flush();
             Command::HalfClose(slot)
         };
-        let _ = self.mailbox.post(command);
+        self.outbox.post(command);
     }
-}
-
-pub(crate) fn send(mailbox: &Mailbox, slot: &Arc<Slot>, message: Bytes) -> bool {
-    if slot.is_closed() {
-        return false;
-    }
-    slot.queue(cost(message.len()));
-    mailbox.post(Command::Message(Arc::clone(slot), message)).is_ok()
 }
 
 /// The direction towards the application: headers, messages, and how the call ended.
@@ -85,7 +73,7 @@ pub struct Receiver {
     mailbox: Arc<Mailbox>,
     slot: Arc<Slot>,
     /// Messages picked up together, to be taken one by one.
-    local: VecDeque<Bytes>,
+    local: Messages,
     /// Taken, and not yet told to the connection.
     taken: Taken,
     client: bool,
@@ -93,7 +81,7 @@ pub struct Receiver {
 
 impl Receiver {
     pub(crate) fn new(mailbox: Arc<Mailbox>, slot: Arc<Slot>, client: bool) -> Receiver {
-        Receiver { mailbox, slot, local: VecDeque::new(), taken: Taken::default(), client }
+        Receiver { mailbox, slot, local: Messages::default(), taken: Taken::default(), client }
     }
 
     /// Client: initial metadata, once; `None` when the call ended without.
@@ -108,32 +96,41 @@ impl Receiver {
 
     /// The next message; `None` when there are no more, and then [`poll_closed`](Receiver::poll_closed) tells a client
     /// why. Taking a message lets the peer send more.
+    #[inline]
     pub fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if self.local.is_empty() {
-            let mut inbox = self.slot.lock();
-            if inbox.messages.is_empty() {
-                if inbox.closed.is_some() || inbox.half_closed {
-                    return Poll::Ready(None);
+        loop {
+            // Nearly always there is one at hand, or there is much to do first.
+            if let Some(message) = self.local.next() {
+                self.taken.add(&message);
+                if self.taken.window() >= RELEASE_STEP {
+                    self.tell_taken();
                 }
-                inbox.wait(Until::Next, context);
-                drop(inbox);
-                self.tell_taken();
-                return Poll::Pending;
+                return Poll::Ready(Some(message));
             }
+            if !ready!(self.poll_arrivals(context)) {
+                return Poll::Ready(None);
+            }
+        }
+    }
+
+    /// Picks up what has arrived; says whether there is or will be anything.
+    fn poll_arrivals(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        let mut inbox = self.slot.lock();
+        if !inbox.messages.is_empty() {
             std::mem::swap(&mut inbox.messages, &mut self.local);
+            return Poll::Ready(true);
         }
-        let message = self.local.pop_front();
-        if let Some(message) = &message {
-            self.taken.add(message);
+        if inbox.closed.is_some() || inbox.half_closed {
+            return Poll::Ready(false);
         }
-        if self.taken.window() >= RELEASE_STEP {
-            self.tell_taken();
-        }
-        Poll::Ready(message)
+        inbox.wait(Until::Next, context);
+        drop(inbox);
+        self.tell_taken();
+        Poll::Pending
     }
 
     /// Server: all messages together, once the client has sent its last or the call is over.
-    pub fn poll_all(&mut self, context: &mut Context<'_>) -> Poll<VecDeque<Bytes>> {
+    pub fn poll_all(&mut self, context: &mut Context<'_>) -> Poll<Messages> {
         let mut inbox = self.slot.lock();
         if !inbox.half_closed && inbox.closed.is_none() {
             inbox.wait(Until::Last, context);
@@ -141,7 +138,7 @@ impl Receiver {
         }
         let messages = std::mem::take(&mut inbox.messages);
         drop(inbox);
-        messages.iter().for_each(|message| self.taken.add(message));
+        self.taken.add_all(messages.total());
         self.tell_taken();
         Poll::Ready(messages)
     }
@@ -210,7 +207,8 @@ impl Drop for Receiver {
         inbox.discard = true;
         let unread = std::mem::take(&mut inbox.messages);
         drop(inbox);
-        self.local.iter().chain(&unread).for_each(|message| self.taken.add(message));
+        self.taken.add_all(self.local.total());
+        self.taken.add_all(unread.total());
         self.tell_taken();
     }
 }
@@ -221,7 +219,7 @@ pub struct Answered {
     /// Initial metadata; empty when the call ended without.
     pub headers: Metadata,
     /// The messages that came; a server that keeps to the contract sent one, or none with a status that is not OK.
-    pub messages: VecDeque<Bytes>,
+    pub messages: Messages,
     /// How the call ended.
     pub closed: Box<Closed>,
     /// The request, when the server certainly did nothing for it.

@@ -91,7 +91,7 @@ impl Channel {
             timer: None,
         };
         let shared = Shared {
-            engine: config.engine,
+            engine: engine::Config { runs: true, ..config.engine },
             authority,
             state: Mutex::new(state),
             connectivity: watch::Sender::new(Connectivity::Idle),

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{Buf, Bytes};
+use bytes::Buf;
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{CallId, Closed, Connection, ConnectionError, ErrorCode, Event, Outgoing, Request, RequestHead};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::{
     connect::reason,
     mailbox::{Answer, Command, Mailbox, Open},
+    messages::{Messages, Taken},
     slot::{Slot, cost},
     timer::Timer,
 };
@@ -144,7 +145,12 @@ where
     fn apply(&mut self, command: Command, now: Instant) {
         match command {
             Command::Open(open, slot) => self.open(open, slot, now),
-            Command::Message(slot, message) => self.message(&slot, message),
+            Command::Message(slot, message) => self.send(&slot, message.len(), |engine, id| {
+                let _ = engine.send_message(id, Outgoing::Shared(message));
+            }),
+            Command::Run(slot, run) => self.send(&slot, run.wire_len(), |engine, id| {
+                let _ = engine.send_run(id, run, true);
+            }),
             Command::Headers(slot, metadata) => {
                 let _ = slot.id.get().map(|id| self.engine.send_headers(*id, &metadata));
             }
@@ -194,14 +200,15 @@ where
         }
     }
 
-    fn message(&mut self, slot: &Arc<Slot>, message: Bytes) {
-        let cost = cost(message.len());
+    /// Sends messages of `len` bytes.
+    fn send(&mut self, slot: &Arc<Slot>, len: usize, send: impl FnOnce(&mut Connection, CallId)) {
+        let cost = cost(len);
         let known = slot.id.get().and_then(|id| {
             let call = self.calls.get_mut(id.index())?.as_mut()?;
             Arc::ptr_eq(&call.slot, slot).then_some((*id, call))
         });
         let Some((id, call)) = known else { return };
-        let _ = self.engine.send_message(id, Outgoing::Shared(message));
+        send(&mut self.engine, id);
         if self.engine.writable(id) {
             slot.sent(cost, &mut self.wake);
         } else {
@@ -284,12 +291,13 @@ where
                 }
             }
             Event::Message { call, message } => {
-                let len = message.len();
-                let kept =
-                    entry(&mut self.calls, call).is_some_and(|entry| entry.slot.message(message, &mut self.wake));
-                if !kept {
-                    self.engine.release(call, len);
-                }
+                let mut taken = Taken::default();
+                taken.add(&message);
+                self.arrive(call, taken, |messages| messages.push(message));
+            }
+            Event::Messages { call, run } => {
+                let taken = Taken { messages: run.len(), bytes: run.body_len() };
+                self.arrive(call, taken, |messages| messages.push_run(run));
             }
             Event::HalfClosed { call } => {
                 if let Some(entry) = entry(&mut self.calls, call) {
@@ -318,6 +326,14 @@ where
             }
             // A newer engine may tell more than this one asks for.
             _ => {}
+        }
+    }
+
+    /// Leaves messages with their call; those that nobody wants are taken at once.
+    fn arrive(&mut self, call: CallId, size: Taken, put: impl FnOnce(&mut Messages)) {
+        let kept = entry(&mut self.calls, call).is_some_and(|entry| entry.slot.arrive(put, &mut self.wake));
+        if !kept {
+            self.engine.release_many(call, size.messages, size.bytes);
         }
     }
 
@@ -413,6 +429,7 @@ fn over(status: Status, unprocessed: bool) -> Closed {
 mod tests {
     use std::sync::mpsc;
 
+    use bytes::Bytes;
     use farcall_engine::Config;
 
     use super::*;

@@ -1,7 +1,6 @@
 //! A server's side of a call.
 
 use std::{
-    fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
@@ -14,8 +13,9 @@ use farcall_core::{Code, Metadata, Status};
 use farcall_engine::RequestHead;
 
 use crate::{
-    call::{Receiver, send},
+    call::Receiver,
     mailbox::{Answer, Command, Mailbox},
+    outbox::Outbox,
     slot::Slot,
 };
 
@@ -38,7 +38,7 @@ impl Incoming {
             head,
             peer,
             receiver: Receiver::new(Arc::clone(mailbox), Arc::clone(&slot), false),
-            responder: Responder { mailbox: Arc::clone(mailbox), slot, answered: false },
+            responder: Responder { outbox: Outbox::new(Arc::clone(mailbox), slot), answered: false },
         }
     }
 }
@@ -46,26 +46,21 @@ impl Incoming {
 /// The server's direction of a call.
 ///
 /// Dropped without an answer, as by a handler that panics, it answers `UNKNOWN`.
+#[derive(Debug)]
 pub struct Responder {
-    mailbox: Arc<Mailbox>,
-    slot: Arc<Slot>,
+    outbox: Outbox,
     answered: bool,
 }
 
 impl Responder {
     /// Sends initial metadata now.
     pub fn headers(&self, metadata: Metadata) {
-        let _ = self.mailbox.post(Command::Headers(Arc::clone(&self.slot), metadata));
+        self.outbox.post(Command::Headers(Arc::clone(&self.outbox.slot), metadata));
     }
 
-    /// Ready when [`send`](Responder::send) keeps within bounds, or when the call is over.
-    pub fn poll_ready(&self, context: &mut Context<'_>) -> Poll<()> {
-        self.slot.poll_room(context)
-    }
-
-    /// Sends a message. Says `false` when the call is over.
-    pub fn send(&self, message: Bytes) -> bool {
-        send(&self.mailbox, &self.slot, message)
+    /// Where messages are put.
+    pub fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
     }
 
     /// Ends the call with a status, after the one message of a unary answer, if any. `headers` that were sent already
@@ -76,29 +71,24 @@ impl Responder {
 
     /// The life of the call, for a handler to run in.
     pub fn scope(&self) -> Scope {
-        Scope { slot: Arc::clone(&self.slot) }
+        Scope { slot: Arc::clone(&self.outbox.slot) }
     }
 
     fn answer(&mut self, answer: Answer) {
         self.answered = true;
-        let _ = self.mailbox.post(Command::Respond(Arc::clone(&self.slot), Box::new(answer)));
+        self.outbox.flush();
+        self.outbox.post(Command::Respond(Arc::clone(&self.outbox.slot), Box::new(answer)));
     }
 }
 
 impl Drop for Responder {
     fn drop(&mut self) {
-        if self.answered || self.slot.is_closed() {
+        if self.answered || self.outbox.is_closed() {
             return;
         }
         let why = if std::thread::panicking() { "the handler panicked" } else { "the handler gave no answer" };
         let status = Status::new(Code::Unknown, why);
         self.answer(Answer { headers: None, message: None, status, trailers: Metadata::new() });
-    }
-}
-
-impl fmt::Debug for Responder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Responder").field("answered", &self.answered).finish_non_exhaustive()
     }
 }
 

@@ -4,14 +4,15 @@
 //! * [`Channel`], which pumps the channel's brain (`farcall-channel`): it resolves, connects, picks, waits;
 //! * the connection's task, which pumps the connection's brain (`farcall-engine`): it reads, steps, writes;
 //! * [`Listener`] and [`serve`], which accept connections and hand their calls to a handler;
-//! * [`Sender`], [`Receiver`] and [`Responder`], the two directions of a call.
+//! * [`Sender`], [`Receiver`] and [`Responder`], the two directions of a call, and [`Outbox`] and [`Messages`], what is
+//!   on its way there and back.
 //!
 //! What does not: anything that decides (the brains), and anything with message types, codecs or service names (the
 //! face, `farcall`). Messages are bytes here.
 //!
 //! How a call moves: the application posts typed commands into the connection's mailbox; the connection's task applies
 //! them to the engine in batches and writes what comes of them in one `writev`; what arrives is put into the call's
-//! slot, and the task that waits there is woken once. No lock is held while anything waits, and no task is spawned for
+//! slot, and the task that waits there is woken once. Small messages of a stream make each of these steps together. No lock is held while anything waits, and no task is spawned for
 //! a client's call.
 
 mod call;
@@ -21,6 +22,8 @@ mod connection;
 mod incoming;
 mod listener;
 mod mailbox;
+mod messages;
+mod outbox;
 mod server;
 mod slot;
 mod stream;
@@ -30,4 +33,6 @@ pub use call::{Answered, Receiver, Sender};
 pub use channel::{Channel, ChannelConfig, NewCall};
 pub use incoming::{Incoming, Responder, Scope};
 pub use listener::Listener;
+pub use messages::Messages;
+pub use outbox::Outbox;
 pub use server::{ServerConfig, serve};

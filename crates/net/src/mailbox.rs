@@ -9,9 +9,9 @@ use std::{
 
 use bytes::Bytes;
 use farcall_core::{Metadata, Status};
-use farcall_engine::Limits;
+use farcall_engine::{Limits, Run};
 
-use crate::slot::Slot;
+use crate::{messages::Taken, slot::Slot};
 
 /// What a client asks for. It is kept until the call has left, so that it can go again elsewhere.
 #[derive(Debug)]
@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Headers(Arc<Slot>, Metadata),
     /// Send a message.
     Message(Arc<Slot>, Bytes),
+    /// Send several.
+    Run(Arc<Slot>, Run),
     /// Client: no more messages.
     HalfClose(Arc<Slot>),
     /// Server: the answer, or its end.
@@ -56,26 +58,6 @@ pub(crate) enum Command {
     Shutdown,
     /// End every call with this status and disconnect.
     Close(Status),
-}
-
-/// Messages that the application has taken.
-#[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Taken {
-    pub(crate) messages: usize,
-    /// Their lengths together.
-    pub(crate) bytes: usize,
-}
-
-impl Taken {
-    /// What they hold of the peer's windows, their prefixes included.
-    pub(crate) fn window(self) -> usize {
-        self.bytes + 5 * self.messages
-    }
-
-    pub(crate) fn add(&mut self, message: &Bytes) {
-        self.messages += 1;
-        self.bytes += message.len();
-    }
 }
 
 /// A connection's mailbox.
@@ -182,8 +164,8 @@ mod tests {
     use farcall_core::{Metadata, Status};
     use farcall_engine::Limits;
 
-    use super::{Command, Mailbox, Open, Taken};
-    use crate::slot::Slot;
+    use super::{Command, Mailbox, Open};
+    use crate::{messages::Taken, slot::Slot};
 
     #[derive(Default)]
     struct Count(AtomicUsize);

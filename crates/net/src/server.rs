@@ -42,6 +42,7 @@ pub async fn serve<H>(listeners: Vec<Listener>, config: ServerConfig, handler: H
 where
     H: Fn(Incoming) + Clone + Send + Unpin + 'static,
 {
+    let config = ServerConfig { engine: engine::Config { runs: true, ..config.engine }, ..config };
     let mut stop = pin!(stop);
     let mut connections = Connections { tasks: JoinSet::new(), mailboxes: HashMap::new() };
     loop {

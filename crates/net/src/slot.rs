@@ -1,7 +1,6 @@
 //! Where a connection's task leaves what arrived for one call, and where the application picks it up.
 
 use std::{
-    collections::VecDeque,
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -9,24 +8,23 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use bytes::Bytes;
 use farcall_core::Metadata;
 use farcall_engine::{CallId, Closed};
 
-use crate::mailbox::Open;
+use crate::{mailbox::Open, messages::Messages};
 
-/// Bytes of one call that may be under way between [`Sender`](crate::Sender) and the engine before sending waits.
+/// Bytes of one call that may be under way between its [`Outbox`](crate::Outbox) and the engine before sending waits.
 const SEND_LIMIT: usize = 64 << 10;
 
-/// What a queued message costs besides its bytes, so that empty messages are bounded too.
-const MESSAGE_COST: usize = 64;
+/// What is queued at once costs this besides its bytes, so that empty messages are bounded too.
+const OVERHEAD: usize = 64;
 
 /// One call, shared by the connection's task and the application.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     /// The engine's handle, once the call is open there.
     pub(crate) id: OnceLock<CallId>,
-    /// Cost of the messages that the application has sent and the engine has no room for yet.
+    /// [`cost`] of the messages that the application has sent and the engine has no room for yet.
     queued: AtomicUsize,
     /// Set with [`Inbox::closed`], to be asked without the lock.
     closed: AtomicBool,
@@ -37,7 +35,7 @@ pub(crate) struct Slot {
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     pub(crate) headers: Option<Metadata>,
-    pub(crate) messages: VecDeque<Bytes>,
+    pub(crate) messages: Messages,
     /// Server: the client has sent its last message.
     pub(crate) half_closed: bool,
     pub(crate) closed: Option<Box<Closed>>,
@@ -65,9 +63,9 @@ pub(crate) enum Until {
     Last,
 }
 
-/// What a message of `len` bytes adds to a call's queue.
+/// What `len` bytes of messages add to a call's queue.
 pub(crate) fn cost(len: usize) -> usize {
-    len + MESSAGE_COST
+    len + OVERHEAD
 }
 
 impl Slot {
@@ -95,13 +93,13 @@ impl Slot {
         inbox.wake_receiver(Until::Next, wake);
     }
 
-    /// Says whether the message was kept; otherwise nobody wants it.
-    pub(crate) fn message(&self, message: Bytes, wake: &mut Vec<Waker>) -> bool {
+    /// Has messages put where they are picked up. Says `false`, and does nothing, when nobody wants them.
+    pub(crate) fn arrive(&self, put: impl FnOnce(&mut Messages), wake: &mut Vec<Waker>) -> bool {
         let mut inbox = self.lock();
         if inbox.discard {
             return false;
         }
-        inbox.messages.push_back(message);
+        put(&mut inbox.messages);
         inbox.wake_receiver(Until::Next, wake);
         true
     }
@@ -125,7 +123,7 @@ impl Slot {
         wake.extend(inbox.guard.take());
     }
 
-    /// The engine has room for what cost this much.
+    /// The engine has room for what [cost] this much.
     pub(crate) fn sent(&self, cost: usize, wake: &mut Vec<Waker>) {
         let before = self.queued.fetch_sub(cost, Ordering::AcqRel);
         if before >= SEND_LIMIT && before - cost < SEND_LIMIT {
@@ -135,8 +133,9 @@ impl Slot {
 
     // The application's side.
 
-    pub(crate) fn queue(&self, cost: usize) {
-        self.queued.fetch_add(cost, Ordering::AcqRel);
+    /// So many bytes of messages are about to be posted.
+    pub(crate) fn queue(&self, len: usize) {
+        self.queued.fetch_add(cost(len), Ordering::AcqRel);
     }
 
     /// Ready when another message may be sent, or when the call is over and none will be.
@@ -201,7 +200,7 @@ mod tests {
     use farcall_core::{Code, Metadata, Status};
     use farcall_engine::Closed;
 
-    use super::{SEND_LIMIT, Slot, Until};
+    use super::{SEND_LIMIT, Slot, Until, cost};
 
     fn closed() -> Box<Closed> {
         let status = Status::from(Code::Cancelled);
@@ -211,12 +210,12 @@ mod tests {
     #[test]
     fn sending_waits_at_the_limit_and_goes_on_below_it() {
         let (slot, mut context) = (Slot::default(), Context::from_waker(Waker::noop()));
-        slot.queue(SEND_LIMIT - 1);
+        slot.queue(SEND_LIMIT - cost(0) - 1);
         assert_eq!(slot.poll_room(&mut context), Poll::Ready(()));
-        slot.queue(2);
+        slot.queue(1);
         assert_eq!(slot.poll_room(&mut context), Poll::Pending);
         let mut wake = Vec::new();
-        slot.sent(1, &mut wake);
+        slot.sent(cost(0), &mut wake);
         assert!(wake.is_empty(), "it is full still");
         slot.sent(1, &mut wake);
         assert_eq!(wake.len(), 1);
@@ -231,7 +230,7 @@ mod tests {
         assert_eq!(slot.poll_closed(&mut context), Poll::Pending);
         slot.lock().wait(Until::Last, &mut context);
         let mut wake = Vec::new();
-        slot.message("part".into(), &mut wake);
+        assert!(slot.arrive(|messages| messages.push("part".into()), &mut wake));
         assert!(wake.is_empty(), "a unary call has no use for its parts");
         slot.close(closed(), None, &mut wake);
         assert_eq!(wake.len(), 3);

@@ -1,11 +1,12 @@
 use std::{
     future::{Future, poll_fn},
     pin::pin,
+    task::{Poll, ready},
 };
 
 use bytes::Bytes;
 use farcall_core::{Metadata, MethodPath, Status as CoreStatus};
-use farcall_net::{Incoming, Receiver, Responder};
+use farcall_net::{Incoming, Outbox, Receiver, Responder};
 use futures_core::Stream;
 
 use crate::{
@@ -142,7 +143,7 @@ where
 /// The one message of a request that has one.
 async fn one_request(mut receiver: Receiver) -> Result<Bytes, Status> {
     let mut messages = poll_fn(|context| receiver.poll_all(context)).await;
-    match (messages.pop_front(), messages.is_empty()) {
+    match (messages.next(), messages.is_empty()) {
         (Some(message), true) => Ok(message),
         (None, _) => Err(Status::unimplemented("the client sent no request message")),
         (Some(_), false) => Err(Status::unimplemented("the client sent more than one request message")),
@@ -163,7 +164,7 @@ fn respond<R>(responder: Responder, codec: &impl Codec<R>, result: Result<Respon
     }
 }
 
-async fn stream<S, R>(responder: Responder, codec: &impl Codec<R>, result: Result<Response<S>, Status>)
+async fn stream<S, R>(mut responder: Responder, codec: &impl Codec<R>, result: Result<Response<S>, Status>)
 where
     S: Stream<Item = Result<R, Status>>,
 {
@@ -172,29 +173,32 @@ where
         Err(status) => return fail(responder, status),
     };
     responder.headers(headers);
-    match send_all(&responder, codec, messages).await {
+    match send_all(responder.outbox(), codec, messages).await {
         Ok(()) => responder.respond(None, None, CoreStatus::OK, trailers),
         Err(status) => fail(responder, status),
     }
 }
 
-async fn send_all<S, R>(responder: &Responder, codec: &impl Codec<R>, messages: S) -> Result<(), Status>
+async fn send_all<S, R>(outbox: &mut Outbox, codec: &impl Codec<R>, messages: S) -> Result<(), Status>
 where
     S: Stream<Item = Result<R, Status>>,
 {
     let mut messages = pin!(messages);
-    loop {
-        poll_fn(|context| responder.poll_ready(context)).await;
-        match poll_fn(|context| messages.as_mut().poll_next(context)).await {
-            Some(message) => {
-                if !responder.send(codec::encode(codec, &message?)?) {
-                    // The call is over, and this task about to be dropped.
-                    return Ok(());
-                }
+    poll_fn(|context| {
+        loop {
+            ready!(outbox.poll_ready(context));
+            let Poll::Ready(next) = messages.as_mut().poll_next(context) else {
+                outbox.flush();
+                return Poll::Pending;
+            };
+            let Some(message) = next.transpose()? else { return Poll::Ready(Ok(())) };
+            if !codec::put(codec, &message, outbox)? {
+                // The call is over, and this task about to be dropped.
+                return Poll::Ready(Ok(()));
             }
-            None => return Ok(()),
         }
-    }
+    })
+    .await
 }
 
 fn fail(responder: Responder, status: Status) {

@@ -31,7 +31,7 @@ fn with_lints_allowed(code: &str, deprecated: &HashSet<String>) -> String {
         if head.is_none() && is_head(line) {
             head = Some(item.len());
         }
-        item.push_str(line);
+        push_qualified(&mut item, line);
         let text = line.trim_end();
         if head.is_some() && !line.starts_with(' ') && (text.ends_with('}') || text.ends_with(';')) {
             push_item(&mut out, &item, head.take().unwrap_or_default(), deprecated);
@@ -39,6 +39,18 @@ fn with_lints_allowed(code: &str, deprecated: &HashSet<String>) -> String {
         }
     }
     out + &item
+}
+
+/// The one trait that is named by its short name, which a message may have too.
+fn push_qualified(item: &mut String, line: &str) {
+    match line.split_once("impl From<") {
+        Some((indent, rest)) if indent.trim().is_empty() => {
+            item.push_str(indent);
+            item.push_str("impl ::core::convert::From<");
+            item.push_str(rest);
+        }
+        _ => item.push_str(line),
+    }
 }
 
 /// Whether this is the first line of an item, after its documentation and attributes.

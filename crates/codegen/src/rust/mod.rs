@@ -7,6 +7,7 @@
 mod deprecated;
 mod docs;
 mod finish;
+mod members;
 mod names;
 mod prost_path;
 mod service;
@@ -15,6 +16,7 @@ mod tree;
 use std::collections::BTreeMap;
 
 use buffa_codegen::context::CodeGenContext;
+use buffa_codegen::idents::escape_mod_ident;
 use buffa_codegen::{CodeGenConfig, GeneratedFileKind};
 use buffa_descriptor::generated::descriptor::{FileDescriptorProto, ServiceDescriptorProto};
 
@@ -92,7 +94,7 @@ impl Generator for Rust {
         let options = with_parameter(self.options.clone(), request.parameter)?;
         // `buffa-codegen` wants the files side by side.
         let mut files: Vec<FileDescriptorProto> = request.schema.files().iter().copied().cloned().collect();
-        let names = Names::choose(&files);
+        let mut names = Names::choose(&files);
         names.rename(&mut files);
         let deprecated = Deprecated::find(&files);
         let config = config(&options, &names, &deprecated);
@@ -186,7 +188,7 @@ fn write_service(
     declared: &ServiceDescriptorProto,
 ) -> Result<String, String> {
     let resolve = |name: &str| match options.codec {
-        MessageCodec::Buffa => context.rust_type_relative(names.of(name), package(file), 1),
+        MessageCodec::Buffa => context.rust_type_relative(names.of(name), package(file), 1).map(|path| escaped(&path)),
         MessageCodec::Prost => prost_path::resolve(schema, &options.extern_paths, package(file), name),
     };
     let mut types = BTreeMap::new();
@@ -202,6 +204,15 @@ fn write_service(
     let types = |name: &str| types.get(name).cloned().unwrap_or_default();
     let rust_name = names.of_service(package(file), declared.name.as_deref().unwrap_or_default());
     Ok(service::generate(declared, &rust_name, package(file), &comments, &types, options))
+}
+
+/// A path with its keywords as Rust takes them.
+fn escaped(path: &str) -> String {
+    let segments = path.split("::").map(|segment| match segment {
+        "super" | "crate" | "self" => segment.to_owned(),
+        other => escape_mod_ident(other),
+    });
+    segments.collect::<Vec<_>>().join("::")
 }
 
 /// The comment above (else beside) the declaration at `path`.

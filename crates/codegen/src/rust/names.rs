@@ -12,14 +12,15 @@ use buffa_descriptor::generated::descriptor::{
 };
 use heck::ToUpperCamelCase;
 
+use super::members;
 use crate::schema::{is_map_entry, package};
 
-/// Types whose Rust name is not their own: full names with a leading dot, old to new. What is nested in a type that
-/// is renamed is here as well.
 #[derive(Debug, Default)]
 pub(super) struct Names {
+    /// Types whose Rust name is not their own: full names with a leading dot, old to new. What is nested in a type that
+    /// is renamed is here as well.
     renamed: HashMap<String, String>,
-    /// New to old, without the dot.
+    /// New to old, without the dot; extensions too.
     old: HashMap<String, String>,
     /// What services are called in Rust: by full name, with a leading dot.
     services: HashMap<String, String>,
@@ -76,11 +77,13 @@ impl Names {
             } else {
                 converted(candidate.name)
             };
+            let is_unavailable =
+                |module: &str| packages.contains(module) || matches!(module, "self" | "super" | "crate");
             let is_free = |name: &str| match candidate.nested {
                 Nested::Enum => true,
                 Nested::Message(message) => {
                     let module = module_name(name);
-                    !modules.contains(&module) && (!has_module(message) || !packages.contains(module.as_str()))
+                    !modules.contains(&module) && (!has_module(message) || !is_unavailable(&module))
                 }
             };
             while taken.contains(&name) || !is_free(&name) {
@@ -103,15 +106,18 @@ impl Names {
     fn choose_services<'a>(&mut self, scope: &str, services: impl Iterator<Item = &'a str>, modules: &HashSet<String>) {
         let mut taken = HashSet::new();
         for service in services {
-            let mut name = if is_good(service) { service.to_owned() } else { converted(service) };
-            let is_taken = |name: &str| {
+            let plain = if is_good(service) { service.to_owned() } else { service.to_upper_camel_case() };
+            let mut is_free = |name: &str| {
                 let module = super::service::snake_case(name);
-                ["client", "server"].into_iter().any(|face| modules.contains(&format!("{module}_{face}")))
+                let mut faces = ["client", "server"].into_iter().map(|face| format!("{module}_{face}"));
+                name != "Self" && !faces.any(|face| modules.contains(&face)) && taken.insert(module)
             };
-            while taken.contains(&super::service::snake_case(&name)) || is_taken(&name) {
-                name.push('_');
+            let mut name = plain.clone();
+            let mut number = 2;
+            while !is_free(&name) {
+                name = format!("{plain}{number}");
+                number += 1;
             }
-            taken.insert(super::service::snake_case(&name));
             self.services.insert(format!("{scope}.{service}"), name);
         }
     }
@@ -128,12 +134,13 @@ impl Names {
     }
 
     /// Renames declarations and references.
-    pub(super) fn rename(&self, files: &mut [FileDescriptorProto]) {
-        if self.renamed.is_empty() {
-            return;
-        }
+    pub(super) fn rename(&mut self, files: &mut [FileDescriptorProto]) {
+        let mut constants: HashMap<String, HashSet<String>> = HashMap::new();
         for file in files {
-            let scope = if package(file).is_empty() { String::new() } else { format!(".{}", package(file)) };
+            let package = package(file).to_owned();
+            let scope = if package.is_empty() { String::new() } else { format!(".{package}") };
+            let taken = constants.entry(package.clone()).or_default();
+            self.old.extend(members::rename_extensions(&mut file.extension, &package, taken));
             self.rename_types(&mut file.message_type, &mut file.enum_type, &scope);
             self.rename_references(&mut file.extension);
             for method in file.service.iter_mut().flat_map(|service| &mut service.method) {
@@ -143,11 +150,14 @@ impl Names {
         }
     }
 
-    fn rename_types(&self, messages: &mut [DescriptorProto], enums: &mut [EnumDescriptorProto], scope: &str) {
+    fn rename_types(&mut self, messages: &mut [DescriptorProto], enums: &mut [EnumDescriptorProto], scope: &str) {
         for message in messages {
             let full_name = format!("{scope}.{}", message.name.as_deref().unwrap_or_default());
             self.rename_types(&mut message.nested_type, &mut message.enum_type, &full_name);
             self.rename_references(&mut message.field);
+            members::rename(message);
+            let renamed = members::rename_extensions(&mut message.extension, &full_name[1..], &mut HashSet::new());
+            self.old.extend(renamed);
             self.rename_references(&mut message.extension);
             self.rename_declaration(&mut message.name, &full_name);
         }
@@ -261,7 +271,7 @@ fn converted(name: &str) -> String {
 }
 
 /// The module that `buffa-codegen` makes for what is in a message.
-fn module_name(name: &str) -> String {
+pub(super) fn module_name(name: &str) -> String {
     let chars: Vec<char> = name.chars().collect();
     let mut out = String::with_capacity(name.len() + 4);
     for (index, &char) in chars.iter().enumerate() {

@@ -21,10 +21,10 @@ use super::{
 use crate::process;
 
 /// Connections the kernel may hold until they are accepted.
-const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// How long to wait when no descriptor is left for an accepted connection.
-const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
+pub(crate) const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
 
 /// How often another free port is tried when it is free for one address of a name only.
 const PORT_ATTEMPTS: usize = 16;
@@ -108,7 +108,7 @@ impl Listener {
     }
 }
 
-fn is_exhausted(error: &io::Error) -> bool {
+pub(crate) fn is_exhausted(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     exhausted.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
@@ -123,24 +123,39 @@ impl Drop for Listener {
     }
 }
 
-/// Binds `address`; the port, 1 for Unix sockets. A name is bound at all its addresses, on one port.
+/// Binds `address` for a server; the port, as of [`bind_sockets`].
 pub(crate) fn bind(
     address: &str,
     reuse_port: bool,
     server: &Weak<Server>,
 ) -> Result<(Vec<Arc<Listener>>, u16), ListenError> {
+    let (sockets, port) = bind_sockets(address, reuse_port)?;
+    let listeners: io::Result<Vec<_>> =
+        sockets.into_iter().map(|bound| Listener::new(bound.socket, server, bound.path)).collect();
+    Ok((listeners?, port))
+}
+
+/// A socket that is bound and does not listen yet.
+pub(crate) struct BoundSocket {
+    pub(crate) socket: socket2::Socket,
+    /// The file of a Unix socket.
+    pub(crate) path: Option<PathBuf>,
+}
+
+/// Binds `address`; the port, 1 for Unix sockets. A name is bound at all its addresses, on one port.
+pub(crate) fn bind_sockets(address: &str, reuse_port: bool) -> Result<(Vec<BoundSocket>, u16), ListenError> {
     if address == "unix:" || address == "unix-abstract:" {
         return Err(ListenError::Invalid(format!("{address:?} names no socket")));
     }
     if let Some(name) = address.strip_prefix("unix-abstract:") {
         let socket = bind_one(Domain::UNIX, &abstract_address(name.as_bytes())?, false)?;
-        return Ok((vec![Listener::new(socket, server, None)?], 1));
+        return Ok((vec![BoundSocket { socket, path: None }], 1));
     }
     if let Some(path) = address.strip_prefix("unix:") {
         let path = Path::new(path.strip_prefix("//").unwrap_or(path));
         remove_stale_socket(path);
         let socket = bind_one(Domain::UNIX, &SockAddr::unix(path)?, false)?;
-        return Ok((vec![Listener::new(socket, server, Some(path.to_owned()))?], 1));
+        return Ok((vec![BoundSocket { socket, path: Some(path.to_owned()) }], 1));
     }
     let (host, port) = split(address)?;
     let addresses = addresses(&host)?;
@@ -150,9 +165,7 @@ pub(crate) fn bind(
         let (sockets, bound) = bind_all(&addresses, port, reuse_port)?;
         // A port the kernel chose for one address may be taken for the other.
         if sockets.len() == addresses.len() || port != 0 || attempts == 0 {
-            let listeners: io::Result<Vec<_>> =
-                sockets.into_iter().map(|socket| Listener::new(socket, server, None)).collect();
-            return Ok((listeners?, bound));
+            return Ok((sockets.into_iter().map(|socket| BoundSocket { socket, path: None }).collect(), bound));
         }
     }
 }

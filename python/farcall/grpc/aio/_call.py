@@ -1,11 +1,52 @@
-"""The error that calls of `grpc.aio` end with."""
+"""Calls of a client: the four kinds, and the error that they end with."""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import enum
+import functools
+import inspect
+import logging
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable
+from typing import Any, NoReturn
 
 import grpc
+from grpc import _common
+from grpc._cython.cygrpc import EOF, ExecuteBatchError, UsageError
+from grpc.aio import _base_call
 from grpc.aio._metadata import Metadata
+from grpc.aio._typing import (
+    DeserializingFunction,
+    DoneCallbackType,
+    RequestIterableType,
+    RequestType,
+    ResponseType,
+    SerializingFunction,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from farcall._native import AioChannel, AioClientCall
+
+_LOGGER = logging.getLogger(__name__)
+
+_API_STYLE_ERROR = "The iterator and read/write APIs may not be mixed on a single RPC."
+_HALF_CLOSED = 'RPC is half closed after calling "done_writing".'
+_FINISHED = "RPC already finished."
+_CANCELLED_HERE = "Locally cancelled by application!"
+_SERIALIZER_FAILED = "Exception serializing request!"
+_DESERIALIZER_FAILED = "Exception deserializing response!"
+_INVALID_METADATA = "Invalid metadata"
+
+_CANCELLED, _INTERNAL, _UNIMPLEMENTED = 1, 13, 12
+
+#: The key under which an intercepted call tells the call inside it how to compress.
+COMPRESSION_KEY = "grpc-internal-encoding-request"
+_COMPRESSIONS = {"identity": 0, "deflate": 1, "gzip": 2}
+
+#: Stands where a response is not known yet.
+_UNKNOWN = object()
 
 
 class AioRpcError(grpc.RpcError):
@@ -64,3 +105,514 @@ class AioRpcError(grpc.RpcError):
             self._details,
             self._debug_error_string,
         )
+
+
+# How a call ended.
+
+
+def _raise_for_status(native: AioClientCall) -> None:
+    """Raises how an ended call ended, unless that is OK."""
+    ended = native.status()
+    if ended is not None and ended[0] != 0:
+        _raise(native, *ended)
+
+
+def _raise(native: AioClientCall, code: int, details: str, trailing: Any, from_server: bool) -> NoReturn:
+    if not from_server:
+        if code == _CANCELLED and details == _CANCELLED_HERE:
+            raise asyncio.CancelledError(details)
+        if code == _INTERNAL and details == _INVALID_METADATA:
+            raise ExecuteBatchError("Failed grpc_call_start_batch: metadata has characters that may not be sent")
+    raise AioRpcError(
+        _common.STATUS_CODES[code],
+        Metadata.from_tuple(native.headers()),
+        Metadata.from_tuple(trailing),
+        details,
+        _debug_string(code, details, from_server),
+    )
+
+
+def _debug_string(code: int, details: str, from_server: bool) -> str:
+    where = "Error received from peer" if from_server else "Error of this side"
+    return f'{where}:{{grpc_status:{code}, grpc_message:"{details}"}}'
+
+
+def _failed_here(native: AioClientCall, code: int, details: str) -> NoReturn:
+    """Raises an error that the server knows nothing of."""
+    raise AioRpcError(
+        _common.STATUS_CODES[code],
+        Metadata.from_tuple(native.headers()),
+        Metadata(),
+        details,
+        _debug_string(code, details, False),
+    )
+
+
+def serialized(request: Any, serializer: SerializingFunction[Any] | None) -> bytes | None:
+    """The bytes of a request; None, logged, if the serializer raises or makes something else of it."""
+    try:
+        data = request if serializer is None else serializer(request)
+        return data if type(data) is bytes else _common.as_bytes(data)
+    except Exception:
+        _common.log_serializing()
+        return None
+
+
+def _deserialized(native: AioClientCall, data: bytes, deserializer: DeserializingFunction[Any] | None) -> Any:
+    if deserializer is None:
+        return data
+    try:
+        return deserializer(data)
+    except Exception as error:
+        _common.log_deserializing()
+        try:
+            _failed_here(native, _INTERNAL, _DESERIALIZER_FAILED)
+        except AioRpcError as failure:
+            raise failure from error
+
+
+class Call:
+    """What the four kinds have in common: a native call, and questions to it."""
+
+    _native: AioClientCall
+    _serializer: SerializingFunction[Any] | None
+    _deserializer: DeserializingFunction[Any] | None
+
+    def _begin(
+        self,
+        request: Any,
+        deadline: float | None,
+        metadata: Metadata | None,
+        credentials: grpc.CallCredentials | None,
+        wait_for_ready: bool | None,
+        channel: AioChannel,
+        method: bytes | str,
+        serializer: SerializingFunction[Any] | None,
+        deserializer: DeserializingFunction[Any] | None,
+    ) -> None:
+        """Starts it, with a request if it is bytes."""
+        self._serializer = serializer
+        self._deserializer = deserializer
+        timeout = None if deadline is None else deadline - time.monotonic()
+        pairs, compression = split_compression(metadata)
+        self._native = start(
+            channel, _common.decode(method), request, pairs, timeout, credentials, wait_for_ready, compression
+        )
+
+    def _begin_unary(self, request: Any, *arguments: Any) -> None:
+        data = serialized(request, arguments[6])
+        self._begin(b"" if data is None else data, *arguments)
+        if data is None:
+            self._native.cancel(_INTERNAL, _SERIALIZER_FAILED)
+
+    # The questions.
+
+    def cancelled(self) -> bool:
+        ended = self._native.status()
+        return ended is not None and ended[0] == _CANCELLED
+
+    def done(self) -> bool:
+        return self._native.done()
+
+    def cancel(self) -> bool:
+        return self._native.cancel(_CANCELLED, _CANCELLED_HERE)
+
+    def add_done_callback(self, callback: DoneCallbackType) -> None:
+        if self.done() or not self._native.add_done_callback(functools.partial(self._call_back, callback)):
+            callback(self)
+
+    def _call_back(self, callback: DoneCallbackType) -> None:
+        _common.call_logging(callback, "Exception in callback of an RPC", self)
+
+    def time_remaining(self) -> float | None:
+        remaining = self._native.time_remaining()
+        return None if remaining is None else max(0.0, remaining)
+
+    async def initial_metadata(self) -> Metadata:
+        waiter = self._native.answered()
+        if waiter is not None:
+            await waiter
+        return Metadata.from_tuple(self._native.headers())
+
+    async def _ended(self) -> tuple[int, str, Any, bool]:
+        native = self._native
+        waiter = native.ended()
+        if waiter is not None:
+            await waiter
+        ended = native.status()
+        assert ended is not None
+        return ended
+
+    async def trailing_metadata(self) -> Metadata:
+        return Metadata.from_tuple((await self._ended())[2])
+
+    async def code(self) -> grpc.StatusCode:
+        return _common.STATUS_CODES[(await self._ended())[0]]
+
+    async def details(self) -> str:
+        return (await self._ended())[1]
+
+    async def debug_error_string(self) -> str:
+        """What was said about the error for those who look for its cause; empty if there was none."""
+        code, details, _, from_server = await self._ended()
+        return _debug_string(code, details, from_server) if code else ""
+
+    async def wait_for_connection(self) -> None:
+        waiter = self._native.connected()
+        if waiter is not None:
+            await waiter
+        if self.done():
+            _raise_for_status(self._native)
+
+    def __repr__(self) -> str:
+        ended = self._native.status()
+        if ended is None:
+            return f"<{type(self).__name__} object>"
+        code, details, _, from_server = ended
+        return (
+            f"<{type(self).__name__} of RPC that terminated with:\n"
+            f"\tstatus = {_common.STATUS_CODES[code]}\n"
+            f'\tdetails = "{details}"\n'
+            + (f'\tdebug_error_string = "{_debug_string(code, details, from_server)}"\n>' if code else ">")
+        )
+
+    __str__ = __repr__
+
+
+def start(
+    channel: AioChannel,
+    method: str,
+    request: bytes | None,
+    pairs: Any,
+    timeout: float | None,
+    credentials: grpc.CallCredentials | None,
+    wait_for_ready: bool | None,
+    compression: int | None,
+) -> AioClientCall:
+    """The native call.
+
+    Raises:
+      UsageError: the channel is closed, or credentials were given although it is insecure.
+    """
+    if credentials is not None:
+        raise UsageError("Call credentials are only valid on secure channels")
+    try:
+        return channel.start(method, request, pairs, timeout, wait_for_ready, compression)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def split_compression(metadata: Iterable[Any] | None) -> tuple[Any, int | None]:
+    """Metadata as the native module takes them, and what an intercepted call has hidden among them."""
+    if not metadata:
+        return None, None
+    pairs = _common.metadata_pairs(metadata)
+    for pair in pairs:
+        if pair[0] == COMPRESSION_KEY:
+            return [other for other in pairs if other[0] != COMPRESSION_KEY], _COMPRESSIONS.get(str(pair[1]))
+    return pairs, None
+
+
+class _APIStyle(enum.IntEnum):
+    UNKNOWN = 0
+    ASYNC_GENERATOR = 1
+    READER_WRITER = 2
+
+
+class _UnaryResponse(Call):
+    """The kinds with one response."""
+
+    _response: Any = _UNKNOWN
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        native = self._native
+        waiter = native.ended()
+        if waiter is not None:
+            try:
+                yield from waiter
+            except asyncio.CancelledError:
+                self.cancel()
+                raise
+        if self._response is not _UNKNOWN:
+            return self._response
+        data = native.response()
+        if data is None:
+            _raise_for_status(native)
+            _failed_here(native, _UNIMPLEMENTED, "The server sent no response, or more than one.")
+        self._response = response = _deserialized(native, data, self._deserializer)
+        return response
+
+
+class _Responses(AsyncIterator[Any]):
+    """Iterates over the responses of a call. It does not know the call object, which would never be collected."""
+
+    __slots__ = ("_deserializer", "_native", "_receive")
+
+    def __init__(self, native: AioClientCall, deserializer: DeserializingFunction[Any] | None) -> None:
+        self._native = native
+        self._receive = native.receive
+        self._deserializer = deserializer
+
+    def __aiter__(self) -> _Responses:
+        return self
+
+    async def __anext__(self) -> Any:
+        while True:
+            got = self._receive()
+            if got.__class__ is bytes:
+                return got if self._deserializer is None else _deserialized(self._native, got, self._deserializer)
+            if got is None:
+                break
+            await _or_cancel(self._native, got)
+        _raise_for_status(self._native)
+        raise StopAsyncIteration
+
+
+async def _or_cancel(native: AioClientCall, waiter: Any) -> None:
+    """Awaits; who gives that up gives up the RPC."""
+    try:
+        await waiter
+    except asyncio.CancelledError:
+        native.cancel(_CANCELLED, _CANCELLED_HERE)
+        raise
+
+
+class _StreamResponse(Call):
+    """The kinds with a stream of responses."""
+
+    _responses: _Responses | None = None
+    _response_style = _APIStyle.UNKNOWN
+
+    def _choose_response_style(self, style: _APIStyle) -> None:
+        if self._response_style is _APIStyle.UNKNOWN:
+            self._response_style = style
+        elif self._response_style is not style:
+            raise UsageError(_API_STYLE_ERROR)
+
+    def done(self) -> bool:
+        # Responses that nobody has read are still to come.
+        return self._native.done() and not self._native.received()
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        self._choose_response_style(_APIStyle.ASYNC_GENERATOR)
+        if self._responses is None:
+            self._responses = _Responses(self._native, self._deserializer)
+        return self._responses
+
+    async def read(self) -> Any:
+        if self.done():
+            _raise_for_status(self._native)
+            return EOF
+        self._choose_response_style(_APIStyle.READER_WRITER)
+        if self._responses is None:
+            self._responses = _Responses(self._native, self._deserializer)
+        try:
+            return await self._responses.__anext__()
+        except StopAsyncIteration:
+            return EOF
+
+
+class _StreamRequest(Call):
+    """The kinds with a stream of requests."""
+
+    _request_style: _APIStyle
+    _done_writing = False
+    _connected = False
+    _consumer: asyncio.Task[None] | None = None
+
+    def _consume(
+        self, request_iterator: RequestIterableType[Any] | None, event_loop: asyncio.AbstractEventLoop
+    ) -> None:
+        if request_iterator is None:
+            self._request_style = _APIStyle.READER_WRITER
+            return
+        self._request_style = _APIStyle.ASYNC_GENERATOR
+        self._consumer = event_loop.create_task(_consume(self._native, request_iterator, self._serializer))
+
+    def _refuse_other_style(self) -> None:
+        if self._request_style is _APIStyle.ASYNC_GENERATOR:
+            raise UsageError(_API_STYLE_ERROR)
+
+    async def write(self, request: Any) -> None:
+        self._refuse_other_style()
+        if self._native.done():
+            raise asyncio.InvalidStateError(_FINISHED)
+        if self._done_writing:
+            raise asyncio.InvalidStateError(_HALF_CLOSED)
+        if not self._connected:
+            waiter = self._native.connected()
+            if waiter is not None:
+                await _or_cancel(self._native, waiter)
+            self._connected = True
+        await _send(self._native, request, self._serializer)
+        if self._native.done():
+            _raise_for_status(self._native)
+
+    async def done_writing(self) -> None:
+        self._refuse_other_style()
+        if not self._done_writing and not self._native.done():
+            self._done_writing = True
+            self._native.half_close()
+
+
+async def _send(native: AioClientCall, request: Any, serializer: SerializingFunction[Any] | None) -> None:
+    """Sends a request and waits for room for the next."""
+    data = serialized(request, serializer)
+    if data is None:
+        native.cancel(_INTERNAL, _SERIALIZER_FAILED)
+        return
+    left = native.send(data)
+    if left is not None and left is not False:
+        await _or_cancel(native, left)
+
+
+async def _consume(
+    native: AioClientCall, requests: RequestIterableType[Any], serializer: SerializingFunction[Any] | None
+) -> None:
+    """Sends what an iterator gives; the RPC is cancelled if it raises."""
+    try:
+        if inspect.isasyncgen(requests) or hasattr(requests, "__aiter__"):
+            async for request in requests:
+                await _send(native, request, serializer)
+                if native.done():
+                    return
+        else:
+            for request in requests:
+                await _send(native, request, serializer)
+                if native.done():
+                    return
+        native.half_close()
+    except asyncio.CancelledError:
+        native.cancel(_CANCELLED, _CANCELLED_HERE)
+        raise
+    except Exception:
+        _LOGGER.exception("Client request_iterator raised exception")
+        native.cancel(_CANCELLED, _CANCELLED_HERE)
+
+
+class UnaryUnaryCall(_UnaryResponse, _base_call.UnaryUnaryCall[RequestType, ResponseType]):
+    """One request, one response."""
+
+    def __init__(
+        self,
+        request: RequestType,
+        deadline: float | None,
+        metadata: Metadata,
+        credentials: grpc.CallCredentials | None,
+        wait_for_ready: bool | None,
+        channel: AioChannel,
+        method: bytes,
+        request_serializer: SerializingFunction[Any] | None,
+        response_deserializer: DeserializingFunction[Any] | None,
+        loop: asyncio.AbstractEventLoop,
+        registered_call_handle: int = 0,
+    ) -> None:
+        self._begin_unary(
+            request,
+            deadline,
+            metadata,
+            credentials,
+            wait_for_ready,
+            channel,
+            method,
+            request_serializer,
+            response_deserializer,
+        )
+
+    async def wait_for_connection(self) -> None:
+        waiter = self._native.ended()
+        if waiter is not None:
+            await _or_cancel(self._native, waiter)
+        _raise_for_status(self._native)
+
+
+class UnaryStreamCall(_StreamResponse, _base_call.UnaryStreamCall[RequestType, ResponseType]):
+    """One request, a stream of responses."""
+
+    def __init__(
+        self,
+        request: RequestType,
+        deadline: float | None,
+        metadata: Metadata,
+        credentials: grpc.CallCredentials | None,
+        wait_for_ready: bool | None,
+        channel: AioChannel,
+        method: bytes,
+        request_serializer: SerializingFunction[Any] | None,
+        response_deserializer: DeserializingFunction[Any] | None,
+        loop: asyncio.AbstractEventLoop,
+        registered_call_handle: int = 0,
+    ) -> None:
+        self._begin_unary(
+            request,
+            deadline,
+            metadata,
+            credentials,
+            wait_for_ready,
+            channel,
+            method,
+            request_serializer,
+            response_deserializer,
+        )
+
+
+class StreamUnaryCall(_UnaryResponse, _StreamRequest, _base_call.StreamUnaryCall[RequestType, ResponseType]):
+    """A stream of requests, one response."""
+
+    def __init__(
+        self,
+        request_iterator: RequestIterableType[RequestType] | None,
+        deadline: float | None,
+        metadata: Metadata,
+        credentials: grpc.CallCredentials | None,
+        wait_for_ready: bool | None,
+        channel: AioChannel,
+        method: bytes,
+        request_serializer: SerializingFunction[Any] | None,
+        response_deserializer: DeserializingFunction[Any] | None,
+        loop: asyncio.AbstractEventLoop,
+        registered_call_handle: int = 0,
+    ) -> None:
+        self._begin(
+            None,
+            deadline,
+            metadata,
+            credentials,
+            wait_for_ready,
+            channel,
+            method,
+            request_serializer,
+            response_deserializer,
+        )
+        self._consume(request_iterator, loop)
+
+
+class StreamStreamCall(_StreamRequest, _StreamResponse, _base_call.StreamStreamCall[RequestType, ResponseType]):
+    """A stream of requests, a stream of responses."""
+
+    def __init__(
+        self,
+        request_iterator: RequestIterableType[RequestType] | None,
+        deadline: float | None,
+        metadata: Metadata,
+        credentials: grpc.CallCredentials | None,
+        wait_for_ready: bool | None,
+        channel: AioChannel,
+        method: bytes,
+        request_serializer: SerializingFunction[Any] | None,
+        response_deserializer: DeserializingFunction[Any] | None,
+        loop: asyncio.AbstractEventLoop,
+        registered_call_handle: int = 0,
+    ) -> None:
+        self._begin(
+            None,
+            deadline,
+            metadata,
+            credentials,
+            wait_for_ready,
+            channel,
+            method,
+            request_serializer,
+            response_deserializer,
+        )
+        self._consume(request_iterator, loop)

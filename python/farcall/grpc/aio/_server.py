@@ -2,12 +2,298 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import collections
+import functools
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent import futures
 from typing import Any
 
 import grpc
-from grpc.aio import _base_server
+from grpc import _common, _compression
+from grpc._credentials import INSECURE
+from grpc._cython.cygrpc import UsageError
+from grpc._dispatcher import _HandlerCallDetails
+from grpc._engine import native
+from grpc.aio import _base_server, _loops
+from grpc.aio._context import UNIMPLEMENTED, UNKNOWN
+from grpc.aio._handling import Prepared, handle
+from grpc.aio._interceptor import ServerInterceptor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from farcall._native import AioServerCall, Waiter
+
+_LOGGER = logging.getLogger(__name__)
+
+_RESOURCE_EXHAUSTED, _UNAVAILABLE = 8, 14
+_STOPPING = "Cancelling all calls"
+_OVER_LIMIT = "Concurrent RPC limit exceeded!"
+
+#: Handlers that interceptors make anew for each RPC are not worth remembering.
+_REMEMBERED = 4096
+
+#: Tasks that wait for an RPC, at most; and when there are fewer than the other, more are made.
+_SEATS, _FEW_SEATS = 16, 4
+
+
+class _Seat:
+    """A task that has begun and waits for an RPC to handle.
+
+    A new task takes a turn of the loop before it begins. These have it behind them, and begin at once.
+    """
+
+    __slots__ = ("call", "waiter")
+
+    def __init__(self, waiter: Waiter) -> None:
+        self.waiter = waiter
+        self.call: AioServerCall | None = None
+
+
+class _Dispatcher:
+    """The handlers of a server, the interceptors around them, and the tasks that run them.
+
+    It does not know the native server, which holds it: neither would ever be collected.
+    """
+
+    def __init__(
+        self,
+        pool: futures.Executor | None,
+        interceptors: Sequence[ServerInterceptor],
+        maximum_concurrent_rpcs: int | None,
+    ) -> None:
+        self.generic_handlers: list[grpc.GenericRpcHandler] = []
+        self._registered: dict[str, grpc.RpcMethodHandler] = {}
+        self._prepared: dict[int, Prepared] = {}
+        self._pool = pool
+        self._interceptors = interceptors
+        self._maximum = maximum_concurrent_rpcs
+        self._active = 0
+        self._seats: collections.deque[_Seat] = collections.deque()
+        self._filling = False
+        self._retired = False
+        self._event_loop: asyncio.AbstractEventLoop | None = None
+        # The loop holds tasks weakly only.
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def register(self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler]) -> None:
+        """Adds the handlers of a service, which come before the generic ones."""
+        for method, handler in handlers.items():
+            self._registered[_common.fully_qualified_method(service, method)] = handler
+
+    def begin(self, event_loop: asyncio.AbstractEventLoop) -> None:
+        """Makes the tasks that wait for RPCs."""
+        self._event_loop = event_loop
+        self._fill()
+
+    def on_call(self, call: AioServerCall) -> None:
+        """Has a task handle a new RPC."""
+        seats = self._seats
+        if seats:
+            seat = seats.popleft()
+            seat.call = call
+            seat.waiter.wake()
+        else:
+            self._spawn(self._serve(call))
+        if len(seats) < _FEW_SEATS and not self._filling and self._event_loop is not None:
+            self._filling = True
+            self._event_loop.call_soon(self._fill)
+
+    def _fill(self) -> None:
+        self._filling = False
+        if not self._retired:
+            for _ in range(_SEATS - len(self._seats)):
+                self._spawn(self._sit())
+
+    def _spawn(self, coroutine: Any) -> None:
+        assert self._event_loop is not None
+        task = self._event_loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _sit(self) -> None:
+        """The life of a task that waits for an RPC."""
+        if self._retired:
+            return
+        seat = _Seat(native.Waiter())
+        self._seats.append(seat)
+        try:
+            await seat.waiter
+        except asyncio.CancelledError:
+            if seat in self._seats:
+                self._seats.remove(seat)
+            raise
+        if seat.call is not None:
+            await self._serve(seat.call)
+
+    def retire(self) -> None:
+        """Lets the tasks end that wait for RPCs."""
+        self._retired = True
+        while self._seats:
+            self._seats.popleft().waiter.wake()
+
+    # One RPC.
+
+    async def _serve(self, call: AioServerCall) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if not call.watch(task):
+            return
+        self._active += 1
+        try:
+            try:
+                prepared = await self._choose(call)
+            except Exception:
+                _LOGGER.exception("Exception in the choice of a handler for %s", call.method)
+                call.finish(UNKNOWN, "Error in service handler!", ())
+                return
+            if prepared is None:
+                call.finish(UNIMPLEMENTED, "Method not found!", ())
+            elif self._maximum is not None and self._active > self._maximum:
+                call.finish(_RESOURCE_EXHAUSTED, _OVER_LIMIT, ())
+            else:
+                await handle(call, prepared, self._pool)
+        except asyncio.CancelledError:
+            # The client has gone, and the handler has been told.
+            pass
+        finally:
+            self._active -= 1
+
+    async def _choose(self, call: AioServerCall) -> Prepared | None:
+        if self._interceptors:
+            details = _HandlerCallDetails(call.method, call.metadata())
+            handler = await self._intercept(0, details)
+        else:
+            handler = self._registered.get(call.method)
+            if handler is None:
+                handler = self._look_up(_HandlerCallDetails(call.method, call.metadata()))
+        return None if handler is None else self._prepare(handler)
+
+    async def _intercept(self, index: int, details: Any) -> grpc.RpcMethodHandler | None:
+        if index == len(self._interceptors):
+            return self._look_up(details)
+        continuation = functools.partial(self._intercept, index + 1)
+        return await self._interceptors[index].intercept_service(continuation, details)
+
+    def _look_up(self, details: Any) -> grpc.RpcMethodHandler | None:
+        handler = self._registered.get(details.method)
+        if handler is not None:
+            return handler
+        for generic_handler in self.generic_handlers:
+            handler = generic_handler.service(details)
+            if handler is not None:
+                return handler
+        return None
+
+    def _prepare(self, handler: grpc.RpcMethodHandler) -> Prepared:
+        prepared = self._prepared.get(id(handler))
+        if prepared is None or prepared.handler is not handler:
+            if len(self._prepared) >= _REMEMBERED:
+                self._prepared.clear()
+            prepared = self._prepared[id(handler)] = Prepared(handler)
+        return prepared
+
+
+class Server(_base_server.Server):
+    """A server over a native one."""
+
+    def __init__(
+        self,
+        thread_pool: futures.Executor | None,
+        generic_handlers: Sequence[grpc.GenericRpcHandler] | None,
+        interceptors: Sequence[Any] | None,
+        options: Sequence[tuple[str, Any]],
+        maximum_concurrent_rpcs: int | None,
+        compression: grpc.Compression | None,
+    ) -> None:
+        for interceptor in interceptors or ():
+            if not isinstance(interceptor, ServerInterceptor):
+                raise ValueError(f"Interceptor must be ServerInterceptor, the following are invalid: {[interceptor]}")
+        if maximum_concurrent_rpcs is not None and maximum_concurrent_rpcs <= 0:
+            raise ValueError("maximum_concurrent_rpcs should be a positive integer")
+        self._dispatcher = _Dispatcher(thread_pool, tuple(interceptors or ()), maximum_concurrent_rpcs)
+        given = [*_common.options(options), *_compression.create_channel_option(compression)]
+        self._native = native.AioServer(given)
+        self._started = False
+        self._stopping = False
+        self._termination: asyncio.Future[None] | None = None
+        self._terminated = False
+        if generic_handlers:
+            self.add_generic_rpc_handlers(generic_handlers)
+
+    def add_generic_rpc_handlers(self, generic_rpc_handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        self._dispatcher.generic_handlers.extend(generic_rpc_handlers)
+
+    def add_registered_method_handlers(
+        self, service_name: str, method_handlers: Mapping[str, grpc.RpcMethodHandler]
+    ) -> None:
+        self._dispatcher.register(service_name, method_handlers)
+
+    def add_insecure_port(self, address: str) -> int:
+        name = _common.decode(_common.encode(address))
+        try:
+            return self._native.add_port(name)
+        except (OSError, ValueError) as error:
+            raise RuntimeError(
+                f"Failed to bind to address {name}; set GRPC_VERBOSITY=debug environment "
+                "variable to see detailed error message."
+            ) from error
+
+    def add_secure_port(self, address: str, server_credentials: grpc.ServerCredentials) -> int:
+        if server_credentials._credentials is not INSECURE:
+            raise NotImplementedError("secure ports (TLS) are not available in this release of farcall")
+        return self.add_insecure_port(address)
+
+    async def start(self) -> None:
+        if self._stopping:
+            raise UsageError("Server not in ready state")
+        if self._started:
+            return
+        self._started = True
+        event_loop = asyncio.get_running_loop()
+        if self._termination is None:
+            self._termination = event_loop.create_future()
+        self._native.start(self._dispatcher.on_call)
+        self._dispatcher.begin(event_loop)
+        # The tasks that wait for RPCs begin now.
+        await asyncio.sleep(0)
+
+    async def stop(self, grace: float | None) -> None:
+        if not self._started:
+            self._stopping = True
+            self._native.close_listeners()
+            return
+        first = not self._stopping
+        self._stopping = True
+        if first:
+            self._native.close_listeners()
+        waiter = self._native.wait_idle()
+        if waiter is not None and grace is not None and grace > 0:
+            # Others who stop it may be less patient: then it is idle sooner.
+            await asyncio.wait((waiter,), timeout=grace)
+        self._native.cancel_all(_UNAVAILABLE, _STOPPING)
+        waiter = self._native.wait_idle()
+        if waiter is not None:
+            await waiter
+        self._dispatcher.retire()
+        # Those who waited in vain end now, and cancelled handlers hear of it.
+        await asyncio.sleep(0)
+        self._terminated = True
+        if self._termination is not None and not self._termination.done():
+            self._termination.set_result(None)
+
+    async def wait_for_termination(self, timeout: float | None = None) -> bool:
+        if self._termination is None:
+            self._termination = asyncio.get_running_loop().create_future()
+        if not self._terminated:
+            await asyncio.wait((self._termination,), timeout=timeout)
+        return not self._terminated
+
+    def __del__(self) -> None:
+        if hasattr(self, "_dispatcher"):
+            self._dispatcher.retire()
 
 
 def server(
@@ -18,5 +304,25 @@ def server(
     maximum_concurrent_rpcs: int | None = None,
     compression: grpc.Compression | None = None,
 ) -> _base_server.Server:
-    """A server, not started."""
-    raise NotImplementedError("grpc.aio.server is not available in this release of farcall")
+    """A server, not started. It serves on the event loop on which it is started.
+
+    Args:
+      migration_thread_pool: runs handlers that are plain functions; None for the loop's own pool.
+      handlers: the first generic handlers.
+      interceptors: stand around the choice of handlers, the first outermost.
+      options: (key, value) pairs, for example ("grpc.so_reuseport", 0).
+      maximum_concurrent_rpcs: how many RPCs may be handled at once; those beyond end with RESOURCE_EXHAUSTED.
+        None for no limit.
+      compression: the default for all responses.
+
+    Raises:
+      ValueError: an option is not a pair, an interceptor is none, or the maximum is not positive.
+    """
+    return Server(
+        migration_thread_pool,
+        handlers,
+        interceptors,
+        () if options is None else options,
+        maximum_concurrent_rpcs,
+        compression,
+    )

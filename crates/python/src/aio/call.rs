@@ -1,0 +1,545 @@
+//! One call on a loop: what has arrived, how it ended, and who waits for it.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, Weak},
+    time::Instant,
+};
+
+use bytes::Bytes;
+use farcall_core::{Code, Metadata, Status};
+use farcall_engine::{CallError, CallId, Closed, Connection as Engine, Encoding};
+use pyo3::{prelude::*, types::PyBool};
+
+use super::{
+    channel::Channel,
+    connection::Connection,
+    due::{self, Due},
+    event_loop::{EventLoop, Resume},
+    waiter::Waiter,
+};
+use crate::{
+    process,
+    sync::{call::Message, lock},
+};
+
+/// What a call may queue before it has a connection, in bytes; a writer waits beyond it.
+const OUTBOX: usize = 64 << 10;
+
+/// Bytes taken by the application that are given back to the peer's window in one go.
+const RELEASE: usize = 128 << 10;
+
+/// What a message costs its sender besides its own bytes.
+const PREFIX: usize = 5;
+
+/// How often a call is put onto a connection at most. Each time the server has certainly done nothing for it.
+const ATTEMPTS: u32 = 5;
+
+/// One call of a client or of a server.
+pub(crate) struct Call {
+    /// The process it was made in.
+    generation: u32,
+    /// When it must be over.
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) event_loop: Arc<EventLoop>,
+    state: Mutex<CallState>,
+}
+
+/// What somebody waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Want {
+    /// The end.
+    End,
+    /// A connection, or the end.
+    Place,
+    /// Response headers, or the end.
+    Headers,
+    /// A message, or that none will come.
+    Message,
+    /// Room to send, or the end.
+    Room,
+}
+
+/// The part of a call that changes.
+#[derive(Default)]
+pub(crate) struct CallState {
+    pub(crate) place: Place,
+    /// Messages that nobody has taken yet; the peer's flow-control windows bound them.
+    inbox: VecDeque<Bytes>,
+    /// Client: response headers.
+    headers: Option<Metadata>,
+    /// Server: no more messages will come.
+    half_closed: bool,
+    /// The send buffer is full.
+    full: bool,
+    /// How it ended.
+    pub(crate) closed: Option<Box<Closed>>,
+    /// As gRPC writes it; empty until there is a connection.
+    pub(crate) peer: Arc<str>,
+    waiters: Vec<(Want, Py<Waiter>)>,
+    callbacks: Vec<Py<PyAny>>,
+    /// Server: the task that works on it.
+    task: Option<Py<PyAny>>,
+    /// Messages and bytes taken by the application since the last release.
+    taken: (usize, usize),
+    /// Client: what it takes to start over, as long as nothing but this was sent and nothing was received.
+    replay: Option<Box<Outbox>>,
+    attempts: u32,
+}
+
+/// Where a call is.
+#[derive(Default)]
+pub(crate) enum Place {
+    /// Client: it waits for a connection.
+    Waiting(Box<Outbox>),
+    /// On this connection.
+    On(Arc<Connection>, CallId),
+    /// It is over.
+    #[default]
+    Gone,
+}
+
+/// What a call asked for before it had a connection.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    pub(crate) channel: Weak<Channel>,
+    pub(crate) path: String,
+    pub(crate) metadata: Metadata,
+    pub(crate) wait_for_ready: bool,
+    pub(crate) encoding: Encoding,
+    pub(crate) messages: Vec<(Bytes, bool)>,
+    pub(crate) half_closed: bool,
+}
+
+/// What [`Call::send`] has come to.
+pub(crate) enum Sent {
+    /// There is room for more.
+    Room,
+    /// There is no room for more before this is done.
+    Full(Py<Waiter>),
+    /// It was not sent: the call is over.
+    Over,
+}
+
+impl Sent {
+    /// As Python gets it: `None`, what to await, or `False`.
+    pub(crate) fn into_python(self, py: Python<'_>) -> Option<Bound<'_, PyAny>> {
+        match self {
+            Sent::Room => None,
+            Sent::Full(waiter) => Some(waiter.into_bound(py).into_any()),
+            Sent::Over => Some(PyBool::new(py, false).to_owned().into_any()),
+        }
+    }
+}
+
+/// What [`Call::take`] finds.
+pub(crate) enum Taken {
+    Message(Bytes),
+    /// None will come.
+    End,
+    /// None is here yet.
+    Nothing,
+}
+
+impl CallState {
+    pub(crate) fn is_over(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// Whether it has come.
+    fn has(&self, want: Want) -> bool {
+        self.is_over()
+            || match want {
+                Want::End => false,
+                Want::Place => !matches!(self.place, Place::Waiting(..)),
+                Want::Headers => self.headers.is_some(),
+                Want::Message => !self.inbox.is_empty() || self.half_closed,
+                Want::Room => !self.full,
+            }
+    }
+
+    /// Those who have what they waited for.
+    fn satisfied(&mut self, due: &mut Vec<Due>) {
+        let mut index = 0;
+        while index < self.waiters.len() {
+            if self.has(self.waiters[index].0) {
+                due.push(Due::Wake(self.waiters.swap_remove(index).1));
+            } else {
+                index += 1;
+            }
+        }
+    }
+}
+
+impl Call {
+    /// A call of a client that has no connection yet.
+    pub(crate) fn of_client(outbox: Outbox, deadline: Option<Instant>, event_loop: &Arc<EventLoop>) -> Arc<Call> {
+        let place = Place::Waiting(Box::new(outbox));
+        Call::new(deadline, event_loop, CallState { place, ..CallState::default() })
+    }
+
+    /// A call that a server received.
+    pub(crate) fn of_server(connection: &Arc<Connection>, id: CallId, deadline: Option<Instant>) -> Arc<Call> {
+        let place = Place::On(Arc::clone(connection), id);
+        let peer = Arc::clone(&connection.peer);
+        Call::new(deadline, &connection.event_loop, CallState { place, peer, ..CallState::default() })
+    }
+
+    /// A call that ended before it began.
+    pub(crate) fn failed(status: Status, event_loop: &Arc<EventLoop>) -> Arc<Call> {
+        let closed = Some(locally_ended(status));
+        Call::new(None, event_loop, CallState { closed, ..CallState::default() })
+    }
+
+    fn new(deadline: Option<Instant>, event_loop: &Arc<EventLoop>, state: CallState) -> Arc<Call> {
+        let event_loop = Arc::clone(event_loop);
+        Arc::new(Call { generation: process::generation(), deadline, event_loop, state: Mutex::new(state) })
+    }
+
+    /// Whether it was made in this process.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.generation == process::generation()
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, CallState> {
+        lock(&self.state)
+    }
+
+    /// Changes the state; whoever waited for such a change is due.
+    pub(crate) fn update(&self, due: &mut Vec<Due>, change: impl FnOnce(&mut CallState)) {
+        let mut state = self.lock();
+        change(&mut state);
+        state.satisfied(due);
+    }
+
+    /// What becomes done when `want` comes; `None` when it is there already.
+    pub(crate) fn wait(&self, py: Python<'_>, want: Want) -> PyResult<Option<Py<Waiter>>> {
+        if self.lock().has(want) {
+            return Ok(None);
+        }
+        // Made before the lock is taken: that may set off a garbage collection.
+        let waiter = Waiter::new(py, &self.event_loop)?;
+        let mut state = self.lock();
+        if state.has(want) {
+            return Ok(None);
+        }
+        let mut given_up = Vec::new();
+        let mut index = 0;
+        while index < state.waiters.len() {
+            if state.waiters[index].1.get().is_pending() {
+                index += 1;
+            } else {
+                given_up.push(state.waiters.swap_remove(index));
+            }
+        }
+        state.waiters.push((want, waiter.clone_ref(py)));
+        drop(state);
+        Ok(Some(waiter))
+    }
+
+    /// Has `callback` called in a turn of the loop after the end; false when that is over already.
+    pub(crate) fn add_callback(&self, callback: Py<PyAny>) -> bool {
+        let mut state = self.lock();
+        if state.is_over() {
+            return false;
+        }
+        state.callbacks.push(callback);
+        true
+    }
+
+    /// Server: names the task that is cancelled when the client gives up; false when it has.
+    pub(crate) fn set_task(&self, task: Py<PyAny>) -> bool {
+        let mut state = self.lock();
+        let before = if state.is_over() { Some(task) } else { state.task.replace(task) };
+        let over = state.is_over();
+        drop(state);
+        drop(before);
+        !over
+    }
+
+    // Verbs.
+
+    /// Queues a message; [`Sent::Over`] when the call is.
+    pub(crate) fn send(self: &Arc<Self>, py: Python<'_>, message: Message<'_>, compress: bool) -> PyResult<Sent> {
+        if !self.queue(py, message, compress)? {
+            return Ok(Sent::Over);
+        }
+        let connection = {
+            let state = self.lock();
+            match &state.place {
+                _ if state.has(Want::Room) => return Ok(Sent::Room),
+                Place::On(connection, _) => Some(Arc::clone(connection)),
+                Place::Waiting(..) | Place::Gone => None,
+            }
+        };
+        // Others on the loop have their turn, whether or not the socket takes it all at once.
+        if let Some(connection) = connection {
+            connection.flush(py)?;
+        }
+        Ok(Sent::Full(match self.wait(py, Want::Room)? {
+            Some(waiter) => waiter,
+            None => Waiter::pause(py, &self.event_loop)?,
+        }))
+    }
+
+    fn queue(self: &Arc<Self>, py: Python<'_>, message: Message<'_>, compress: bool) -> PyResult<bool> {
+        {
+            let mut state = self.lock();
+            let state = &mut *state;
+            if let Place::Waiting(outbox) = &mut state.place {
+                outbox.messages.push((message.into_bytes(), compress));
+                state.full = outbox.messages.iter().map(|(message, _)| message.len()).sum::<usize>() >= OUTBOX;
+                return Ok(true);
+            }
+            // What is sent from now on is not kept.
+            state.replay = None;
+        }
+        let sent = self.with_engine(py, |engine, id| {
+            let sent = engine.send_message_with(id, message.into_outgoing(), compress);
+            if sent.is_ok() && !engine.writable(id) {
+                self.lock().full = true;
+            }
+            sent
+        })?;
+        Ok(matches!(sent, Some(Ok(()))))
+    }
+
+    /// Client: no more messages will be sent.
+    pub(crate) fn half_close(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        {
+            let mut state = self.lock();
+            if let Place::Waiting(outbox) = &mut state.place {
+                outbox.half_closed = true;
+                return Ok(());
+            }
+            if let Some(replay) = &mut state.replay {
+                replay.half_closed = true;
+            }
+        }
+        // Over or half-closed already: nothing is left to say.
+        self.with_engine(py, |engine, id| engine.half_close(id)).map(drop)
+    }
+
+    /// The next message, if one is here.
+    pub(crate) fn take(self: &Arc<Self>, py: Python<'_>) -> PyResult<Taken> {
+        let mut state = self.lock();
+        let Some(message) = state.inbox.pop_front() else {
+            let taken = if state.has(Want::Message) { Taken::End } else { Taken::Nothing };
+            drop(state);
+            if matches!(taken, Taken::Nothing) {
+                // What has been taken lets the peer go on: it may wait for that.
+                self.release(py)?;
+            }
+            return Ok(taken);
+        };
+        state.taken.0 += 1;
+        state.taken.1 += message.len();
+        let release = state.taken.1 + state.taken.0 * PREFIX >= RELEASE;
+        drop(state);
+        if release {
+            self.release(py)?;
+        }
+        Ok(Taken::Message(message))
+    }
+
+    /// The one message of a call that ended well.
+    pub(crate) fn only_message(&self) -> Option<Bytes> {
+        let mut state = self.lock();
+        let ok = state.closed.as_ref().is_some_and(|closed| closed.status.is_ok());
+        if ok && state.inbox.len() == 1 { state.inbox.pop_front() } else { None }
+    }
+
+    /// How many messages nobody has taken.
+    pub(crate) fn inbox_len(&self) -> usize {
+        self.lock().inbox.len()
+    }
+
+    /// Gives what the application took back to the peer's windows.
+    fn release(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        let (messages, bytes) = std::mem::take(&mut self.lock().taken);
+        if messages > 0 {
+            self.with_engine(py, |engine, id| engine.release_many(id, messages, bytes))?;
+        }
+        Ok(())
+    }
+
+    /// Server: how its messages are compressed from now on.
+    pub(crate) fn set_encoding(self: &Arc<Self>, py: Python<'_>, encoding: Encoding) -> PyResult<()> {
+        // Too late once the headers are gone: the messages go as the headers said.
+        self.with_engine(py, |engine, id| engine.set_encoding(id, encoding)).map(drop)
+    }
+
+    /// Server: sends initial metadata now.
+    pub(crate) fn send_headers(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        metadata: &Metadata,
+    ) -> PyResult<Result<(), CallError>> {
+        let sent = self.with_engine(py, |engine, id| engine.send_headers(id, metadata))?;
+        Ok(sent.unwrap_or(Err(CallError::NoSuchCall)))
+    }
+
+    /// Server: answers, with a last message if given, in one write.
+    pub(crate) fn finish(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        message: Option<(Message<'_>, bool)>,
+        status: &Status,
+        trailers: &Metadata,
+    ) -> PyResult<bool> {
+        let answered = self.with_engine(py, |engine, id| {
+            if let Some((message, compress)) = message {
+                engine.send_message_with(id, message.into_outgoing(), compress)?;
+            }
+            engine.respond(id, status, trailers)
+        })?;
+        Ok(matches!(answered, Some(Ok(()))))
+    }
+
+    /// Ends the call at once; false when it was over.
+    pub(crate) fn cancel(self: &Arc<Self>, py: Python<'_>, status: Status) -> PyResult<bool> {
+        let mut due = Vec::new();
+        {
+            let mut state = self.lock();
+            if state.is_over() {
+                return Ok(false);
+            }
+            if let Place::Waiting(outbox) = &state.place {
+                let channel = outbox.channel.clone();
+                let given_up = state.end(locally_ended(status), &mut due);
+                drop(state);
+                drop(given_up);
+                if let Some(channel) = channel.upgrade() {
+                    channel.forget(self);
+                }
+                due::wake(py, &self.event_loop, due, Resume::Soon)?;
+                return Ok(true);
+            }
+        }
+        Ok(self.with_engine(py, |engine, id| engine.cancel(id, status))?.is_some())
+    }
+
+    /// Client: ends a call that still waits for a connection, with `status`.
+    pub(crate) fn fail_waiting(&self, status: Status, due: &mut Vec<Due>) {
+        let mut state = self.lock();
+        if matches!(state.place, Place::Waiting(..)) {
+            let given_up = state.end(locally_ended(status), due);
+            drop(state);
+            drop(given_up);
+        }
+    }
+
+    /// Ends it although nobody can be told: its loop is gone.
+    pub(crate) fn abandon(&self, status: &Status) {
+        let mut due = Vec::new();
+        let given_up = self.lock().end(locally_ended(status.clone()), &mut due);
+        drop(given_up);
+        drop(due);
+    }
+
+    /// Does something on the connection; `None` when the call is on none.
+    fn with_engine<R>(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        verb: impl FnOnce(&mut Engine, CallId) -> R,
+    ) -> PyResult<Option<R>> {
+        let (connection, id) = match &self.lock().place {
+            Place::On(connection, id) => (Arc::clone(connection), *id),
+            Place::Waiting(..) | Place::Gone => return Ok(None),
+        };
+        connection.step(py, |engine, _| verb(engine, id)).map(Some)
+    }
+}
+
+impl CallState {
+    /// Client: it is on a connection now.
+    pub(crate) fn place_on(&mut self, connection: &Arc<Connection>, id: CallId, full: bool) {
+        self.full = full;
+        self.peer = Arc::clone(&connection.peer);
+        self.attempts += 1;
+        let place = std::mem::replace(&mut self.place, Place::On(Arc::clone(connection), id));
+        if let Place::Waiting(outbox) = place {
+            self.replay = Some(outbox).filter(|_| self.attempts < ATTEMPTS);
+        }
+    }
+
+    /// Those who waited for a connection.
+    pub(crate) fn satisfied_by_place(&mut self, due: &mut Vec<Due>) {
+        if !self.waiters.is_empty() {
+            self.satisfied(due);
+        }
+    }
+
+    /// Client: the server has answered.
+    pub(crate) fn headers_arrived(&mut self, metadata: Metadata) {
+        self.headers = Some(metadata);
+        self.replay = None;
+    }
+
+    /// Client: response headers, if they are here.
+    pub(crate) fn headers(&self) -> Option<Metadata> {
+        self.headers.clone()
+    }
+
+    pub(crate) fn message_arrived(&mut self, message: Bytes) {
+        self.inbox.push_back(message);
+    }
+
+    /// Server: the client has sent its last message.
+    pub(crate) fn half_close_arrived(&mut self) {
+        self.half_closed = true;
+    }
+
+    pub(crate) fn room_came(&mut self) {
+        self.full = false;
+    }
+
+    /// Client: whether the call goes back to waiting, because the connection failed it before the server saw it.
+    pub(crate) fn start_over(&mut self, closed: &Closed) -> bool {
+        if !closed.unprocessed || closed.status.code != Code::Unavailable {
+            return false;
+        }
+        let Some(outbox) = self.replay.take() else { return false };
+        self.place = Place::Waiting(outbox);
+        true
+    }
+
+    /// Marks the end; what it no longer needs is to be dropped without the lock.
+    #[must_use]
+    pub(crate) fn end(&mut self, closed: Box<Closed>, due: &mut Vec<Due>) -> GivenUp {
+        let mut inbox = VecDeque::new();
+        if !closed.completed && matches!(closed.status.code, Code::Cancelled | Code::DeadlineExceeded) {
+            // This side has given up: what nobody took, nobody wants.
+            inbox = std::mem::take(&mut self.inbox);
+        }
+        let task = self.task.take();
+        let task = if closed.completed {
+            task
+        } else {
+            due.extend(task.map(Due::Cancel));
+            None
+        };
+        self.closed.get_or_insert(closed);
+        self.satisfied(due);
+        due.extend(std::mem::take(&mut self.callbacks).into_iter().map(Due::Callback));
+        GivenUp(std::mem::take(&mut self.place), self.replay.take(), inbox, task)
+    }
+}
+
+/// What a call held until its end. A large message may be an object of Python.
+pub(crate) struct GivenUp(
+    #[expect(dead_code, reason = "only to be dropped")] Place,
+    #[expect(dead_code, reason = "only to be dropped")] Option<Box<Outbox>>,
+    #[expect(dead_code, reason = "only to be dropped")] VecDeque<Bytes>,
+    #[expect(dead_code, reason = "only to be dropped")] Option<Py<PyAny>>,
+);
+
+/// The end of a call that never reached a connection.
+fn locally_ended(status: Status) -> Box<Closed> {
+    Box::new(Closed { status, trailers: Metadata::new(), completed: false, unprocessed: true })
+}
+
+/// How a call ends whose deadline passed before it had a connection.
+pub(crate) fn deadline_exceeded() -> Status {
+    Status::new(Code::DeadlineExceeded, "Deadline Exceeded")
+}

@@ -1,0 +1,572 @@
+//! Pumps the brain of a channel on one loop: resolves, connects, and puts calls onto the connection that comes of it.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, Weak},
+    time::Instant,
+};
+
+use farcall_channel::{Action, Address, Channel as Brain, ConnectError, ConnectionId, Connectivity, Pick, Target};
+use farcall_core::{Code, Status};
+use farcall_engine::Config;
+use pyo3::{intern, prelude::*};
+
+use super::{
+    call::{Call, Outbox, Place, deadline_exceeded},
+    connection::{Connection, Owner},
+    due::{self, Due},
+    event_loop::{EventLoop, Resume},
+    waiter::Waiter,
+};
+use crate::{
+    options::ChannelOptions,
+    process,
+    sync::{
+        call::Message,
+        lock,
+        socket::{Socket, connect_error, os_text},
+    },
+};
+
+/// A channel's calls and connection on one loop.
+pub(crate) struct Channel {
+    pub(crate) event_loop: Arc<EventLoop>,
+    authority: String,
+    engine: Config,
+    /// `None` for a target that cannot be read: every call fails with this status.
+    target_error: Option<Status>,
+    /// The Python function that resolves names on a loop.
+    resolve: Arc<Py<PyAny>>,
+    /// The connection that calls go to right now.
+    ready: Mutex<Option<Arc<Connection>>>,
+    state: Mutex<State>,
+    me: Weak<Channel>,
+}
+
+struct State {
+    brain: Brain,
+    connections: HashMap<ConnectionId, Link>,
+    /// Calls that wait for a connection, in the order they came.
+    waiting: Vec<Arc<Call>>,
+    /// Who waits for the state to change from this one.
+    watchers: Vec<(Connectivity, Py<Waiter>)>,
+    /// Who waits until no call is in flight.
+    idle_watchers: Vec<Py<Waiter>>,
+    timer: Option<(Instant, Option<Py<PyAny>>)>,
+    closed: bool,
+}
+
+struct Link {
+    connection: Arc<Connection>,
+    works: bool,
+}
+
+/// What is left to do once the channel's lock is free.
+#[derive(Default)]
+struct Chores {
+    connect: Vec<(ConnectionId, Address)>,
+    resolve: Vec<(String, u16)>,
+    disconnect: Vec<Arc<Connection>>,
+    /// Only to be dropped without locks.
+    dropped: Option<Arc<Connection>>,
+    place: Vec<(Arc<Call>, Arc<Connection>)>,
+    due: Vec<Due>,
+    changed: bool,
+}
+
+/// A channel as its loop's timers see it.
+#[pyclass(frozen)]
+struct Timer(Weak<Channel>);
+
+#[pymethods]
+impl Timer {
+    fn on_timer(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(channel) = self.0.upgrade() else { return Ok(()) };
+        let event_loop = Arc::clone(&channel.event_loop);
+        event_loop.in_batch(py, || channel.handle_timer(py))
+    }
+}
+
+/// What a name's resolution is told to.
+#[pyclass(frozen, module = "farcall._native", name = "AioResolution")]
+pub(crate) struct Resolution(Weak<Channel>);
+
+#[pymethods]
+impl Resolution {
+    /// Addresses as (IP address, port), without repetition.
+    fn found(&self, py: Python<'_>, addresses: Vec<(String, u16)>) -> PyResult<()> {
+        let mut found: Vec<Address> = Vec::new();
+        for (ip, port) in addresses {
+            // A zone, as in `fe80::1%eth0`, is not Rust's to read.
+            let Ok(ip) = ip.split('%').next().unwrap_or_default().parse::<IpAddr>() else { continue };
+            let address = Address::Ip(SocketAddr::new(ip, port));
+            if !found.contains(&address) {
+                found.push(address);
+            }
+        }
+        self.tell(py, Ok(found))
+    }
+
+    /// Says why there is none.
+    fn failed(&self, py: Python<'_>, why: String) -> PyResult<()> {
+        self.tell(py, Err(why))
+    }
+}
+
+impl Resolution {
+    fn tell(&self, py: Python<'_>, result: Result<Vec<Address>, String>) -> PyResult<()> {
+        let Some(channel) = self.0.upgrade() else { return Ok(()) };
+        let state = channel.told(|brain| brain.handle_resolved(result, Instant::now()));
+        channel.drive(py, state, Chores::default())
+    }
+}
+
+impl Channel {
+    /// A channel in IDLE; connects when first used.
+    pub(crate) fn new(
+        target: &str,
+        options: &ChannelOptions,
+        event_loop: Arc<EventLoop>,
+        resolve: &Arc<Py<PyAny>>,
+    ) -> Arc<Channel> {
+        let (target, target_error) = match Target::parse(target) {
+            Ok(target) => (target, None),
+            Err(error) => {
+                let nowhere = farcall_channel::Endpoint::Addresses(Vec::new());
+                let target = Target { endpoint: nowhere, authority: String::new() };
+                (target, Some(Status::new(Code::Unknown, error.to_string())))
+            }
+        };
+        Arc::new_cyclic(|me| Channel {
+            event_loop,
+            authority: options.authority.clone().unwrap_or_else(|| target.authority.clone()),
+            engine: options.engine.clone(),
+            target_error,
+            resolve: Arc::clone(resolve),
+            ready: Mutex::new(None),
+            state: Mutex::new(State {
+                brain: Brain::new(target, options.channel.clone()),
+                connections: HashMap::new(),
+                waiting: Vec::new(),
+                watchers: Vec::new(),
+                idle_watchers: Vec::new(),
+                timer: None,
+                closed: false,
+            }),
+            me: Weak::clone(me),
+        })
+    }
+
+    /// Starts a call with what is in `outbox`; never waits.
+    pub(crate) fn start(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        mut outbox: Outbox,
+        message: Option<Message<'_>>,
+        deadline: Option<Instant>,
+    ) -> PyResult<Arc<Call>> {
+        outbox.channel = Weak::clone(&self.me);
+        outbox.messages.extend(message.map(|message| (message.into_bytes(), true)));
+        let call = Call::of_client(outbox, deadline, &self.event_loop);
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            call.fail_waiting(deadline_exceeded(), &mut Vec::new());
+            return Ok(call);
+        }
+        let ready = lock(&self.ready).clone();
+        if let Some(connection) = ready
+            && connection.adopt(py, &call, &self.authority)?
+        {
+            return Ok(call);
+        }
+        self.find_connection(py, &call)?;
+        Ok(call)
+    }
+
+    /// Finds a connection for a call, or has it wait.
+    fn find_connection(self: &Arc<Self>, py: Python<'_>, call: &Arc<Call>) -> PyResult<()> {
+        let mut chores = Chores::default();
+        if let Some(status) = &self.target_error {
+            call.fail_waiting(status.clone(), &mut chores.due);
+            return due::wake(py, &self.event_loop, chores.due, Resume::Soon);
+        }
+        let mut state = lock(&self.state);
+        state.sort(call, Instant::now(), &mut chores);
+        self.drive(py, state, chores)
+    }
+
+    /// A call that waited has ended.
+    pub(crate) fn forget(&self, call: &Arc<Call>) {
+        lock(&self.state).waiting.retain(|other| !Arc::ptr_eq(other, call));
+    }
+
+    /// The connectivity state; leaves IDLE if asked to.
+    pub(crate) fn connectivity(self: &Arc<Self>, py: Python<'_>, try_to_connect: bool) -> PyResult<Connectivity> {
+        let mut state = lock(&self.state);
+        let connectivity = state.brain.state();
+        if try_to_connect && self.target_error.is_none() {
+            state.brain.connect(Instant::now());
+            self.drive(py, state, Chores::default())?;
+        }
+        Ok(connectivity)
+    }
+
+    /// What becomes done when the state is not `last` any more; `None` when it is not.
+    pub(crate) fn wait_for_change(&self, py: Python<'_>, last: Connectivity) -> PyResult<Option<Py<Waiter>>> {
+        let waiter = Waiter::new(py, &self.event_loop)?;
+        let mut state = lock(&self.state);
+        if state.brain.state() != last {
+            return Ok(None);
+        }
+        let (kept, given_up) =
+            std::mem::take(&mut state.watchers).into_iter().partition(|(_, waiter)| waiter.get().is_pending());
+        state.watchers = kept;
+        state.watchers.push((last, waiter.clone_ref(py)));
+        drop(state);
+        drop::<Vec<_>>(given_up);
+        Ok(Some(waiter))
+    }
+
+    /// What becomes done when no call is in flight; `None` when none is.
+    pub(crate) fn wait_idle(&self, py: Python<'_>) -> PyResult<Option<Py<Waiter>>> {
+        let waiter = Waiter::new(py, &self.event_loop)?;
+        let mut state = lock(&self.state);
+        if state.is_idle() {
+            return Ok(None);
+        }
+        state.idle_watchers.push(waiter.clone_ref(py));
+        Ok(Some(waiter))
+    }
+
+    /// Ends every call with CANCELLED and `details`; idempotent.
+    pub(crate) fn close(self: &Arc<Self>, py: Python<'_>, details: &str) -> PyResult<()> {
+        let status = Status::new(Code::Cancelled, details.to_owned());
+        let mut chores = Chores::default();
+        let (waiting, connections, timer) = {
+            let mut state = lock(&self.state);
+            state.closed = true;
+            state.brain.shutdown();
+            let connections: Vec<_> = state.connections.drain().map(|(_, link)| link.connection).collect();
+            (std::mem::take(&mut state.waiting), connections, state.timer.take())
+        };
+        for call in waiting {
+            call.fail_waiting(status.clone(), &mut chores.due);
+        }
+        if let Some((_, Some(handle))) = timer {
+            handle.call_method0(py, intern!(py, "cancel"))?;
+        }
+        for connection in connections {
+            connection.close(py, &status)?;
+        }
+        self.drive(py, lock(&self.state), chores)
+    }
+
+    /// Its loop is gone, or belongs to a parent process.
+    pub(crate) fn abandon(&self) {
+        let status = Status::new(Code::Cancelled, "The event loop of the call is gone.");
+        let (waiting, links, watchers, timer) = {
+            let mut state = lock(&self.state);
+            state.closed = true;
+            state.brain.shutdown();
+            let watchers = (std::mem::take(&mut state.watchers), std::mem::take(&mut state.idle_watchers));
+            (std::mem::take(&mut state.waiting), std::mem::take(&mut state.connections), watchers, state.timer.take())
+        };
+        for call in waiting {
+            call.abandon(&status);
+        }
+        for link in links.into_values() {
+            link.connection.abandon(&status);
+        }
+        let ready = lock(&self.ready).take();
+        drop((ready, watchers, timer));
+    }
+
+    // The pump.
+
+    fn told(&self, tell: impl FnOnce(&mut Brain)) -> MutexGuard<'_, State> {
+        let mut state = lock(&self.state);
+        tell(&mut state.brain);
+        state
+    }
+
+    /// Does what the brain wants, until it wants nothing more.
+    fn drive<'a>(
+        self: &'a Arc<Self>,
+        py: Python<'_>,
+        mut state: MutexGuard<'a, State>,
+        mut chores: Chores,
+    ) -> PyResult<()> {
+        loop {
+            while let Some(action) = state.brain.poll_action() {
+                match action {
+                    Action::Resolve { host, port } => chores.resolve.push((host, port)),
+                    Action::Connect { id, address } => chores.connect.push((id, address)),
+                    Action::Disconnect(id) => {
+                        chores.disconnect.extend(state.connections.remove(&id).map(|link| link.connection));
+                    }
+                    Action::StateChanged(_) => {
+                        chores.changed = true;
+                        // May well want more of the brain.
+                        self.publish(&mut state, &mut chores);
+                    }
+                }
+            }
+            if chores.changed {
+                let now = state.brain.state();
+                let (kept, changed) =
+                    std::mem::take(&mut state.watchers).into_iter().partition(|(last, _)| *last == now);
+                state.watchers = kept;
+                chores.due.extend(<Vec<_>>::into_iter(changed).map(|(_, waiter)| Due::Wake(waiter)));
+            }
+            state.take_idle_watchers(&mut chores.due);
+            let (arm, now) = (state.due(), Instant::now());
+            drop(state);
+            self.arm(py, arm, now)?;
+            if !self.perform(py, std::mem::take(&mut chores))? {
+                return Ok(());
+            }
+            state = lock(&self.state);
+        }
+    }
+
+    /// The state has changed: a new connection for new calls, and a new pick for those that wait.
+    fn publish(&self, state: &mut State, chores: &mut Chores) {
+        let now = Instant::now();
+        let ready = match state.brain.state() {
+            Connectivity::Ready => match state.brain.pick(false, now) {
+                Pick::Connection(id) => state.connections.get(&id).map(|link| Arc::clone(&link.connection)),
+                Pick::Wait | Pick::Fail(_) => None,
+            },
+            _ => None,
+        };
+        chores.dropped = std::mem::replace(&mut *lock(&self.ready), ready);
+        for call in std::mem::take(&mut state.waiting) {
+            state.sort(&call, now, chores);
+        }
+    }
+
+    /// Has the loop call at `due`, if it would not before.
+    fn arm(self: &Arc<Self>, py: Python<'_>, due: Option<Instant>, now: Instant) -> PyResult<()> {
+        let Some(due) = due else { return Ok(()) };
+        let spent = {
+            let mut state = lock(&self.state);
+            if state.timer.as_ref().is_some_and(|(at, _)| *at <= due) {
+                return Ok(());
+            }
+            state.timer.take()
+        };
+        if let Some((_, Some(handle))) = spent {
+            handle.call_method0(py, intern!(py, "cancel"))?;
+        }
+        let timer = Bound::new(py, Timer(Weak::clone(&self.me)))?.getattr(intern!(py, "on_timer"))?;
+        let handle = self.event_loop.call_at(py, due, now, &timer);
+        lock(&self.state).timer = Some((due, handle));
+        Ok(())
+    }
+
+    fn handle_timer(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        let now = Instant::now();
+        let mut chores = Chores::default();
+        let mut state = lock(&self.state);
+        let spent = state.timer.take();
+        if state.brain.poll_timeout().is_some_and(|due| due <= now) {
+            state.brain.handle_timeout(now);
+        }
+        state.waiting.retain(|call| {
+            let late = call.deadline.is_some_and(|deadline| deadline <= now);
+            if late {
+                call.fail_waiting(deadline_exceeded(), &mut chores.due);
+            }
+            !late
+        });
+        let driven = self.drive(py, state, chores);
+        drop(spent);
+        driven
+    }
+
+    /// Does the chores, without the lock; whether the brain was told something.
+    fn perform(self: &Arc<Self>, py: Python<'_>, chores: Chores) -> PyResult<bool> {
+        let mut told = false;
+        for connection in chores.disconnect {
+            connection.close(py, &Status::new(Code::Unavailable, "connection attempt given up"))?;
+        }
+        for (host, port) in chores.resolve {
+            told |= self.resolve(py, host, port)?;
+        }
+        for (id, address) in chores.connect {
+            told |= self.connect(py, id, &address)?;
+        }
+        for (call, connection) in chores.place {
+            if !connection.adopt(py, &call, &self.authority)? {
+                // Its end is about to be told; the call waits for what comes after.
+                lock(&self.state).lose(&connection);
+                self.find_connection(py, &call)?;
+                told = true;
+            }
+        }
+        due::wake(py, &self.event_loop, chores.due, self.event_loop.resume())?;
+        Ok(told)
+    }
+
+    /// Resolves a name, an address at once; whether the brain has been told.
+    fn resolve(self: &Arc<Self>, py: Python<'_>, host: String, port: u16) -> PyResult<bool> {
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            let address = Address::Ip(SocketAddr::new(ip, port));
+            lock(&self.state).brain.handle_resolved(Ok(vec![address]), Instant::now());
+            return Ok(true);
+        }
+        let resolution = Bound::new(py, Resolution(Weak::clone(&self.me)))?;
+        let begun = self.resolve.bind(py).call1((&self.event_loop.object, host, port, resolution));
+        if let Err(error) = begun {
+            let why = error.value(py).to_string();
+            lock(&self.state).brain.handle_resolved(Err(why), Instant::now());
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Starts to connect; whether the brain has been told of a failure.
+    fn connect(self: &Arc<Self>, py: Python<'_>, id: ConnectionId, address: &Address) -> PyResult<bool> {
+        let socket = match Socket::connect(address) {
+            Ok(socket) => socket,
+            Err(error) => {
+                let error = connect_error(address, &os_text(&error));
+                lock(&self.state).brain.handle_connect_failed(id, &error, Instant::now());
+                return Ok(true);
+            }
+        };
+        let owner = Owner::Client(Attempt { channel: Weak::clone(&self.me), id, address: address.clone() });
+        let config = Config { seed: process::random(), ..self.engine.clone() };
+        let connection = Connection::new(socket, address.to_string(), config, true, &self.event_loop, owner);
+        {
+            let mut state = lock(&self.state);
+            if state.closed {
+                return Ok(false);
+            }
+            state.connections.insert(id, Link { connection: Arc::clone(&connection), works: false });
+        }
+        connection.begin(py)?;
+        Ok(false)
+    }
+}
+
+impl State {
+    /// Whether a call that waits goes somewhere, fails, or waits on.
+    fn sort(&mut self, call: &Arc<Call>, now: Instant, chores: &mut Chores) {
+        let wait_for_ready = match &call.lock().place {
+            Place::Waiting(outbox) => outbox.wait_for_ready,
+            Place::On(..) | Place::Gone => return,
+        };
+        match self.brain.pick(wait_for_ready, now) {
+            Pick::Connection(id) => match self.connections.get(&id) {
+                Some(link) => chores.place.push((Arc::clone(call), Arc::clone(&link.connection))),
+                None => self.waiting.push(Arc::clone(call)),
+            },
+            Pick::Wait => self.waiting.push(Arc::clone(call)),
+            Pick::Fail(status) => call.fail_waiting(status, &mut chores.due),
+        }
+    }
+
+    /// A connection takes no more calls, whatever it is about to say itself.
+    fn lose(&mut self, connection: &Arc<Connection>) {
+        let id = self.connections.iter().find(|(_, link)| Arc::ptr_eq(&link.connection, connection)).map(|(id, _)| *id);
+        if let Some(id) = id {
+            self.brain.handle_disconnected(id);
+        }
+    }
+
+    /// Whether no call is in flight.
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.connections.values().all(|link| link.connection.is_idle())
+    }
+
+    fn take_idle_watchers(&mut self, due: &mut Vec<Due>) {
+        if !self.idle_watchers.is_empty() && self.is_idle() {
+            due.extend(std::mem::take(&mut self.idle_watchers).into_iter().map(Due::Wake));
+        }
+    }
+
+    /// When the loop must call.
+    fn due(&self) -> Option<Instant> {
+        let deadlines = self.waiting.iter().filter_map(|call| call.deadline);
+        self.brain.poll_timeout().into_iter().chain(deadlines).min()
+    }
+}
+
+/// Tells the channel of one attempt to connect, and of the connection that came of it.
+pub(crate) struct Attempt {
+    channel: Weak<Channel>,
+    id: ConnectionId,
+    address: Address,
+}
+
+impl Attempt {
+    pub(crate) fn handle(
+        &self,
+        py: Python<'_>,
+        connection: &Arc<Connection>,
+        due: Vec<Due>,
+        resume: Resume,
+    ) -> PyResult<()> {
+        let channel = self.channel.upgrade();
+        let mut wakes = Vec::with_capacity(due.len());
+        let mut ended = false;
+        for due in due {
+            match due {
+                Due::Wake(_) | Due::Callback(_) | Due::Cancel(_) => wakes.push(due),
+                Due::Ended(..) => ended = true,
+                Due::Request(..) => {}
+                Due::Ready | Due::Draining | Due::Lost { .. } | Due::Again(_) => match &channel {
+                    Some(channel) => self.tell(py, channel, connection, due)?,
+                    None => {
+                        if let Due::Again(call) = due {
+                            call.fail_waiting(Status::new(Code::Cancelled, "Channel deallocated!"), &mut wakes);
+                        }
+                    }
+                },
+            }
+        }
+        if ended && let Some(channel) = &channel {
+            lock(&channel.state).take_idle_watchers(&mut wakes);
+        }
+        due::wake(py, &connection.event_loop, wakes, resume)
+    }
+
+    fn tell(&self, py: Python<'_>, channel: &Arc<Channel>, connection: &Arc<Connection>, due: Due) -> PyResult<()> {
+        let mut state = lock(&channel.state);
+        // Dropped after the lock.
+        let mut link = None;
+        match due {
+            Due::Ready => {
+                if let Some(known) = state.connections.get_mut(&self.id) {
+                    known.works = true;
+                    state.brain.handle_connected(self.id);
+                }
+            }
+            Due::Draining => state.brain.handle_disconnected(self.id),
+            Due::Lost { why, connected } => {
+                link = state.connections.remove(&self.id);
+                if link.as_ref().is_some_and(|link| link.works) {
+                    state.brain.handle_disconnected(self.id);
+                } else {
+                    let error = if connected {
+                        ConnectError { code: Code::Unavailable, why }
+                    } else {
+                        connect_error(&self.address, &why)
+                    };
+                    state.brain.handle_connect_failed(self.id, &error, Instant::now());
+                }
+            }
+            Due::Again(call) => {
+                state.lose(connection);
+                drop(state);
+                channel.find_connection(py, &call)?;
+                state = lock(&channel.state);
+            }
+            Due::Wake(_) | Due::Callback(_) | Due::Cancel(_) | Due::Request(..) | Due::Ended(..) => {}
+        }
+        let driven = channel.drive(py, state, Chores::default());
+        drop(link);
+        driven
+    }
+}

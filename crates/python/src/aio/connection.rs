@@ -1,0 +1,524 @@
+//! A socket, the brain of its connection, and the calls on it, watched by a loop.
+
+use std::{
+    io::{self, IoSlice},
+    sync::{Arc, Mutex, MutexGuard, Weak},
+    time::{Duration, Instant},
+};
+
+use bytes::Buf;
+use farcall_core::Status;
+use farcall_engine::{CallId, Config, Connection as Engine, ErrorCode, Event};
+use pyo3::{intern, prelude::*};
+
+use super::{
+    call::{Call, CallState, Place},
+    channel::Attempt,
+    due::Due,
+    event_loop::{EventLoop, Resume},
+    server::Server,
+};
+use crate::{
+    process,
+    sync::{
+        lock,
+        socket::{Socket, os_text},
+    },
+};
+
+/// Reads of one connection before others get their turn.
+const READS_IN_A_ROW: usize = 16;
+
+/// How long a peer that does not read may keep a connection that has ended.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Pieces of one vectored write.
+const PIECES: usize = 64;
+
+/// Who is told about a connection.
+pub(crate) enum Owner {
+    Client(Attempt),
+    Server(Weak<Server>),
+}
+
+/// A connection of a client or of a server.
+pub(crate) struct Connection {
+    socket: Socket,
+    /// The other end, as gRPC writes it.
+    pub(crate) peer: Arc<str>,
+    generation: u32,
+    pub(crate) event_loop: Arc<EventLoop>,
+    pub(crate) owner: Owner,
+    state: Mutex<State>,
+}
+
+/// The part of a connection that changes.
+struct State {
+    engine: Engine,
+    /// By [`CallId::index`].
+    calls: Vec<Option<Arc<Call>>>,
+    /// The handshake of the transport is not over.
+    connecting: bool,
+    /// The handshake of the transport went well.
+    connected: bool,
+    /// The socket took no more bytes; the loop says when it does.
+    blocked: bool,
+    /// The brain is done and the socket shut.
+    over: bool,
+    /// The loop has let go of the socket, and it is shut.
+    shut: bool,
+    /// When a connection that has ended is cut although the peer has not read its last words.
+    cut_at: Option<Instant>,
+    /// What the loop has been asked for.
+    reader: bool,
+    writer: bool,
+    timer: Option<Timer>,
+}
+
+struct Timer {
+    at: Instant,
+    handle: Option<Py<PyAny>>,
+}
+
+/// A connection as its loop sees it.
+#[pyclass(frozen)]
+struct Watcher(Arc<Connection>);
+
+#[pymethods]
+impl Watcher {
+    fn on_readable(&self, py: Python<'_>) -> PyResult<()> {
+        let connection = &self.0;
+        connection.event_loop.in_batch(py, || connection.handle_readable(py))
+    }
+
+    fn on_writable(&self, py: Python<'_>) -> PyResult<()> {
+        let connection = &self.0;
+        connection.event_loop.in_batch(py, || connection.handle_writable(py))
+    }
+
+    fn on_timer(&self, py: Python<'_>) -> PyResult<()> {
+        let connection = &self.0;
+        connection.event_loop.in_batch(py, || connection.handle_timer(py))
+    }
+}
+
+impl Connection {
+    /// A connection over `socket`, which may still be connecting. [`begin`](Connection::begin) has the loop watch it.
+    pub(crate) fn new(
+        socket: Socket,
+        peer: String,
+        config: Config,
+        connecting: bool,
+        event_loop: &Arc<EventLoop>,
+        owner: Owner,
+    ) -> Arc<Connection> {
+        Arc::new(Connection {
+            socket,
+            peer: peer.into(),
+            generation: process::generation(),
+            event_loop: Arc::clone(event_loop),
+            owner,
+            state: Mutex::new(State {
+                engine: Engine::new(config, Instant::now()),
+                calls: Vec::new(),
+                connecting,
+                connected: !connecting,
+                blocked: false,
+                over: false,
+                shut: false,
+                cut_at: None,
+                reader: false,
+                writer: false,
+                timer: None,
+            }),
+        })
+    }
+
+    /// Has the loop watch it from now on.
+    pub(crate) fn begin(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        self.flush(py)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    fn is_ours(&self) -> bool {
+        self.generation == process::generation()
+    }
+
+    /// Whether no call is on it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.lock().engine.calls() == 0
+    }
+
+    /// A verb on the brain, and everything that follows from it.
+    pub(crate) fn step<R>(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        verb: impl FnOnce(&mut Engine, Instant) -> R,
+    ) -> PyResult<R> {
+        let result = {
+            let mut state = self.lock();
+            verb(&mut state.engine, Instant::now())
+        };
+        self.after_verb(py)?;
+        Ok(result)
+    }
+
+    /// Puts a client's call on this connection; gives back false when the connection takes none.
+    pub(crate) fn adopt(self: &Arc<Self>, py: Python<'_>, call: &Arc<Call>, authority: &str) -> PyResult<bool> {
+        let mut due = Vec::new();
+        {
+            let mut state = self.lock();
+            let mut call_state = call.lock();
+            // It may have ended while it waited for a connection.
+            let Place::Waiting(outbox) = &mut call_state.place else { return Ok(true) };
+            let request = farcall_engine::Request {
+                path: &outbox.path,
+                authority,
+                metadata: &outbox.metadata,
+                deadline: call.deadline,
+            };
+            let Ok(id) = state.engine.open_encoded(request, outbox.encoding, Instant::now()) else { return Ok(false) };
+            for (message, compress) in &outbox.messages {
+                // A refusal means that the call has just ended, which an event will tell.
+                let _ = state.engine.send_message_with(id, message.clone(), *compress);
+            }
+            if outbox.half_closed {
+                let _ = state.engine.half_close(id);
+            }
+            call_state.place_on(self, id, !state.engine.writable(id));
+            state.place(id, Arc::clone(call));
+            call_state.satisfied_by_place(&mut due);
+        }
+        super::due::wake(py, &self.event_loop, due, Resume::Soon)?;
+        self.after_verb(py)?;
+        Ok(true)
+    }
+
+    /// What a verb has to say goes out: now, or with what others have to say in this batch or turn.
+    fn after_verb(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        if self.event_loop.writes_now(py, self) {
+            return self.flush(py);
+        }
+        Ok(())
+    }
+
+    /// Writes what the brain has to say, tells what it says to others, and watches what it wants watched.
+    pub(crate) fn flush(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        self.settle(py, |_, _| ())
+    }
+
+    /// The engine's law: after any mutation, drain the polls until nothing is left.
+    fn settle(self: &Arc<Self>, py: Python<'_>, change: impl FnOnce(&mut State, Instant)) -> PyResult<()> {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        {
+            let mut state = self.lock();
+            change(&mut state, now);
+            loop {
+                self.write(&mut state, now);
+                if !self.tell(&mut state, &mut due) {
+                    break;
+                }
+            }
+            self.end_if_done(&mut state, now);
+        }
+        let told = self.deliver(py, due);
+        self.watch(py, now).and(told)
+    }
+
+    /// Tells what the brain has said, without writing: that comes at the end of the batch.
+    fn tell_first(self: &Arc<Self>, py: Python<'_>, change: impl FnOnce(&mut State, Instant)) -> PyResult<()> {
+        let now = Instant::now();
+        let mut due = Vec::new();
+        {
+            let mut state = self.lock();
+            change(&mut state, now);
+            self.tell(&mut state, &mut due);
+        }
+        let told = self.deliver(py, due);
+        self.flush(py).and(told)
+    }
+
+    /// Ends the connection with every call on it.
+    pub(crate) fn close(self: &Arc<Self>, py: Python<'_>, status: &Status) -> PyResult<()> {
+        if !self.is_ours() {
+            return Ok(());
+        }
+        self.settle(py, |state, now| state.engine.close(ErrorCode::NO_ERROR, "", status, now))
+    }
+
+    /// Takes no new calls; those in flight go on.
+    pub(crate) fn shut_down(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        self.settle(py, |state, now| state.engine.shutdown(now))
+    }
+
+    /// The loop is gone, or belongs to a parent process: every call on it ends, and nobody is told.
+    pub(crate) fn abandon(&self, status: &Status) {
+        let calls = {
+            let mut state = self.lock();
+            state.over = true;
+            std::mem::take(&mut state.calls)
+        };
+        for call in calls.into_iter().flatten() {
+            call.abandon(status);
+        }
+    }
+
+    /// Every call on it.
+    pub(crate) fn calls(&self) -> Vec<Arc<Call>> {
+        self.lock().calls.iter().flatten().cloned().collect()
+    }
+
+    // Bytes.
+
+    /// Writes what the brain has, as far as the socket takes it.
+    fn write(&self, state: &mut State, now: Instant) {
+        while !state.blocked && !state.connecting && !state.over {
+            let Some(transmit) = state.engine.poll_transmit(now) else { return };
+            let mut pieces = [IoSlice::new(&[]); PIECES];
+            let count = transmit.chunks_vectored(&mut pieces);
+            match self.socket.write(&pieces[..count]) {
+                Ok(written) => transmit.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => state.blocked = true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return state.engine.handle_transport_closed(&os_text(&error), now),
+            }
+        }
+    }
+
+    /// Reads what is there. The loop tells again when more is left.
+    fn read(&self, state: &mut State, now: Instant) {
+        for _ in 0..READS_IN_A_ROW {
+            if state.over || state.engine.error().is_some() {
+                return;
+            }
+            let buffer = state.engine.receive_buffer();
+            let room = buffer.len();
+            match self.socket.read(buffer) {
+                Ok(len) => {
+                    state.engine.handle_received(len, now);
+                    if len < room {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return state.engine.handle_transport_closed(&os_text(&error), now),
+            }
+        }
+    }
+
+    // Events.
+
+    /// Hands what the brain has said to the calls it belongs to, or notes it; whether there was anything.
+    fn tell(self: &Arc<Self>, state: &mut State, due: &mut Vec<Due>) -> bool {
+        let mut told = false;
+        while let Some(event) = state.engine.poll_event() {
+            told = true;
+            match event {
+                Event::Ready => due.push(Due::Ready),
+                Event::Draining => due.push(Due::Draining),
+                Event::Disconnected(error) => {
+                    due.push(Due::Lost { why: error.to_string(), connected: state.connected });
+                }
+                Event::Request { call: id, head } => {
+                    let call = Call::of_server(self, id, head.deadline);
+                    state.place(id, Arc::clone(&call));
+                    due.push(Due::Request(call, head));
+                }
+                Event::Headers { call, metadata } => state.update(call, due, |call| call.headers_arrived(metadata)),
+                Event::Message { call, message } => state.update(call, due, |call| call.message_arrived(message)),
+                Event::HalfClosed { call } => state.update(call, due, CallState::half_close_arrived),
+                Event::Writable { call } => state.update(call, due, CallState::room_came),
+                Event::Closed { call: id, closed } => {
+                    if let Some(call) = state.calls.get_mut(id.index()).and_then(Option::take) {
+                        let mut call_state = call.lock();
+                        if call_state.start_over(&closed) {
+                            drop(call_state);
+                            due.push(Due::Again(call));
+                        } else {
+                            let given_up = call_state.end(closed, due);
+                            drop(call_state);
+                            due.push(Due::Ended(call, given_up));
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        told
+    }
+
+    /// Tells those who are concerned, without the lock.
+    fn deliver(self: &Arc<Self>, py: Python<'_>, due: Vec<Due>) -> PyResult<()> {
+        if due.is_empty() {
+            return Ok(());
+        }
+        let resume = self.event_loop.resume();
+        match &self.owner {
+            Owner::Client(attempt) => attempt.handle(py, self, due, resume),
+            Owner::Server(server) => Server::handle(server, py, self, due, resume),
+        }
+    }
+
+    // The loop.
+
+    fn handle_readable(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        if !self.is_ours() {
+            return Ok(());
+        }
+        self.tell_first(py, |state, now| {
+            if !state.connecting {
+                self.read(state, now);
+            }
+        })
+    }
+
+    fn handle_writable(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        if !self.is_ours() {
+            return Ok(());
+        }
+        self.settle(py, |state, now| {
+            state.blocked = false;
+            if state.connecting {
+                state.connecting = false;
+                match self.socket.take_error() {
+                    Ok(None) => state.connected = true,
+                    Ok(Some(error)) | Err(error) => state.engine.handle_transport_closed(&os_text(&error), now),
+                }
+            }
+        })
+    }
+
+    fn handle_timer(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        if !self.is_ours() {
+            return Ok(());
+        }
+        let spent = self.lock().timer.take();
+        drop(spent);
+        self.settle(py, |state, now| {
+            if state.engine.poll_timeout().is_some_and(|due| due <= now) {
+                state.engine.handle_timeout(now);
+            }
+            if state.cut_at.is_some_and(|cut_at| cut_at <= now) {
+                state.over = true;
+            }
+        })
+    }
+
+    /// Shuts the transport once the brain is done with it and its last words are written.
+    fn end_if_done(&self, state: &mut State, now: Instant) {
+        if state.engine.error().is_none() || state.over {
+            return;
+        }
+        if state.blocked {
+            // The last words wait for room, but not for ever.
+            state.cut_at.get_or_insert(now + LAST_WORDS);
+        } else {
+            state.over = true;
+        }
+    }
+
+    /// Asks the loop for what the connection waits for now.
+    fn watch(self: &Arc<Self>, py: Python<'_>, now: Instant) -> PyResult<()> {
+        if !self.event_loop.is_here() {
+            // Its own thread will, at the end of the turn.
+            let ask = {
+                let state = self.lock();
+                state.reader != state.reads() || state.writer != state.writes() || state.timer_is_late().is_some()
+            };
+            if ask {
+                self.event_loop.defer(py, self);
+            }
+            return Ok(());
+        }
+        let (reader, writer, timer, shut) = {
+            let mut state = self.lock();
+            let (reads, writes) = (state.reads(), state.writes());
+            let reader = (state.reader != reads).then_some(reads);
+            let writer = (state.writer != writes).then_some(writes);
+            (state.reader, state.writer) = (reads, writes);
+            let timer = state.timer_is_late();
+            let spent = if timer.is_some() || state.over { state.timer.take() } else { None };
+            let over = state.over;
+            let shut = over && !std::mem::replace(&mut state.shut, over);
+            (reader, writer, (timer, spent), shut)
+        };
+        if (reader.is_some() || writer.is_some())
+            && let Err(error) = self.ask(py, reader, writer)
+        {
+            // Nobody can watch it: better lost now than silent for ever.
+            let why = error.value(py).to_string();
+            return self.settle(py, |state, now| {
+                state.engine.handle_transport_closed(&why, now);
+                state.over = true;
+            });
+        }
+        if let Some(handle) = timer.1.and_then(|timer| timer.handle) {
+            handle.call_method0(py, intern!(py, "cancel"))?;
+        }
+        if let Some(at) = timer.0 {
+            let watcher = Bound::new(py, Watcher(Arc::clone(self)))?.getattr(intern!(py, "on_timer"))?;
+            let handle = self.event_loop.call_at(py, at, now, &watcher);
+            self.lock().timer = Some(Timer { at, handle });
+        }
+        if shut {
+            // Only now: the loop must have let go of it.
+            self.socket.shut_down();
+        }
+        Ok(())
+    }
+
+    fn ask(self: &Arc<Self>, py: Python<'_>, reader: Option<bool>, writer: Option<bool>) -> PyResult<()> {
+        let fd = self.socket.raw();
+        let watcher = Bound::new(py, Watcher(Arc::clone(self)))?;
+        match reader {
+            Some(true) => self.event_loop.add_reader(fd, &watcher.getattr(intern!(py, "on_readable"))?)?,
+            Some(false) => self.event_loop.remove_reader(py, fd),
+            None => {}
+        }
+        match writer {
+            Some(true) => self.event_loop.add_writer(fd, &watcher.getattr(intern!(py, "on_writable"))?)?,
+            Some(false) => self.event_loop.remove_writer(py, fd),
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn place(&mut self, id: CallId, call: Arc<Call>) {
+        let index = id.index();
+        if self.calls.len() <= index {
+            self.calls.resize_with(index + 1, || None);
+        }
+        self.calls[index] = Some(call);
+    }
+
+    fn update(&self, id: CallId, due: &mut Vec<Due>, change: impl FnOnce(&mut CallState)) {
+        if let Some(Some(call)) = self.calls.get(id.index()) {
+            call.update(due, change);
+        }
+    }
+
+    fn reads(&self) -> bool {
+        !self.over && !self.connecting && self.engine.error().is_none()
+    }
+
+    fn writes(&self) -> bool {
+        !self.over && (self.blocked || self.connecting)
+    }
+
+    /// When the loop is to look at the clock, if that is before it would anyway. A timer that goes off too early does no
+    /// harm, so only a later one is replaced.
+    fn timer_is_late(&self) -> Option<Instant> {
+        if self.over {
+            return None;
+        }
+        let due = [self.engine.poll_timeout(), self.cut_at].into_iter().flatten().min()?;
+        self.timer.as_ref().is_none_or(|timer| due < timer.at).then_some(due)
+    }
+}

@@ -1,0 +1,69 @@
+//! What is left to do once no lock is held: the words of a brain that concern Python or other brains.
+
+use std::sync::Arc;
+
+use farcall_engine::RequestHead;
+use pyo3::{intern, prelude::*};
+
+use super::{
+    call::{Call, GivenUp},
+    event_loop::{EventLoop, Resume},
+    waiter::Waiter,
+};
+
+/// One thing to do.
+pub(crate) enum Due {
+    /// Somebody has what it waited for.
+    Wake(Py<Waiter>),
+    /// A call is over, and this is to be called then.
+    Callback(Py<PyAny>),
+    /// Server: a call is over, and this task still works on it.
+    Cancel(Py<PyAny>),
+    /// Client: the connection works.
+    Ready,
+    /// Client: it takes no new calls.
+    Draining,
+    /// It is over.
+    Lost {
+        why: String,
+        /// Whether the transport was connected.
+        connected: bool,
+    },
+    /// Server: a call begins.
+    Request(Arc<Call>, Box<RequestHead>),
+    /// Client: a call ended that the server has done nothing for; it may go onto another connection.
+    Again(Arc<Call>),
+    /// A call has ended, and with it what it held.
+    Ended(Arc<Call>, GivenUp),
+}
+
+/// Resumes and calls whoever is due. Only [`Due::Wake`], [`Due::Callback`] and [`Due::Cancel`] may be among `due`.
+///
+/// # Errors
+/// What a resumed task let out (KeyboardInterrupt or SystemExit); the others are resumed in the loop's next turn then.
+pub(crate) fn wake(
+    py: Python<'_>,
+    event_loop: &EventLoop,
+    due: impl IntoIterator<Item = Due>,
+    mut resume: Resume,
+) -> PyResult<()> {
+    let mut result = Ok(());
+    for due in due {
+        match due {
+            Due::Wake(waiter) => {
+                if let Err(error) = Waiter::finish(waiter.bind(py), resume) {
+                    resume = Resume::Soon;
+                    result = Err(error);
+                }
+            }
+            Due::Callback(callback) => event_loop.call_soon_bare(py, callback.bind(py)),
+            Due::Cancel(task) => {
+                if let Err(error) = task.call_method0(py, intern!(py, "cancel")) {
+                    error.write_unraisable(py, Some(task.bind(py)));
+                }
+            }
+            _ => {}
+        }
+    }
+    result
+}

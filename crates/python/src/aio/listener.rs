@@ -1,0 +1,138 @@
+//! Sockets that accept connections for a server on a loop.
+
+use std::{
+    io,
+    os::fd::AsRawFd,
+    path::PathBuf,
+    sync::{
+        Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use pyo3::{intern, prelude::*};
+
+use super::server::Server;
+use crate::{
+    process,
+    sync::{
+        listener::{BACKLOG, BoundSocket, OUT_OF_DESCRIPTORS, is_exhausted},
+        socket::Socket,
+    },
+};
+
+/// Connections accepted before others on the loop get their turn.
+const ACCEPTS_IN_A_ROW: usize = 64;
+
+/// A bound and listening socket.
+#[pyclass(frozen)]
+pub(crate) struct Listener {
+    socket: socket2::Socket,
+    server: Weak<Server>,
+    /// The file of a Unix socket, removed at the end.
+    path: Option<PathBuf>,
+    tcp: bool,
+    generation: u32,
+    /// The loop watches it.
+    watched: AtomicBool,
+}
+
+#[pymethods]
+impl Listener {
+    fn on_readable(this: &Bound<'_, Self>) -> PyResult<()> {
+        let Some(server) = this.get().server.upgrade() else { return Ok(()) };
+        if this.get().watched.load(Ordering::SeqCst) && this.get().generation == process::generation() {
+            let event_loop = server.event_loop()?;
+            return event_loop.in_batch(this.py(), || Self::accept(this, &server));
+        }
+        Ok(())
+    }
+
+    /// Watches it again after the system had no descriptor left.
+    fn resume(this: &Bound<'_, Self>) -> PyResult<()> {
+        match this.get().server.upgrade() {
+            Some(server) if server.is_serving() => Self::watch(this, &server),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Listener {
+    pub(crate) fn new(bound: BoundSocket, server: &Weak<Server>) -> io::Result<Listener> {
+        bound.socket.set_nonblocking(true)?;
+        bound.socket.listen(BACKLOG)?;
+        Ok(Listener {
+            tcp: bound.path.is_none() && bound.socket.local_addr().is_ok_and(|local| local.as_socket().is_some()),
+            socket: bound.socket,
+            server: Weak::clone(server),
+            path: bound.path,
+            generation: process::generation(),
+            watched: AtomicBool::new(false),
+        })
+    }
+
+    /// Has the server's loop accept connections.
+    pub(crate) fn watch(this: &Bound<'_, Self>, server: &Server) -> PyResult<()> {
+        this.get().watched.store(true, Ordering::SeqCst);
+        let callback = this.getattr(intern!(this.py(), "on_readable"))?;
+        server.event_loop()?.add_reader(this.get().socket.as_raw_fd(), &callback)
+    }
+
+    /// Accepts no more.
+    pub(crate) fn unwatch(&self, py: Python<'_>, server: &Server) {
+        if self.watched.swap(false, Ordering::SeqCst)
+            && let Ok(event_loop) = server.event_loop()
+        {
+            event_loop.remove_reader(py, self.socket.as_raw_fd());
+        }
+    }
+
+    /// Ends it: who tries to connect is refused from now on, whoever else holds the socket.
+    pub(crate) fn close(&self, py: Python<'_>, server: &Server) {
+        self.unwatch(py, server);
+        if self.generation == process::generation() {
+            // A socket that does not listen needs no shutting.
+            let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        }
+    }
+
+    fn accept(this: &Bound<'_, Self>, server: &std::sync::Arc<Server>) -> PyResult<()> {
+        let py = this.py();
+        for _ in 0..ACCEPTS_IN_A_ROW {
+            match this.get().socket.accept() {
+                Ok((socket, _)) => {
+                    // A peer that is gone already is no loss.
+                    if let Ok(socket) = Socket::accepted(socket, this.get().tcp) {
+                        server.serve(py, socket)?;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // The connection was reset before it was accepted: the next may be there.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    if !is_exhausted(&error) && !server.is_serving() {
+                        return Ok(());
+                    }
+                    // The loop would tell again and again that one waits.
+                    this.get().unwatch(py, server);
+                    let now = Instant::now();
+                    let resume = this.getattr(intern!(py, "resume"))?;
+                    server.event_loop()?.call_at(py, now + OUT_OF_DESCRIPTORS, now, &resume);
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let (Some(path), true) = (&self.path, self.generation == process::generation()) {
+            // Somebody may have removed it already.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! A server on one loop: its listeners, its connections, and the calls in flight on them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, OnceLock, Weak},
+};
+
+use farcall_core::{Code, Metadata, Status};
+use farcall_engine::Config;
+use pyo3::{exceptions::PyRuntimeError, prelude::*};
+
+use super::{
+    connection::{Connection, Owner},
+    due::{self, Due},
+    event_loop::{EventLoop, Resume},
+    listener::Listener,
+    serving::AioServerCall,
+    waiter::Waiter,
+};
+use crate::{
+    options::ServerOptions,
+    process,
+    sync::{
+        listener::{ListenError, bind_sockets},
+        lock,
+        socket::Socket,
+    },
+};
+
+/// A server.
+pub(crate) struct Server {
+    generation: u32,
+    engine: Config,
+    reuse_port: bool,
+    /// The loop that it was started on.
+    event_loop: OnceLock<Arc<EventLoop>>,
+    state: Mutex<State>,
+    me: Weak<Server>,
+}
+
+#[derive(Default)]
+struct State {
+    on_call: Option<Arc<Py<PyAny>>>,
+    listeners: Vec<Py<Listener>>,
+    connections: HashMap<usize, Arc<Connection>>,
+    in_flight: usize,
+    phase: Phase,
+    /// Who waits until no call is in flight.
+    watchers: Vec<Py<Waiter>>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    #[default]
+    Created,
+    Serving,
+    /// No new connections, no new calls.
+    Closing,
+    /// No calls at all.
+    Cancelled,
+}
+
+impl Server {
+    pub(crate) fn new(options: &ServerOptions) -> Arc<Server> {
+        Arc::new_cyclic(|me| Server {
+            generation: process::generation(),
+            engine: options.engine.clone(),
+            reuse_port: options.reuse_port,
+            event_loop: OnceLock::new(),
+            state: Mutex::default(),
+            me: Weak::clone(me),
+        })
+    }
+
+    /// Whether it was made in this process.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.generation == process::generation()
+    }
+
+    pub(crate) fn event_loop(&self) -> PyResult<&Arc<EventLoop>> {
+        self.event_loop.get().ok_or_else(|| PyRuntimeError::new_err("the server is not started"))
+    }
+
+    pub(crate) fn is_serving(&self) -> bool {
+        self.is_ours() && lock(&self.state).phase == Phase::Serving
+    }
+
+    /// Binds an address now; the port. May look up a name.
+    pub(crate) fn add_port(&self, py: Python<'_>, address: &str) -> PyResult<Result<u16, ListenError>> {
+        let (sockets, port) = match py.detach(|| bind_sockets(address, self.reuse_port)) {
+            Ok(bound) => bound,
+            Err(error) => return Ok(Err(error)),
+        };
+        let mut listeners = Vec::new();
+        for bound in sockets {
+            match Listener::new(bound, &self.me) {
+                Ok(listener) => listeners.push(Py::new(py, listener)?),
+                Err(error) => return Ok(Err(error.into())),
+            }
+        }
+        let phase = lock(&self.state).phase;
+        if phase >= Phase::Closing {
+            return Ok(Err(ListenError::Invalid("the server is closing".to_owned())));
+        }
+        if phase == Phase::Serving {
+            for listener in &listeners {
+                Listener::watch(listener.bind(py), self)?;
+            }
+        }
+        lock(&self.state).listeners.extend(listeners);
+        Ok(Ok(port))
+    }
+
+    /// Serves on `event_loop`; false when it has been started before.
+    pub(crate) fn start(&self, py: Python<'_>, event_loop: Arc<EventLoop>, on_call: Py<PyAny>) -> PyResult<bool> {
+        if self.event_loop.set(event_loop).is_err() {
+            return Ok(false);
+        }
+        let listeners: Vec<_> = {
+            let mut state = lock(&self.state);
+            state.on_call = Some(Arc::new(on_call));
+            state.phase = Phase::Serving;
+            state.listeners.iter().map(|listener| listener.clone_ref(py)).collect()
+        };
+        for listener in listeners {
+            Listener::watch(listener.bind(py), self)?;
+        }
+        Ok(true)
+    }
+
+    /// Takes an accepted connection.
+    pub(crate) fn serve(&self, py: Python<'_>, socket: Socket) -> PyResult<()> {
+        let peer = socket.peer();
+        let config = Config { seed: process::random(), ..self.engine.clone() };
+        let owner = Owner::Server(Weak::clone(&self.me));
+        let connection = Connection::new(socket, peer, config, false, self.event_loop()?, owner);
+        let phase = {
+            let mut state = lock(&self.state);
+            state.connections.insert(key(&connection), Arc::clone(&connection));
+            state.phase
+        };
+        connection.begin(py)?;
+        // It was accepted while the server closed.
+        match phase {
+            Phase::Created | Phase::Serving => Ok(()),
+            Phase::Closing => connection.shut_down(py),
+            Phase::Cancelled => connection.close(py, &Status::new(Code::Unavailable, "Server stopped")),
+        }
+    }
+
+    /// Accepts no more connections and calls; those in flight go on.
+    pub(crate) fn close_listeners(&self, py: Python<'_>) -> PyResult<()> {
+        let (listeners, connections) = {
+            let mut state = lock(&self.state);
+            state.phase = state.phase.max(Phase::Closing);
+            (std::mem::take(&mut state.listeners), state.connections.values().cloned().collect::<Vec<_>>())
+        };
+        for listener in &listeners {
+            listener.get().close(py, self);
+        }
+        for connection in connections {
+            connection.shut_down(py)?;
+        }
+        Ok(())
+    }
+
+    /// Ends every call with `status` and closes the connections.
+    pub(crate) fn cancel_all(&self, py: Python<'_>, status: &Status) -> PyResult<()> {
+        self.close_listeners(py)?;
+        let connections: Vec<_> = {
+            let mut state = lock(&self.state);
+            state.phase = Phase::Cancelled;
+            state.connections.drain().map(|(_, connection)| connection).collect()
+        };
+        for connection in connections {
+            for call in connection.calls() {
+                // The client is told; a call that is answered already needs nothing.
+                call.finish(py, None, status, &Metadata::new())?;
+            }
+            connection.close(py, status)?;
+        }
+        Ok(())
+    }
+
+    /// What becomes done when no call is in flight; `None` when none is.
+    pub(crate) fn wait_idle(&self, py: Python<'_>) -> PyResult<Option<Py<Waiter>>> {
+        let Some(event_loop) = self.event_loop.get() else { return Ok(None) };
+        let waiter = Waiter::new(py, event_loop)?;
+        let mut state = lock(&self.state);
+        if state.in_flight == 0 {
+            return Ok(None);
+        }
+        state.watchers.push(waiter.clone_ref(py));
+        Ok(Some(waiter))
+    }
+
+    /// Nobody holds it any more, or its loop is gone.
+    pub(crate) fn abandon(&self) {
+        let status = Status::new(Code::Unavailable, "Server deallocated");
+        let (listeners, connections, on_call, watchers) = {
+            let mut state = lock(&self.state);
+            state.phase = Phase::Cancelled;
+            let connections = std::mem::take(&mut state.connections);
+            let watchers = std::mem::take(&mut state.watchers);
+            (std::mem::take(&mut state.listeners), connections, state.on_call.take(), watchers)
+        };
+        for connection in connections.into_values() {
+            connection.abandon(&status);
+        }
+        drop((listeners, on_call, watchers));
+    }
+
+    /// Tells what a connection has said.
+    pub(crate) fn handle(
+        this: &Weak<Server>,
+        py: Python<'_>,
+        connection: &Arc<Connection>,
+        due: Vec<Due>,
+        resume: Resume,
+    ) -> PyResult<()> {
+        let server = this.upgrade();
+        let mut wakes = Vec::with_capacity(due.len());
+        let mut requests = Vec::new();
+        let mut ended = Vec::new();
+        // Dropped after the lock.
+        let mut lost = None;
+        {
+            let mut state = server.as_ref().map(|server| lock(&server.state));
+            for due in due {
+                match (due, &mut state) {
+                    (due @ (Due::Wake(_) | Due::Callback(_) | Due::Cancel(_)), _) => wakes.push(due),
+                    (Due::Request(call, head), Some(state)) => {
+                        state.in_flight += 1;
+                        requests.push((call, head));
+                    }
+                    (Due::Ended(call, given_up), Some(state)) => {
+                        state.in_flight = state.in_flight.saturating_sub(1);
+                        ended.push((call, given_up));
+                    }
+                    (Due::Lost { .. }, Some(state)) => lost = state.connections.remove(&key(connection)),
+                    _ => {}
+                }
+            }
+            if let Some(state) = &mut state
+                && state.in_flight == 0
+            {
+                wakes.extend(std::mem::take(&mut state.watchers).into_iter().map(Due::Wake));
+            }
+        }
+        drop((lost, ended));
+        let on_call = server.as_ref().and_then(|server| lock(&server.state).on_call.clone());
+        let mut result = Ok(());
+        for (call, head) in requests {
+            let call = AioServerCall::new(call, head);
+            let called = match &on_call {
+                Some(on_call) => on_call.bind(py).call1((call,)).map(drop),
+                // Dropped, it is answered.
+                None => Ok(()),
+            };
+            result = called.and(result);
+        }
+        due::wake(py, &connection.event_loop, wakes, if result.is_ok() { resume } else { Resume::Soon }).and(result)
+    }
+}
+
+/// Names a connection among those that live.
+fn key(connection: &Arc<Connection>) -> usize {
+    Arc::as_ptr(connection) as usize
+}

@@ -9,6 +9,12 @@ use farcall_core::{Code, Status};
 
 use crate::{Address, Backoff, Connectivity, Endpoint, RetryConfig, ServiceConfig, Target};
 
+/// A connection that breaks sooner than this has hardly worked.
+const SHORT_LIFE: Duration = Duration::from_secs(1);
+
+/// So many of these in a row are no accident.
+const SHORT_LIVES: u32 = 3;
+
 /// What the owner of a channel chooses.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -111,6 +117,8 @@ pub struct Channel {
     wanted_at: Option<Instant>,
     /// What the last resolution found, and when.
     resolved: Option<(Instant, Vec<Address>)>,
+    /// Connections in a row that broke as soon as they worked.
+    short_lives: u32,
     /// This round goes over addresses that an earlier one had resolved.
     reusing: bool,
 }
@@ -151,6 +159,7 @@ impl Channel {
             actions: VecDeque::new(),
             wanted_at: None,
             resolved: None,
+            short_lives: 0,
             reusing: false,
         }
     }
@@ -228,7 +237,9 @@ impl Channel {
             self.phase = Phase::Ready(id);
             self.failure = None;
             self.reusing = false;
-            self.config.backoff.reset();
+            if self.short_lives == 0 {
+                self.config.backoff.reset();
+            }
             self.report();
         }
     }
@@ -245,7 +256,22 @@ impl Channel {
         }
     }
 
-    /// A connection that worked is lost, or takes no new calls (GOAWAY). The channel is IDLE until the next call.
+    /// A connection that worked has broken. The channel is IDLE until the next call; but when one connection after the
+    /// other breaks as soon as it works, it backs off, as if they had not worked. `lived` says for how long it did.
+    pub fn handle_broken(&mut self, id: ConnectionId, why: &str, lived: Duration, now: Instant) {
+        if !matches!(self.phase, Phase::Ready(current) if current == id) {
+            return;
+        }
+        self.short_lives = if lived < SHORT_LIFE { self.short_lives + 1 } else { 0 };
+        if self.short_lives < SHORT_LIVES {
+            return self.handle_disconnected(id);
+        }
+        let retry_at = now + self.config.backoff.advance();
+        self.fail_round(format!("connections break as soon as they are made; last error: {why}"), retry_at);
+        self.report();
+    }
+
+    /// A connection that worked takes no new calls (GOAWAY) or is gone. The channel is IDLE until the next call.
     pub fn handle_disconnected(&mut self, id: ConnectionId) {
         if matches!(self.phase, Phase::Ready(current) if current == id) {
             self.phase = Phase::Idle;

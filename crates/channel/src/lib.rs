@@ -15,6 +15,7 @@ mod address;
 mod backoff;
 mod channel;
 mod connectivity;
+pub mod proxy;
 mod retry;
 mod service_config;
 mod target;
@@ -23,6 +24,7 @@ pub use address::Address;
 pub use backoff::Backoff;
 pub use channel::{Action, Channel, Config, ConnectError, ConnectionId, Pick};
 pub use connectivity::Connectivity;
+pub use proxy::{InvalidProxy, Proxy, ProxyChoice};
 pub use retry::{Attempt, PREVIOUS_ATTEMPTS, Retry, RetryConfig, Throttle};
 pub use service_config::{
     InvalidServiceConfig, LoadBalancing, MethodConfig, RetryPolicy, ServiceConfig, ThrottlingConfig,

@@ -80,6 +80,7 @@ impl ServiceConfig {
         if reader.faults.is_empty() {
             return Ok(config);
         }
+        reader.faults.sort();
         Err(InvalidServiceConfig(format!("errors validating service config: [{}]", reader.faults.join("; "))))
     }
 

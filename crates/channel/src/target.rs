@@ -90,7 +90,7 @@ fn uri_path(rest: &str) -> &str {
 }
 
 /// `host`, `host:port`, `[v6]`, `[v6]:port`, or a bare v6 address.
-fn split_host_port(text: &str) -> Option<(&str, u16)> {
+pub(crate) fn split_host_port(text: &str) -> Option<(&str, u16)> {
     if let Some(bracketed) = text.strip_prefix('[') {
         let (host, after) = bracketed.split_once(']')?;
         let port = match after.strip_prefix(':') {

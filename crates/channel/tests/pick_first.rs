@@ -242,3 +242,30 @@ fn addresses_that_worked_are_used_again_for_a_while_and_resolved_again_when_they
     bench.pick(false);
     assert!(resolves(&mut bench), "what is old is resolved again");
 }
+
+#[test]
+fn backs_off_from_a_server_whose_connections_break_at_once() {
+    let mut bench = Bench::new("ipv4:127.0.0.1:1");
+    let breaks = |bench: &mut Bench, lived: u64| {
+        bench.pick(false);
+        let (id, _) = bench.attempt();
+        bench.channel.handle_connected(id);
+        bench.actions();
+        bench.channel.handle_broken(id, "Socket closed", Duration::from_millis(lived), bench.now);
+        bench.channel.state()
+    };
+    assert_eq!(breaks(&mut bench, 1), Connectivity::Idle);
+    assert_eq!(breaks(&mut bench, 999), Connectivity::Idle);
+    assert_eq!(breaks(&mut bench, 1000), Connectivity::Idle, "long enough to count");
+    assert_eq!(breaks(&mut bench, 1), Connectivity::Idle);
+    assert_eq!(breaks(&mut bench, 1), Connectivity::Idle);
+    assert_eq!(breaks(&mut bench, 1), Connectivity::TransientFailure);
+    let Pick::Fail(status) = bench.pick(false) else { panic!("calls fail") };
+    assert!(status.message.contains("break as soon") && status.message.contains("Socket closed"), "{status:?}");
+    let first = bench.sleep();
+    assert_eq!(breaks(&mut bench, 1), Connectivity::TransientFailure);
+    let second = bench.sleep();
+    assert!(second > first, "and longer each time: {first:?}, {second:?}");
+    assert_eq!(breaks(&mut bench, 1000), Connectivity::Idle);
+    assert_eq!(breaks(&mut bench, 1), Connectivity::Idle, "from the beginning");
+}

@@ -12,6 +12,7 @@ use std::{
 use arc_swap::ArcSwap;
 use farcall_channel::Connectivity;
 use farcall_core::{Code, Metadata, Status};
+use farcall_engine::Encoding;
 use pyo3::{
     exceptions::PyValueError,
     prelude::*,
@@ -58,6 +59,11 @@ impl Channel {
         }
         Ok(self.inner()?)
     }
+
+    /// How a call's messages are compressed: as it says, else as the channel does.
+    fn encoding(&self, compression: Option<u32>) -> PyResult<Encoding> {
+        compression.map_or(Ok(self.options.encoding), convert::encoding)
+    }
 }
 
 #[pymethods]
@@ -69,21 +75,25 @@ impl Channel {
         Ok(Channel { target, options, inner, closed: AtomicBool::new(false) })
     }
 
+    #[pyo3(signature = (method, metadata, timeout, wait_for_ready, compression=None))]
     fn start_call(
         &self,
         method: String,
         metadata: Option<&Bound<'_, PyAny>>,
         timeout: Option<f64>,
         wait_for_ready: Option<bool>,
+        compression: Option<u32>,
     ) -> PyResult<ClientCall> {
         let channel = self.open()?;
-        let outbox = match outbox(method, metadata, wait_for_ready, false)? {
+        let encoding = self.encoding(compression)?;
+        let outbox = match outbox(method, metadata, wait_for_ready, encoding, false)? {
             Ok(outbox) => outbox,
             Err(failed) => return Ok(failed),
         };
         Ok(ClientCall(channel.start(outbox, None, convert::deadline(timeout), Then::Go)))
     }
 
+    #[pyo3(signature = (method, request, metadata, timeout, wait_for_ready, compression=None))]
     fn start_unary(
         &self,
         method: String,
@@ -91,9 +101,11 @@ impl Channel {
         metadata: Option<&Bound<'_, PyAny>>,
         timeout: Option<f64>,
         wait_for_ready: Option<bool>,
+        compression: Option<u32>,
     ) -> PyResult<ClientCall> {
         let channel = self.open()?;
-        let outbox = match outbox(method, metadata, wait_for_ready, true)? {
+        let encoding = self.encoding(compression)?;
+        let outbox = match outbox(method, metadata, wait_for_ready, encoding, true)? {
             Ok(outbox) => outbox,
             Err(failed) => return Ok(failed),
         };
@@ -111,7 +123,7 @@ impl Channel {
         wait_for_ready: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let channel = self.open()?;
-        let outbox = match outbox(method, metadata, wait_for_ready, true)? {
+        let outbox = match outbox(method, metadata, wait_for_ready, self.options.encoding, true)? {
             Ok(outbox) => outbox,
             Err(failed) => return Ok(failed.into_pyobject(py)?.into_any()),
         };
@@ -189,6 +201,7 @@ fn outbox(
     path: String,
     metadata: Option<&Bound<'_, PyAny>>,
     wait_for_ready: Option<bool>,
+    encoding: Encoding,
     half_closed: bool,
 ) -> PyResult<Result<Outbox, ClientCall>> {
     Ok(match convert::read_metadata(metadata)? {
@@ -196,10 +209,7 @@ fn outbox(
             // No header can name it, so no server can have it.
             Err(ClientCall(Call::failed(Status::new(Code::Unimplemented, "Method not found!"))))
         }
-        Ok(metadata) => {
-            let wait_for_ready = wait_for_ready.unwrap_or(false);
-            Ok(Outbox { path, metadata, wait_for_ready, half_closed, ..Outbox::default() })
-        }
+        Ok(metadata) => Ok(Outbox { path, metadata, wait_for_ready, encoding, half_closed, ..Outbox::default() }),
         Err(_) => Err(ClientCall(Call::failed(Status::new(Code::Internal, "Invalid metadata")))),
     })
 }
@@ -217,7 +227,7 @@ impl ClientCall {
         if !self.0.is_ours() {
             return Ok(false);
         }
-        send(py, &self.0, convert::read_message(message))
+        send(py, &self.0, convert::read_message(message), true)
     }
 
     fn half_close(&self) {
@@ -306,12 +316,12 @@ pub(crate) fn wait(
 }
 
 /// Waits for room, then sends; false when the call is over.
-pub(crate) fn send(py: Python<'_>, call: &Arc<Call>, message: Message<'_>) -> PyResult<bool> {
+pub(crate) fn send(py: Python<'_>, call: &Arc<Call>, message: Message<'_>, compress: bool) -> PyResult<bool> {
     wait(py, call, None, &CallState::sendable)?;
     if call.lock().ended() {
         return Ok(false);
     }
-    Ok(call.send(message))
+    Ok(call.send(message, compress))
 }
 
 /// The next message; waits for it.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use farcall_core::{Code, Metadata, MetadataError, Status};
+use farcall_engine::Encoding;
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
     prelude::*,
@@ -92,6 +93,16 @@ pub(crate) fn read_message<'a>(message: &'a Bound<'_, PyBytes>) -> Message<'a> {
         Message::Owned(Bytes::from_owner(pyo3::pybacked::PyBackedBytes::from(message.clone())))
     } else {
         Message::Borrowed(message.as_bytes())
+    }
+}
+
+/// `grpc.Compression` by number.
+pub(crate) fn encoding(compression: u32) -> PyResult<Encoding> {
+    match compression {
+        0 => Ok(Encoding::Identity),
+        1 => Ok(Encoding::Deflate),
+        2 => Ok(Encoding::Gzip),
+        _ => Err(PyValueError::new_err(format!("{compression} is no compression algorithm (0, 1 or 2)"))),
     }
 }
 

@@ -9,6 +9,7 @@ mod client;
 mod convert;
 mod options;
 mod process;
+mod proxy;
 mod server;
 mod signals;
 mod sync;
@@ -24,6 +25,7 @@ fn configure(metadatum: Bound<'_, PyAny>) {
 #[pymodule(gil_used = false)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(configure, module)?)?;
+    module.add_function(wrap_pyfunction!(options::option_table, module)?)?;
     module.add_class::<client::Channel>()?;
     module.add_class::<client::ClientCall>()?;
     module.add_class::<server::Server>()?;

@@ -1,11 +1,15 @@
 //! Channel and server options: `(key, value)` pairs of Python into what the brains are configured with.
 //!
-//! An option that is not known, or whose value has the wrong type, is left at its default, as in grpcio.
+//! What each key means is in [`table`]. One that is not known, or whose value cannot be what it asks for, is left at its
+//! default, as in grpcio; here a warning through Python's `logging` says so, once.
+
+mod report;
+mod table;
 
 use std::time::Duration;
 
 use farcall_channel::Config as ChannelConfig;
-use farcall_engine::{Config as EngineConfig, Limits};
+use farcall_engine::{Config as EngineConfig, Encoding};
 use pyo3::{
     exceptions::{PyOverflowError, PyTypeError},
     prelude::*,
@@ -17,94 +21,219 @@ use crate::process;
 /// The grpcio whose place this takes, as servers' logs know it.
 const USER_AGENT: &str = concat!("grpc-python/1.85.1 farcall/", env!("CARGO_PKG_VERSION"));
 
-/// No back-off may be shorter.
-const MIN_BACKOFF: Duration = Duration::from_millis(100);
-
 /// What a channel is made with.
+#[derive(Clone)]
 pub(crate) struct ChannelOptions {
     pub(crate) channel: ChannelConfig,
     pub(crate) engine: EngineConfig,
     /// `:authority`, if not the target's.
     pub(crate) authority: Option<String>,
+    /// How calls' messages are compressed unless they say otherwise.
+    pub(crate) encoding: Encoding,
+    pub(crate) socket: SocketOptions,
+    /// The proxy to go through, as a URI, before those of the environment.
+    pub(crate) proxy: Option<String>,
+    /// Whether proxies of the environment count.
+    pub(crate) environment_proxy: bool,
+    /// Whether connections are shared with no other channel.
+    pub(crate) own_connections: bool,
+    /// Why the service config cannot be used; then no call can be made.
+    pub(crate) service_config_error: Option<String>,
+    /// What makes connections of two channels interchangeable, besides where they go to.
+    pub(crate) fingerprint: String,
 }
 
 /// What a server is made with.
+#[derive(Clone)]
 pub(crate) struct ServerOptions {
     pub(crate) engine: EngineConfig,
     pub(crate) reuse_port: bool,
+    /// How responses are compressed unless the handler says otherwise.
+    pub(crate) encoding: Encoding,
+    pub(crate) socket: SocketOptions,
+    /// Connections at once; those past it are closed when they come.
+    pub(crate) max_connections: Option<usize>,
+}
+
+/// What the operating system is told of a TCP socket.
+#[derive(Clone, Default)]
+pub(crate) struct SocketOptions {
+    /// How long sent bytes may stay unacknowledged before the connection is lost (TCP_USER_TIMEOUT).
+    pub(crate) user_timeout: Option<Duration>,
+    /// SO_RCVBUF, bytes.
+    pub(crate) receive_buffer: Option<usize>,
+    /// Differentiated services code point, 0 to 63.
+    pub(crate) dscp: Option<u32>,
+}
+
+impl SocketOptions {
+    /// Sets what can be set: none of it is needed for a connection to work.
+    pub(crate) fn apply(&self, socket: &socket2::Socket) {
+        if let Some(bytes) = self.receive_buffer {
+            let _ = socket.set_recv_buffer_size(bytes);
+        }
+        if let Some(dscp) = self.dscp {
+            // It is the upper six bits of the old "type of service".
+            let _ = socket.set_tos_v4(dscp << 2);
+            #[cfg(target_os = "linux")]
+            let _ = socket.set_tclass_v6(dscp << 2);
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(timeout) = self.user_timeout {
+            let _ = socket.set_tcp_user_timeout(Some(timeout));
+        }
+    }
 }
 
 /// One option's value.
 enum Value {
     Int(i32),
     Text(String),
-    /// Something only a C core could use.
-    Pointer,
+    /// Something only a C core could use; what it is, for people.
+    Object(String),
+}
+
+/// Whose options they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Side {
+    Channel,
+    Server,
+}
+
+/// What options add up to, before it is a channel's or a server's.
+struct Draft {
+    engine: EngineConfig,
+    channel: ChannelConfig,
+    primary_user_agent: String,
+    secondary_user_agent: String,
+    authority: Option<String>,
+    target_name: Option<String>,
+    encoding: Encoding,
+    compress: bool,
+    soft_metadata: Option<u32>,
+    hard_metadata: Option<u32>,
+    socket: SocketOptions,
+    proxy: Option<String>,
+    environment_proxy: bool,
+    own_connections: bool,
+    reuse_port: bool,
+    max_connections: Option<usize>,
+    keepalive_timeout_given: bool,
+    service_config_error: Option<String>,
+    /// What could not be taken as it was meant, for people.
+    complaints: Vec<String>,
+}
+
+impl Draft {
+    fn new(side: Side) -> Draft {
+        Draft {
+            engine: match side {
+                Side::Channel => EngineConfig::client(),
+                Side::Server => EngineConfig::server(),
+            },
+            channel: ChannelConfig::new(process::random()),
+            primary_user_agent: String::new(),
+            secondary_user_agent: String::new(),
+            authority: None,
+            target_name: None,
+            encoding: Encoding::Identity,
+            compress: true,
+            soft_metadata: None,
+            hard_metadata: None,
+            socket: SocketOptions::default(),
+            proxy: None,
+            environment_proxy: true,
+            own_connections: false,
+            reuse_port: true,
+            max_connections: None,
+            keepalive_timeout_given: false,
+            service_config_error: None,
+            complaints: Vec::new(),
+        }
+    }
+
+    /// Reads all options; warns of those that mean nothing.
+    fn read(side: Side, options: &Bound<'_, PyAny>) -> PyResult<(Draft, String)> {
+        let mut draft = Draft::new(side);
+        let mut fingerprint = String::new();
+        for (key, value) in pairs(options)? {
+            if !table::is_of_one_channel(&key) {
+                let text = match &value {
+                    Value::Int(number) => number.to_string(),
+                    Value::Text(text) | Value::Object(text) => format!("{text:?}"),
+                };
+                fingerprint += &format!("{key}={text};");
+            }
+            table::apply(side, &mut draft, &key, value);
+        }
+        draft.settle();
+        report::warn(options.py(), &draft.complaints)?;
+        Ok((draft, fingerprint))
+    }
+
+    /// What follows from several options together.
+    fn settle(&mut self) {
+        let backoff = &mut self.channel.backoff;
+        backoff.max = backoff.max.max(backoff.initial);
+        if !self.compress {
+            self.encoding = Encoding::Identity;
+        }
+        // The hard limit is 1.25 times the soft one unless given; the soft one is at least 8 KiB.
+        if let Some(hard) = self.hard_metadata {
+            self.engine.limits.max_header_list_size = hard;
+        } else if let Some(soft) = self.soft_metadata {
+            let default = self.engine.limits.max_header_list_size;
+            self.engine.limits.max_header_list_size = default.max(soft.saturating_add(soft / 4));
+        }
+        if self.engine.keepalive_time.is_some() && self.keepalive_timeout_given {
+            // What keepalive cannot see is a peer that acknowledges nothing of what is sent.
+            self.socket.user_timeout = Some(self.engine.keepalive_timeout);
+        }
+    }
 }
 
 impl ChannelOptions {
     pub(crate) fn read(options: &Bound<'_, PyAny>) -> PyResult<ChannelOptions> {
-        let mut channel = ChannelConfig::new(process::random());
-        let mut engine = EngineConfig::client();
-        let (mut primary, mut secondary) = (String::new(), String::new());
-        let (mut authority, mut target_name) = (None, None);
-        for (key, value) in pairs(options)? {
-            match (key.as_str(), value) {
-                ("grpc.primary_user_agent", Value::Text(text)) => primary = format!("{primary}{text} "),
-                ("grpc.secondary_user_agent", Value::Text(text)) => secondary = format!("{secondary} {text}"),
-                ("grpc.default_authority", Value::Text(text)) => authority = Some(text),
-                ("grpc.ssl_target_name_override", Value::Text(text)) => target_name = Some(text),
-                ("grpc.http2_scheme", Value::Text(text)) if text == "https" => engine.scheme = "https",
-                ("grpc.initial_reconnect_backoff_ms", Value::Int(ms)) => channel.backoff.initial = backoff(ms),
-                ("grpc.max_reconnect_backoff_ms", Value::Int(ms)) => channel.backoff.max = backoff(ms),
-                ("grpc.min_reconnect_backoff_ms", Value::Int(ms)) => channel.connect_timeout = backoff(ms),
-                ("grpc.testing.fixed_reconnect_backoff_ms", Value::Int(ms)) => {
-                    channel.backoff.initial = backoff(ms);
-                    channel.backoff.max = backoff(ms);
-                }
-                (key, value) => read_limit(&mut engine.limits, key, &value),
-            }
-        }
-        channel.backoff.max = channel.backoff.max.max(channel.backoff.initial);
-        engine.user_agent = format!("{primary}{USER_AGENT} ({}){secondary}", std::env::consts::OS);
-        Ok(ChannelOptions { channel, engine, authority: authority.or(target_name) })
+        let (mut draft, fingerprint) = Draft::read(Side::Channel, options)?;
+        draft.engine.user_agent = format!(
+            "{}{USER_AGENT} ({}){}",
+            draft.primary_user_agent,
+            std::env::consts::OS,
+            draft.secondary_user_agent
+        );
+        draft.engine.max_connection_idle = draft.channel.idle_timeout;
+        Ok(ChannelOptions {
+            channel: draft.channel,
+            engine: draft.engine,
+            authority: draft.authority.or(draft.target_name),
+            encoding: draft.encoding,
+            socket: draft.socket,
+            proxy: draft.proxy,
+            environment_proxy: draft.environment_proxy,
+            own_connections: draft.own_connections,
+            service_config_error: draft.service_config_error,
+            fingerprint,
+        })
     }
 }
 
 impl ServerOptions {
     pub(crate) fn read(options: &Bound<'_, PyAny>) -> PyResult<ServerOptions> {
-        let mut read = ServerOptions { engine: EngineConfig::server(), reuse_port: true };
-        for (key, value) in pairs(options)? {
-            match (key.as_str(), value) {
-                ("grpc.so_reuseport", Value::Int(on)) => read.reuse_port = on != 0,
-                ("grpc.max_concurrent_streams", Value::Int(count)) => {
-                    read.engine.limits.max_concurrent_streams = u32::try_from(count).ok();
-                }
-                (key, value) => read_limit(&mut read.engine.limits, key, &value),
-            }
-        }
-        Ok(read)
+        let (draft, _) = Draft::read(Side::Server, options)?;
+        Ok(ServerOptions {
+            engine: draft.engine,
+            reuse_port: draft.reuse_port,
+            encoding: draft.encoding,
+            socket: draft.socket,
+            max_connections: draft.max_connections,
+        })
     }
 }
 
-/// The bounds that both sides have.
-fn read_limit(limits: &mut Limits, key: &str, value: &Value) {
-    let &Value::Int(number) = value else { return };
-    match key {
-        // A negative number means no limit.
-        "grpc.max_receive_message_length" => limits.max_receive_message_length = usize::try_from(number).ok(),
-        "grpc.max_send_message_length" => limits.max_send_message_length = usize::try_from(number).ok(),
-        "grpc.max_metadata_size" => {
-            let soft = u32::try_from(number).unwrap_or(0);
-            limits.max_header_list_size = limits.max_header_list_size.max(soft.saturating_add(soft / 4));
-        }
-        "grpc.absolute_max_metadata_size" => limits.max_header_list_size = u32::try_from(number).unwrap_or(0),
-        _ => {}
-    }
-}
-
-fn backoff(milliseconds: i32) -> Duration {
-    Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0)).max(MIN_BACKOFF)
+/// The options there are: key, type, "channel", "server" or "both", and whether it changes anything here.
+#[pyfunction]
+pub(crate) fn option_table() -> Vec<(&'static str, &'static str, &'static str, bool)> {
+    table::rows().collect()
 }
 
 fn pairs(options: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Value)>> {
@@ -126,7 +255,10 @@ fn read_value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
     if let Some(text) = text(value)? {
         return Ok(Value::Text(text));
     }
-    if value.hasattr("__int__")? { Ok(Value::Pointer) } else { Err(wrong_type(value)) }
+    if value.hasattr("__int__")? {
+        return Ok(Value::Object(value.get_type().name()?.to_string()));
+    }
+    Err(wrong_type(value))
 }
 
 fn text(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {

@@ -21,7 +21,11 @@ use crate::{
     convert,
     options::ServerOptions,
     process, signals,
-    sync::{self, call::Call, listener::ListenError},
+    sync::{
+        self,
+        call::{Call, Last},
+        listener::ListenError,
+    },
 };
 
 /// A server with its own reactor thread. In a forked child it is stopped.
@@ -152,32 +156,43 @@ impl ServerCall {
         receive(py, &self.call)
     }
 
+    fn set_compression(&self, compression: u32) -> PyResult<()> {
+        let encoding = convert::encoding(compression)?;
+        if self.is_active() {
+            self.call.set_encoding(encoding);
+        }
+        Ok(())
+    }
+
     fn send_initial_metadata(&self, metadata: &Bound<'_, PyAny>) -> PyResult<bool> {
         let metadata = checked_metadata(metadata)?;
         Ok(self.is_active() && self.call.send_headers(&metadata).is_ok())
     }
 
-    fn send(&self, py: Python<'_>, message: &Bound<'_, PyBytes>) -> PyResult<bool> {
+    #[pyo3(signature = (message, compress=true))]
+    fn send(&self, py: Python<'_>, message: &Bound<'_, PyBytes>, compress: bool) -> PyResult<bool> {
         if !self.is_active() {
             return Ok(false);
         }
-        send(py, &self.call, convert::read_message(message))
+        send(py, &self.call, convert::read_message(message), compress)
     }
 
-    #[pyo3(signature = (code, details, trailing, message=None))]
+    #[pyo3(signature = (code, details, trailing, message=None, compress=true))]
     fn finish(
         &self,
         code: u32,
         details: String,
         trailing: &Bound<'_, PyAny>,
         message: Option<&Bound<'_, PyBytes>>,
+        compress: bool,
     ) -> PyResult<bool> {
         let status = convert::status(code, details)?;
         let trailers = checked_metadata(trailing)?;
         if !self.is_active() || self.answered.swap(true, Ordering::SeqCst) {
             return Ok(false);
         }
-        Ok(self.call.finish(message.map(convert::read_message), &status, &trailers))
+        let message = message.map(|message| Last { message: convert::read_message(message), compress });
+        Ok(self.call.finish(message, &status, &trailers))
     }
 
     fn cancel(&self, code: u32, details: String) -> PyResult<()> {

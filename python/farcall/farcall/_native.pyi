@@ -23,6 +23,16 @@ Pairs = Sequence[tuple[str, str | bytes]]
 def configure(metadatum: type) -> None:
     """Tells the module the (key, value) namedtuple class that received metadata is made of."""
 
+def option_table() -> list[tuple[str, str, str, bool]]:
+    """The options of channels and servers: key, "int", "str" or "object", "channel", "server" or "both", and whether
+    it changes anything here."""
+
+def channelz(question: str, *arguments: int) -> bytes:
+    """What is known of the process's channels, servers and sockets, in the JSON of the channelz service's messages.
+
+    ValueError when what is asked for is not there.
+    """
+
 class Channel:
     """A channel: target, connectivity, connection. Shared by all threads. Closed when collected."""
 
@@ -33,8 +43,9 @@ class Channel:
         metadata: Pairs | None,
         timeout: float | None,
         wait_for_ready: bool | None,
+        compression: int | None = None,
     ) -> ClientCall:
-        """Starts a call; never waits. Raises ValueError when the channel is closed."""
+        """Starts a call; never waits. `compression` is grpc.Compression's number, None the channel's default. Raises ValueError when the channel is closed."""
 
     def start_unary(
         self,
@@ -43,6 +54,7 @@ class Channel:
         metadata: Pairs | None,
         timeout: float | None,
         wait_for_ready: bool | None,
+        compression: int | None = None,
     ) -> ClientCall:
         """start_call + send + half_close in one crossing (and one write); never waits."""
 
@@ -139,11 +151,16 @@ class ServerCall:
 
         Once the call is cancelled, past its deadline or disconnected the answer is None even if messages are queued."""
 
-    def send_initial_metadata(self, metadata: Pairs) -> bool: ...
-    def send(self, message: bytes) -> bool:
-        """Sends a message; waits while the send buffer is full. False: the call is over."""
+    def set_compression(self, compression: int) -> None:
+        """grpc.Compression's number, for the messages from now on; nothing happens once initial metadata are sent."""
 
-    def finish(self, code: int, details: str, trailing: Pairs, message: bytes | None = None) -> bool:
+    def send_initial_metadata(self, metadata: Pairs) -> bool: ...
+    def send(self, message: bytes, compress: bool = True) -> bool:
+        """Sends a message, compressed if both the call and `compress` say so; waits while the send buffer is full. False: the call is over."""
+
+    def finish(
+        self, code: int, details: str, trailing: Pairs, message: bytes | None = None, compress: bool = True
+    ) -> bool:
         """Answers, with a last message before the status if given, in one write."""
 
     def cancel(self, code: int, details: str) -> None: ...

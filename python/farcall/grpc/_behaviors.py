@@ -114,7 +114,7 @@ def _stream(context: _Context, behavior: Callable[..., Any], argument: Any, hand
 
 
 def _send_all(context: _Context, responses: Iterator[Any], serializer: SerializingFunction | None) -> None:
-    send = context._call.send
+    send = context._send
     while True:
         try:
             response = next(responses)
@@ -131,7 +131,6 @@ def _send_all(context: _Context, responses: Iterator[Any], serializer: Serializi
         data = _serialized(context, response, serializer)
         if data is None:
             return
-        context._initial_metadata_allowed = False
         if not send(data):
             return
 
@@ -147,8 +146,7 @@ def _stream_by_callback(context: _Context, behavior: Callable[..., Any], argumen
             return
         data = _serialized(context, response, handler.response_serializer)
         if data is not None:
-            context._initial_metadata_allowed = False
-            context._call.send(data)
+            context._send(data)
 
     try:
         behavior(argument, context, send_response)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
-from grpc import _client_api, _common, _grpcio_metadata
+from grpc import _client_api, _common, _compression, _grpcio_metadata
 from grpc._connectivity import Subscriptions
 from grpc._credentials import INSECURE
 from grpc._engine import native
@@ -131,11 +131,10 @@ class _MultiCallable:
     ) -> ClientCall | EndedCall:
         data = self._serialized(request)
         pairs = None if metadata is None else _common.metadata_pairs(metadata)
-        _common.refuse_compression(compression)
         if credentials is not None:
             return EndedCall(UNAUTHENTICATED, _INSECURE_CALL_CREDENTIALS)
         try:
-            return self._channel.start_unary(self._method, data, pairs, timeout, wait_for_ready)
+            return self._channel.start_unary(self._method, data, pairs, timeout, wait_for_ready, compression)
         except ValueError as error:
             raise self._refusal(error, closed) from None
 
@@ -150,11 +149,10 @@ class _MultiCallable:
         closed: str,
     ) -> ClientCall | EndedCall:
         pairs = None if metadata is None else _common.metadata_pairs(metadata)
-        _common.refuse_compression(compression)
         if credentials is not None:
             return EndedCall(UNAUTHENTICATED, _INSECURE_CALL_CREDENTIALS)
         try:
-            call = self._channel.start_call(self._method, pairs, timeout, wait_for_ready)
+            call = self._channel.start_call(self._method, pairs, timeout, wait_for_ready, compression)
         except ValueError as error:
             raise self._refusal(error, closed) from None
         threading.Thread(
@@ -205,7 +203,7 @@ class _UnaryUnaryMultiCallable(_MultiCallable, _client_api.UnaryUnaryMultiCallab
         compression: Compression | None = None,
     ) -> Any:
         # The path most calls take: as little as possible happens here, and in few functions.
-        if credentials is not None or compression:
+        if credentials is not None or compression is not None:
             return self.with_call(request, timeout, metadata, credentials, wait_for_ready, compression)[0]
         if metadata is not None:
             metadata = _common.metadata_pairs(metadata)
@@ -354,9 +352,9 @@ class Channel(_client_api.Channel):
         self._subscriptions = Subscriptions()
         if credentials is not None and credentials is not INSECURE:
             raise NotImplementedError("secure channels (TLS) are not available in this release of farcall")
-        _common.refuse_compression(compression)
         name = _common.decode(_common.encode(target))
-        self._channel = native.Channel(name, _without_python_options(_common.options(options)))
+        given = [*_common.options(options), *_compression.create_channel_option(compression)]
+        self._channel = native.Channel(name, _without_python_options(given))
 
     def _callable(
         self,

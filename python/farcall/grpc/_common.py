@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from grpc._vocabulary import ChannelConnectivity, Compression, StatusCode
+from grpc._vocabulary import ChannelConnectivity, StatusCode
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -156,16 +156,6 @@ def options(given: Iterable[Any] | None) -> list[tuple[str, Any]]:
             raise TypeError(f"Expected int, bytes, or behavior, got {type(value)}")
         checked.append((decode(key), value))
     return checked
-
-
-def refuse_compression(compression: Compression | None) -> None:
-    """Says that messages cannot be compressed yet, unless that was not asked for.
-
-    Raises:
-      NotImplementedError: an algorithm was asked for.
-    """
-    if compression is not None and compression != Compression.NoCompression:
-        raise NotImplementedError(f"compression {compression!r} is not available in this release of farcall")
 
 
 def wait(event: threading.Event, timeout: float | None) -> bool:

@@ -14,3 +14,12 @@ _METADATA_STRING_MAPPING = {NoCompression: "identity", Gzip: "gzip", Deflate: "d
 def create_channel_option(compression: Compression | None) -> tuple[tuple[str, int], ...]:
     """The channel option that makes this the default, if anything was chosen."""
     return (("grpc.default_compression_algorithm", int(compression)),) if compression else ()
+
+
+def number(compression: Compression | int) -> int:
+    """The number of an algorithm.
+
+    Raises:
+      ValueError: there is no such algorithm.
+    """
+    return int(Compression(compression))

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from grpc import _common
+from grpc import _common, _compression
 from grpc._server_api import ServicerContext
 from grpc._vocabulary import RpcError, StatusCode
 
@@ -36,6 +36,7 @@ class _Context(ServicerContext):
         "_answered",
         "_call",
         "_code",
+        "_compress",
         "_details",
         "_initial_metadata_allowed",
         "_rpc_errors",
@@ -45,6 +46,8 @@ class _Context(ServicerContext):
     def __init__(self, call: ServerCall) -> None:
         self._call = call
         self._code: Any = None
+        # Whether the next message may be compressed.
+        self._compress = True
         self._details: bytes | None = None
         self._trailing_metadata: Any = None
         self._aborted = False
@@ -70,11 +73,10 @@ class _Context(ServicerContext):
         )
 
     def disable_next_message_compression(self) -> None:
-        # Messages are not compressed anyway.
-        pass
+        self._compress = False
 
     def set_compression(self, compression: Compression) -> None:
-        _common.refuse_compression(compression)
+        self._call.set_compression(_compression.number(compression))
 
     def invocation_metadata(self) -> Metadata:
         return self._call.metadata()
@@ -147,6 +149,12 @@ class _Context(ServicerContext):
         self._rpc_errors += (error,)
         raise error
 
+    def _send(self, message: bytes) -> bool:
+        """Sends one message of a stream; whether the client is still there."""
+        self._initial_metadata_allowed = False
+        compress, self._compress = self._compress, True
+        return self._call.send(message, compress)
+
     def _end(self, code: int, details: str, message: bytes | None = None) -> None:
         """Answers with a status and the trailing metadata."""
         self._answered = True
@@ -154,7 +162,7 @@ class _Context(ServicerContext):
         try:
             if self._trailing_metadata is not None:
                 trailing = _common.metadata_pairs(self._trailing_metadata)
-            self._call.finish(code, details, trailing, message)
+            self._call.finish(code, details, trailing, message, self._compress)
         except (TypeError, ValueError):
             _LOGGER.exception("Trailing metadata of %s may not be sent", self._call.method)
             self._call.finish(INTERNAL, "Invalid metadata", ())
@@ -165,7 +173,7 @@ class _Context(ServicerContext):
         if code is None and self._trailing_metadata is None:
             # Most RPCs; the other ways would end here too.
             self._answered = True
-            self._call.finish(0, "", (), message)
+            self._call.finish(0, "", (), message, self._compress)
         elif code is None or code is StatusCode.OK:
             self._end(0, "", message)
         else:

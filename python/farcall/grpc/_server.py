@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from grpc import _common, _server_api
+from grpc import _common, _compression, _server_api
 from grpc._context import _Context, _RequestIterator
 from grpc._credentials import INSECURE
 from grpc._dispatcher import Dispatcher, _HandlerCallDetails
@@ -119,10 +119,9 @@ class _Server(_server_api.Server):
     ) -> None:
         if xds:
             raise NotImplementedError("xDS servers are not available in this release of farcall")
-        _common.refuse_compression(compression)
         _validate_generic_rpc_handlers(generic_handlers)
         self._state = _ServerState(
-            native.Server(_common.options(options)),
+            native.Server([*_common.options(options), *_compression.create_channel_option(compression)]),
             Dispatcher(thread_pool, generic_handlers, interceptors, maximum_concurrent_rpcs),
         )
 

@@ -3,12 +3,13 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use farcall_channel::{Attempt, MethodConfig, PREVIOUS_ATTEMPTS, Retry};
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::{CallError, CallId, Closed, Connection as Engine, Outgoing};
+use farcall_engine::{CallError, CallId, Closed, Connection as Engine, Encoding, Outgoing};
 
 use super::{Callback, channel::Channel, connection::Connection, leader, lock, notifier::Notifier};
 use crate::process;
@@ -45,6 +46,8 @@ pub(crate) struct Call {
     generation: u32,
     /// When it must be over.
     pub(crate) deadline: Option<Instant>,
+    /// Client: what the service config asks of it.
+    config: Option<Arc<MethodConfig>>,
     state: Mutex<CallState>,
     changed: Condvar,
     /// Where callbacks run; without one, on the thread that sees the end.
@@ -63,6 +66,8 @@ pub(crate) struct CallState {
     pub(crate) half_closed: bool,
     /// The send buffer is full.
     pub(crate) full: bool,
+    /// Client: a response was refused, so this is how it ends.
+    pub(crate) refused: Option<Status>,
     /// How it ended.
     pub(crate) closed: Option<Box<Closed>>,
     /// As gRPC writes it; empty until there is a connection.
@@ -75,6 +80,8 @@ pub(crate) struct CallState {
     /// Client: what it takes to start over, as long as nothing but this was sent and nothing was received.
     replay: Option<Box<Outbox>>,
     attempts: u32,
+    /// Client: whether it is made again when the server fails it.
+    retry: Option<Box<Retry>>,
 }
 
 /// Where a call is.
@@ -95,14 +102,33 @@ pub(crate) struct Outbox {
     pub(crate) channel: Weak<Channel>,
     pub(crate) path: String,
     pub(crate) metadata: Metadata,
-    pub(crate) wait_for_ready: bool,
+    /// `None` leaves it to the service config.
+    pub(crate) wait_for_ready: Option<bool>,
+    /// How its messages are compressed.
+    pub(crate) encoding: Encoding,
     pub(crate) messages: Vec<Bytes>,
+    /// Of all messages.
+    pub(crate) bytes: usize,
+    /// How many bytes are kept to be sent again.
+    pub(crate) retry_buffer: usize,
     pub(crate) half_closed: bool,
+}
+
+impl Outbox {
+    pub(crate) fn push(&mut self, message: Bytes) {
+        self.bytes += message.len();
+        self.messages.push(message);
+    }
 }
 
 impl CallState {
     fn is_over(&self) -> bool {
         self.closed.is_some()
+    }
+
+    /// Client: whether it waits for a connection, and waits out failures to make one.
+    pub(crate) fn waits_for_ready(&self) -> bool {
+        matches!(&self.place, Place::Waiting(outbox) if outbox.wait_for_ready.unwrap_or(false))
     }
 
     /// Whether it is on this connection.
@@ -131,27 +157,39 @@ impl CallState {
 
 impl Call {
     /// A call of a client that has no connection yet.
-    pub(crate) fn of_client(outbox: Outbox, deadline: Option<Instant>, notifier: Arc<Notifier>) -> Arc<Call> {
-        let place = Place::Waiting(Box::new(outbox));
-        Call::new(deadline, Some(notifier), CallState { place, ..CallState::default() })
+    pub(crate) fn of_client(
+        outbox: Outbox,
+        deadline: Option<Instant>,
+        notifier: Arc<Notifier>,
+        config: Option<Arc<MethodConfig>>,
+        retry: Option<Box<Retry>>,
+    ) -> Arc<Call> {
+        let state = CallState { place: Place::Waiting(Box::new(outbox)), retry, ..CallState::default() };
+        Call::new(deadline, Some(notifier), config, state)
     }
 
     /// A call that a server received.
     pub(crate) fn of_server(connection: &Arc<Connection>, id: CallId, deadline: Option<Instant>) -> Arc<Call> {
         let place = Place::On(Arc::clone(connection), id);
         let peer = Arc::clone(&connection.peer);
-        Call::new(deadline, None, CallState { place, peer, ..CallState::default() })
+        Call::new(deadline, None, None, CallState { place, peer, ..CallState::default() })
     }
 
     /// A call that ended before it began.
     pub(crate) fn failed(status: Status) -> Arc<Call> {
-        Call::new(None, None, CallState { closed: Some(locally_ended(status)), ..CallState::default() })
+        Call::new(None, None, None, CallState { closed: Some(locally_ended(status)), ..CallState::default() })
     }
 
-    fn new(deadline: Option<Instant>, notifier: Option<Arc<Notifier>>, state: CallState) -> Arc<Call> {
+    fn new(
+        deadline: Option<Instant>,
+        notifier: Option<Arc<Notifier>>,
+        config: Option<Arc<MethodConfig>>,
+        state: CallState,
+    ) -> Arc<Call> {
         Arc::new(Call {
             generation: process::generation(),
             deadline,
+            config,
             state: Mutex::new(state),
             changed: Condvar::new(),
             notifier,
@@ -240,20 +278,23 @@ impl Call {
     }
 
     /// Queues a message; false when the call is over. Ask [`CallState::sendable`] before.
-    pub(crate) fn send(self: &Arc<Self>, message: Message<'_>) -> bool {
+    /// `compress` says whether this message may be compressed at all.
+    pub(crate) fn send(self: &Arc<Self>, message: Message<'_>, compress: bool) -> bool {
+        if let Some(status) = self.refuse_request(&message) {
+            return self.cancel(status);
+        }
         {
             let mut state = self.lock();
             let state = &mut *state;
             if let Place::Waiting(outbox) = &mut state.place {
-                outbox.messages.push(message.into_bytes());
-                state.full = outbox.messages.iter().map(Bytes::len).sum::<usize>() >= OUTBOX;
+                outbox.push(message.into_bytes());
+                state.full = outbox.bytes >= OUTBOX;
                 return true;
             }
         }
         let sent = self.with_engine(|engine, id| {
-            // What is sent from now on is not kept.
-            self.lock().replay = None;
-            let sent = engine.send_message(id, message.into_outgoing());
+            let message = self.lock().keep(message);
+            let sent = engine.send_message_with(id, message.into_outgoing(), compress);
             if sent.is_ok() && !engine.writable(id) {
                 // Room is told by an event, under the lock that is held here.
                 self.lock().full = true;
@@ -300,16 +341,32 @@ impl Call {
         }
     }
 
+    /// Client: why the service config does not allow this request, if it does not.
+    fn refuse_request(&self, message: &Message<'_>) -> Option<Status> {
+        too_large("Sent", message.len(), self.config.as_ref()?.max_request)
+    }
+
+    /// Client: why the service config does not allow this response, if it does not.
+    pub(crate) fn refuse_response(&self, message: &Bytes) -> Option<Status> {
+        too_large("Received", message.len(), self.config.as_ref()?.max_response)
+    }
+
+    /// Server: how its messages are compressed from now on; too late once the headers are gone.
+    pub(crate) fn set_encoding(self: &Arc<Self>, encoding: Encoding) {
+        // What is left to do then is nothing: the messages go as the headers said.
+        let _ = self.with_engine(|engine, id| engine.set_encoding(id, encoding));
+    }
+
     /// Server: sends initial metadata now.
     pub(crate) fn send_headers(self: &Arc<Self>, metadata: &Metadata) -> Result<(), CallError> {
         self.with_engine(|engine, id| engine.send_headers(id, metadata)).unwrap_or(Err(CallError::NoSuchCall))
     }
 
     /// Server: answers, with a last message if given, in one write.
-    pub(crate) fn finish(self: &Arc<Self>, message: Option<Message<'_>>, status: &Status, trailers: &Metadata) -> bool {
+    pub(crate) fn finish(self: &Arc<Self>, message: Option<Last<'_>>, status: &Status, trailers: &Metadata) -> bool {
         let answered = self.with_engine(|engine, id| {
-            if let Some(message) = message {
-                engine.send_message(id, message.into_outgoing())?;
+            if let Some(Last { message, compress }) = message {
+                engine.send_message_with(id, message.into_outgoing(), compress)?;
             }
             engine.respond(id, status, trailers)
         });
@@ -389,7 +446,10 @@ impl CallState {
         self.attempts += 1;
         let place = std::mem::replace(&mut self.place, Place::On(Arc::clone(connection), id));
         if let Place::Waiting(outbox) = place {
-            self.replay = Some(outbox).filter(|_| self.attempts < ATTEMPTS);
+            if self.retry.is_some() && outbox.bytes > outbox.retry_buffer {
+                self.retry = None;
+            }
+            self.replay = Some(outbox).filter(|_| self.retry.is_some() || self.attempts < ATTEMPTS);
         }
     }
 
@@ -399,14 +459,44 @@ impl CallState {
         self.replay = None;
     }
 
-    /// Client: whether the call goes back to waiting, because the connection failed it before the server saw it.
-    pub(crate) fn start_over(&mut self, closed: &Closed) -> bool {
-        if !closed.unprocessed || closed.status.code != Code::Unavailable {
-            return false;
+    /// Client: a message about to be sent is kept if the call may have to be made again, and otherwise nothing is any
+    /// more.
+    fn keep<'a>(&mut self, message: Message<'a>) -> Message<'a> {
+        let Some(replay) = self.replay.as_mut().filter(|_| self.retry.is_some()) else {
+            self.replay = None;
+            return message;
+        };
+        if replay.bytes + message.len() > replay.retry_buffer {
+            (self.replay, self.retry) = (None, None);
+            return message;
         }
-        let Some(outbox) = self.replay.take() else { return false };
+        let message = message.into_bytes();
+        replay.push(message.clone());
+        Message::Owned(message)
+    }
+
+    /// Client: whether the call goes back to waiting for a connection, and after how long: because the connection
+    /// failed it before the server saw it, or because its service config asks for that.
+    pub(crate) fn start_over(&mut self, closed: &Closed) -> Option<Duration> {
+        let code = closed.status.code;
+        let unseen = closed.unprocessed && code == Code::Unavailable && self.attempts < ATTEMPTS;
+        let delay = if unseen && self.replay.is_some() {
+            Duration::ZERO
+        } else if closed.completed || code == Code::Unavailable {
+            let can_repeat = self.replay.is_some();
+            let attempt = Attempt { code, trailers: &closed.trailers, can_repeat };
+            self.retry.as_mut()?.handle_ended(attempt)?
+        } else {
+            return None;
+        };
+        let mut outbox = self.replay.take()?;
+        if let Some(ended) = self.retry.as_ref().map(|retry| retry.ended()).filter(|ended| *ended > 0) {
+            outbox.metadata.remove(PREVIOUS_ATTEMPTS);
+            // The key and the digits of a number may always be sent.
+            let _ = outbox.metadata.append(PREVIOUS_ATTEMPTS, ended.to_string());
+        }
         self.place = Place::Waiting(outbox);
-        true
+        Some(delay)
     }
 
     /// Marks the end; the callbacks that it calls for.
@@ -433,6 +523,13 @@ pub(crate) fn deadline_exceeded() -> Status {
     Status::new(Code::DeadlineExceeded, "Deadline Exceeded")
 }
 
+/// How a call ends one of whose messages is longer than the service config allows, if it is.
+pub(crate) fn too_large(verb: &str, len: usize, max: Option<usize>) -> Option<Status> {
+    let max = max.filter(|max| len > *max)?;
+    let text = format!("CLIENT: {verb} message larger than max ({len} vs. {max})");
+    Some(Status::new(Code::ResourceExhausted, text))
+}
+
 /// A message on its way out.
 pub(crate) enum Message<'a> {
     /// Lives only as long as the verb.
@@ -441,7 +538,21 @@ pub(crate) enum Message<'a> {
     Owned(Bytes),
 }
 
+/// A server's last message.
+pub(crate) struct Last<'a> {
+    pub(crate) message: Message<'a>,
+    /// Whether it may be compressed.
+    pub(crate) compress: bool,
+}
+
 impl<'a> Message<'a> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Message::Borrowed(bytes) => bytes.len(),
+            Message::Owned(bytes) => bytes.len(),
+        }
+    }
+
     pub(crate) fn into_bytes(self) -> Bytes {
         match self {
             Message::Borrowed(bytes) => Bytes::copy_from_slice(bytes),

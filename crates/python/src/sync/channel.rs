@@ -5,30 +5,43 @@ use std::{
     io,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwapOption;
-use farcall_channel::{Action, Address, Channel as Brain, ConnectError, ConnectionId, Connectivity, Pick, Target};
+use farcall_channel::{
+    Action, Address, Channel as Brain, ConnectError, ConnectionId, Connectivity, Endpoint, InvalidProxy, MethodConfig,
+    Pick, Proxy, Retry, RetryConfig, ServiceConfig, Target, Throttle,
+};
 use farcall_core::{Code, Status};
 use farcall_engine::{Config, ErrorCode};
 
 use super::{
     Host,
-    call::{Call, Message, Outbox, Place, Waited, deadline_exceeded},
+    call::{Call, Message, Outbox, Place, Waited, deadline_exceeded, too_large},
     connection::{Connection, Notice, Owner, Then},
     lock,
     notifier::Notifier,
     reactor::Reactor,
     socket::{Socket, connect_error, os_text},
 };
-use crate::{options::ChannelOptions, process};
+use crate::{
+    options::{ChannelOptions, SocketOptions},
+    process, proxy,
+};
 
 /// A channel with its calls.
 pub(crate) struct Channel {
     generation: u32,
     authority: String,
     engine: Config,
+    socket: SocketOptions,
+    /// Between this and the target stands this proxy.
+    proxy: Option<Proxied>,
+    connect_timeout: Duration,
+    service_config: Arc<ServiceConfig>,
+    retry: RetryConfig,
+    throttle: Option<Arc<Throttle>>,
     /// `None` for a target that cannot be read: every call fails with this status.
     target_error: Option<Status>,
     reactor: Arc<Reactor>,
@@ -44,6 +57,10 @@ struct State {
     connections: HashMap<ConnectionId, Link>,
     /// Calls that wait for a connection, in the order they came.
     waiting: Vec<Arc<Call>>,
+    /// Calls that wait for the end of a delay before they are made again.
+    resting: Vec<Arc<Call>>,
+    /// How long a connection may be silent before it is asked whether it is there; longer once a server has scolded.
+    keepalive_time: Option<Duration>,
     /// When the reactor will call [`Channel::handle_timer`].
     armed: Option<Instant>,
     closed: bool,
@@ -51,7 +68,17 @@ struct State {
 
 struct Link {
     connection: Arc<Connection>,
-    works: bool,
+    /// Since when it works.
+    works: Option<Instant>,
+}
+
+/// A way through a proxy.
+#[derive(Clone)]
+struct Proxied {
+    proxy: Proxy,
+    /// Whom the proxy connects to.
+    host: String,
+    port: u16,
 }
 
 /// What is left to do once the channel's lock is free.
@@ -64,10 +91,24 @@ struct Chores {
     fail: Vec<(Arc<Call>, Status)>,
 }
 
+impl Proxied {
+    /// The proxy on the way to where a target is, if one is to be used.
+    fn way(endpoint: &Endpoint, options: &ChannelOptions) -> Result<Option<Proxied>, InvalidProxy> {
+        let (host, port) = match endpoint {
+            Endpoint::Dns { host, port } => (host.clone(), *port),
+            Endpoint::Addresses(addresses) => match addresses.first() {
+                Some(Address::Ip(address)) => (address.ip().to_string(), address.port()),
+                _ => return Ok(None),
+            },
+        };
+        Ok(proxy::of(options, &host)?.map(|proxy| Proxied { proxy, host, port }))
+    }
+}
+
 impl Channel {
     /// A channel in IDLE; connects when first used.
-    pub(crate) fn new(target: &str, options: &ChannelOptions, host: Host) -> io::Result<Arc<Channel>> {
-        let (target, target_error) = match Target::parse(target) {
+    pub(crate) fn new(name: &str, options: &ChannelOptions, host: Host) -> io::Result<Arc<Channel>> {
+        let (mut target, mut target_error) = match Target::parse(name) {
             Ok(target) => (target, None),
             Err(error) => {
                 let nowhere = farcall_channel::Endpoint::Addresses(Vec::new());
@@ -75,10 +116,32 @@ impl Channel {
                 (target, Some(Status::new(Code::Unknown, error.to_string())))
             }
         };
+        let proxy = match Proxied::way(&target.endpoint, options) {
+            Ok(way) => way,
+            Err(error) => {
+                target_error = Some(Status::new(Code::Unavailable, error.to_string()));
+                None
+            }
+        };
+        if let Some(Proxied { proxy, .. }) = &proxy {
+            // The target's name is the proxy's to look up.
+            target.endpoint = Endpoint::Dns { host: proxy.host.clone(), port: proxy.port };
+        }
+        let target_error = target_error.or_else(|| {
+            let error = options.service_config_error.as_ref()?;
+            let text = format!("Failed to create channel to '{name}':{error}");
+            Some(Status::new(Code::InvalidArgument, text))
+        });
         Ok(Arc::new(Channel {
             generation: process::generation(),
             authority: options.authority.clone().unwrap_or_else(|| target.authority.clone()),
             engine: options.engine.clone(),
+            socket: options.socket.clone(),
+            proxy,
+            connect_timeout: options.channel.connect_timeout,
+            throttle: options.channel.service_config.throttling.map(|config| Arc::new(Throttle::new(config))),
+            service_config: Arc::clone(&options.channel.service_config),
+            retry: options.channel.retry.clone(),
             target_error,
             reactor: Reactor::of_clients()?,
             notifier: Notifier::new(host),
@@ -87,6 +150,8 @@ impl Channel {
                 brain: Brain::new(target, options.channel.clone()),
                 connections: HashMap::new(),
                 waiting: Vec::new(),
+                resting: Vec::new(),
+                keepalive_time: options.engine.keepalive_time,
                 armed: None,
                 closed: false,
             }),
@@ -108,10 +173,22 @@ impl Channel {
         then: Then,
     ) -> Arc<Call> {
         outbox.channel = Arc::downgrade(self);
+        let config = self.service_config.method(&outbox.path).cloned();
+        let (deadline, retry) = match &config {
+            Some(config) => self.plan(config, &mut outbox, deadline),
+            None => (deadline, None),
+        };
         let connection = self.ready.load();
-        let wait_for_ready = outbox.wait_for_ready;
-        outbox.messages.extend(message.map(Message::into_bytes));
-        let call = Call::of_client(outbox, deadline, Arc::clone(&self.notifier));
+        let wait_for_ready = outbox.wait_for_ready.unwrap_or(false);
+        if let Some(message) = message {
+            outbox.push(message.into_bytes());
+        }
+        let refused = config.as_ref().and_then(|config| too_large("Sent", outbox.bytes, config.max_request));
+        let call = Call::of_client(outbox, deadline, Arc::clone(&self.notifier), config, retry);
+        if let Some(status) = refused {
+            call.fail_waiting(status);
+            return call;
+        }
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             call.fail_waiting(deadline_exceeded());
             return call;
@@ -123,6 +200,20 @@ impl Channel {
         }
         self.find_connection(&call, wait_for_ready);
         call
+    }
+
+    /// What the service config makes of a call: its deadline, and whether it is made again.
+    fn plan(
+        &self,
+        config: &Arc<MethodConfig>,
+        outbox: &mut Outbox,
+        deadline: Option<Instant>,
+    ) -> (Option<Instant>, Option<Box<Retry>>) {
+        outbox.wait_for_ready = outbox.wait_for_ready.or(config.wait_for_ready);
+        outbox.retry_buffer = self.retry.buffer;
+        let timeout = config.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let retry = self.retry.enabled.then(|| Retry::new(config, self.throttle.as_ref(), process::random())).flatten();
+        ([deadline, timeout].into_iter().flatten().min(), retry.map(Box::new))
     }
 
     /// Finds a connection for a call, or has it wait.
@@ -146,13 +237,38 @@ impl Channel {
     }
 
     fn find_connection_again(self: &Arc<Self>, call: &Arc<Call>) {
-        let wait_for_ready = matches!(&call.lock().place, Place::Waiting(outbox) if outbox.wait_for_ready);
+        let wait_for_ready = call.lock().waits_for_ready();
         self.find_connection(call, wait_for_ready);
+    }
+
+    /// Makes a call again once `delay` is over.
+    fn start_over(self: &Arc<Self>, call: Arc<Call>, delay: Duration) {
+        let (channel, again) = (Arc::downgrade(self), Arc::clone(&call));
+        if let Some(deadline) = call.deadline {
+            let (channel, call) = (Arc::downgrade(self), Arc::downgrade(&call));
+            self.reactor.at(deadline, Box::new(move || expire(&channel, &call)));
+        }
+        let mut state = lock(&self.state);
+        if state.closed {
+            drop(state);
+            call.fail_waiting(Status::new(Code::Cancelled, "Channel closed!"));
+            return;
+        }
+        state.resting.push(call);
+        drop(state);
+        let wake = move || {
+            let Some(channel) = channel.upgrade() else { return };
+            channel.forget(&again);
+            channel.find_connection_again(&again);
+        };
+        self.reactor.at(Instant::now() + delay, Box::new(wake));
     }
 
     /// A call that waited has ended.
     pub(crate) fn forget(&self, call: &Arc<Call>) {
-        lock(&self.state).waiting.retain(|other| !Arc::ptr_eq(other, call));
+        let mut state = lock(&self.state);
+        state.waiting.retain(|other| !Arc::ptr_eq(other, call));
+        state.resting.retain(|other| !Arc::ptr_eq(other, call));
     }
 
     /// The connectivity state; leaves IDLE if asked to.
@@ -193,7 +309,8 @@ impl Channel {
         let mut state = lock(&self.state);
         state.closed = true;
         state.brain.shutdown();
-        let waiting = std::mem::take(&mut state.waiting);
+        let mut waiting = std::mem::take(&mut state.waiting);
+        waiting.append(&mut state.resting);
         let connections: Vec<_> = state.connections.drain().map(|(_, link)| link.connection).collect();
         self.drive(state, Chores::default());
         for call in waiting {
@@ -250,7 +367,7 @@ impl Channel {
         self.ready.store(ready);
         for call in std::mem::take(&mut state.waiting) {
             let wait_for_ready = match &call.lock().place {
-                Place::Waiting(outbox) => outbox.wait_for_ready,
+                Place::Waiting(outbox) => outbox.wait_for_ready.unwrap_or(false),
                 Place::On(..) | Place::Gone => continue,
             };
             state.sort(&call, wait_for_ready, now, chores);
@@ -332,26 +449,64 @@ impl Channel {
 
     /// Starts to connect; whether the brain has been told of a failure.
     fn connect(self: &Arc<Self>, id: ConnectionId, address: &Address) -> bool {
-        let socket = match Socket::connect(address) {
-            Ok(socket) => socket,
+        if let Some(way) = &self.proxy {
+            return self.connect_through(way, id, address);
+        }
+        match Socket::connect(address) {
+            Ok(socket) => {
+                self.adopt_socket(id, address, socket, true);
+                false
+            }
             Err(error) => {
-                let error = connect_error(address, &os_text(&error));
-                lock(&self.state).brain.handle_connect_failed(id, &error, Instant::now());
-                return true;
+                self.connect_failed(id, address, &error);
+                true
+            }
+        }
+    }
+
+    fn connect_failed(&self, id: ConnectionId, address: &Address, error: &io::Error) {
+        let error = connect_error(address, &os_text(error));
+        lock(&self.state).brain.handle_connect_failed(id, &error, Instant::now());
+    }
+
+    /// Connects through a proxy, on a short-lived thread that waits for it; whether the brain has been told of a failure.
+    fn connect_through(self: &Arc<Self>, way: &Proxied, id: ConnectionId, address: &Address) -> bool {
+        let (channel, way, to, patience) = (Arc::downgrade(self), way.clone(), address.clone(), self.connect_timeout);
+        let connect = move || {
+            let connected = proxy::connect(&way.proxy, &to, (&way.host, way.port), patience);
+            let Some(channel) = channel.upgrade().filter(|channel| channel.is_ours()) else { return };
+            match connected.and_then(|socket| Socket::accepted(socket, true)) {
+                Ok(socket) => channel.adopt_socket(id, &to, socket, false),
+                Err(error) => {
+                    channel.connect_failed(id, &to, &error);
+                    channel.drive(lock(&channel.state), Chores::default());
+                }
             }
         };
+        match std::thread::Builder::new().name("farcall-proxy".to_owned()).spawn(connect) {
+            Ok(_) => false,
+            Err(error) => {
+                self.connect_failed(id, address, &error);
+                true
+            }
+        }
+    }
+
+    /// Makes a connection of a socket, which may still be connecting.
+    fn adopt_socket(self: &Arc<Self>, id: ConnectionId, address: &Address, socket: Socket, connecting: bool) {
+        self.socket.apply(socket.handle());
         let owner = Arc::new(Attempt { channel: Arc::downgrade(self), id, address: address.clone() });
-        let config = Config { seed: process::random(), ..self.engine.clone() };
-        let connection = Connection::start(socket, address.to_string(), config, true, &self.reactor, owner);
+        let keepalive_time = lock(&self.state).keepalive_time;
+        let config = Config { seed: process::random(), keepalive_time, ..self.engine.clone() };
+        let connection = Connection::start(socket, address.to_string(), config, connecting, &self.reactor, owner);
         let mut state = lock(&self.state);
         if state.closed {
             drop(state);
             close(&connection, &Status::new(Code::Cancelled, "Channel closed!"));
         } else if !connection.lock().is_over() {
             // It may work already: the reactor is quick.
-            state.connections.entry(id).or_insert(Link { connection, works: false });
+            state.connections.entry(id).or_insert(Link { connection, works: None });
         }
-        false
     }
 }
 
@@ -393,15 +548,20 @@ impl Owner for Attempt {
                 continue;
             }
             let Some(channel) = &channel else {
-                if let Notice::Again(call) = notice {
+                if let Notice::Again(call, _) = notice {
                     call.fail_waiting(Status::new(Code::Cancelled, "Channel deallocated!"));
                 }
                 continue;
             };
+            let keepalive_time = match notice {
+                Notice::Lost { .. } | Notice::Draining => connection.lock().engine.next_keepalive_time(),
+                _ => None,
+            };
             let mut state = lock(&channel.state);
+            state.keepalive_time = state.keepalive_time.max(keepalive_time);
             match notice {
                 Notice::Ready => {
-                    let link = Link { connection: Arc::clone(connection), works: true };
+                    let link = Link { connection: Arc::clone(connection), works: Some(Instant::now()) };
                     if !state.closed {
                         state.connections.insert(self.id, link);
                         state.brain.handle_connected(self.id);
@@ -409,9 +569,10 @@ impl Owner for Attempt {
                 }
                 Notice::Draining => state.brain.handle_disconnected(self.id),
                 Notice::Lost { why, connected } => {
-                    let worked = state.connections.remove(&self.id).is_some_and(|link| link.works);
-                    if worked {
-                        state.brain.handle_disconnected(self.id);
+                    let worked = state.connections.remove(&self.id).and_then(|link| link.works);
+                    if let Some(since) = worked {
+                        let now = Instant::now();
+                        state.brain.handle_broken(self.id, &why, now - since, now);
                     } else {
                         let error = if connected {
                             ConnectError { code: Code::Unavailable, why }
@@ -421,7 +582,12 @@ impl Owner for Attempt {
                         state.brain.handle_connect_failed(self.id, &error, Instant::now());
                     }
                 }
-                Notice::Again(call) => {
+                Notice::Again(call, delay) if !delay.is_zero() => {
+                    drop(state);
+                    channel.start_over(call, delay);
+                    state = lock(&channel.state);
+                }
+                Notice::Again(call, _) => {
                     state.lose(connection);
                     drop(state);
                     channel.find_connection_again(&call);

@@ -124,8 +124,9 @@ pub(crate) enum Notice {
     },
     /// Server: a call begins.
     Request(Arc<Call>, Box<RequestHead>),
-    /// Client: a call ended that the server has done nothing for; it may go onto another connection.
-    Again(Arc<Call>),
+    /// Client: a call ended that is to be made again after this time; at once, on another connection, if the server has
+    /// done nothing for it.
+    Again(Arc<Call>, Duration),
     /// A call has ended, and these callbacks are due.
     Ended(Arc<Call>, Vec<Callback>),
 }
@@ -235,7 +236,7 @@ impl Connection {
                 metadata: &outbox.metadata,
                 deadline: call.deadline,
             };
-            let Ok(id) = state.engine.open(request, now) else { return false };
+            let Ok(id) = state.engine.open_encoded(request, outbox.encoding, now) else { return false };
             for message in &outbox.messages {
                 // A refusal means that the call has just ended, which an event will tell.
                 let _ = state.engine.send_message(id, message.clone());
@@ -386,14 +387,27 @@ impl Connection {
                 notices.push(Notice::Request(call, head));
             }
             Event::Headers { call, metadata } => state.update(call, |call| call.headers_arrived(metadata)),
-            Event::Message { call, message } => state.update(call, |call| call.inbox.push_back(message)),
+            Event::Message { call: id, message } => {
+                let Some(Some(call)) = state.calls.get(id.index()) else { return };
+                if let Some(status) = call.refuse_response(&message) {
+                    // The server may have ended it already.
+                    call.lock().refused = Some(status.clone());
+                    state.engine.cancel(id, status);
+                    return;
+                }
+                call.update(|call| call.inbox.push_back(message));
+            }
             Event::HalfClosed { call } => state.update(call, |call| call.half_closed = true),
             Event::Writable { call } => state.update(call, |call| call.full = false),
-            Event::Closed { call: id, closed } => {
+            Event::Closed { call: id, mut closed } => {
                 if let Some(call) = state.calls.get_mut(id.index()).and_then(Option::take) {
-                    if call.update(|call| call.start_over(&closed)) {
-                        notices.push(Notice::Again(call));
+                    if let Some(delay) = call.update(|call| call.start_over(&closed)) {
+                        notices.push(Notice::Again(call, delay));
                         return;
+                    }
+                    if let Some(status) = call.lock().refused.take() {
+                        closed.status = status;
+                        closed.completed = false;
                     }
                     let callbacks = call.lock().end(closed);
                     call.nudge();

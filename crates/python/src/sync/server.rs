@@ -9,7 +9,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::{Config, ErrorCode, RequestHead};
+use farcall_engine::{Config, Encoding, ErrorCode, RequestHead};
 use mio::Poll;
 
 use super::{
@@ -21,7 +21,10 @@ use super::{
     reactor::Reactor,
     socket::Socket,
 };
-use crate::{options::ServerOptions, process};
+use crate::{
+    options::{ServerOptions, SocketOptions},
+    process,
+};
 
 /// What serves new calls: it gets all that one reading of a connection brought.
 pub(crate) type OnCalls = Box<dyn Fn(Vec<(Arc<Call>, Box<RequestHead>)>) + Send + Sync>;
@@ -31,6 +34,9 @@ pub(crate) struct Server {
     generation: u32,
     engine: Config,
     reuse_port: bool,
+    encoding: Encoding,
+    max_connections: Option<usize>,
+    socket: SocketOptions,
     reactor: Arc<Reactor>,
     on_calls: ArcSwapOption<OnCalls>,
     me: Weak<Server>,
@@ -68,6 +74,9 @@ impl Server {
             generation: process::generation(),
             engine: options.engine.clone(),
             reuse_port: options.reuse_port,
+            encoding: options.encoding,
+            max_connections: options.max_connections,
+            socket: options.socket.clone(),
             reactor,
             on_calls: ArcSwapOption::empty(),
             me: Weak::clone(me),
@@ -113,6 +122,10 @@ impl Server {
     /// Takes an accepted connection; called on the reactor's thread.
     pub(crate) fn serve(&self, socket: Socket) {
         let Some(me) = self.me.upgrade() else { return };
+        if self.max_connections.is_some_and(|max| lock(&self.state).connections.len() >= max) {
+            return;
+        }
+        self.socket.apply(socket.handle());
         let peer = socket.peer();
         let config = Config { seed: process::random(), ..self.engine.clone() };
         let connection = Connection::start(socket, peer, config, false, &self.reactor, me);
@@ -215,11 +228,16 @@ impl Owner for Server {
                     Notice::Lost { .. } => {
                         state.connections.remove(&connection.token);
                     }
-                    Notice::Ready | Notice::Draining | Notice::Again(_) => {}
+                    Notice::Ready | Notice::Draining | Notice::Again(..) => {}
                 }
             }
             if state.in_flight == 0 && state.phase >= Phase::Closing {
                 self.idle.notify_all();
+            }
+        }
+        if self.encoding != Encoding::Identity {
+            for (call, _) in &requests {
+                call.set_encoding(self.encoding);
             }
         }
         if !requests.is_empty()

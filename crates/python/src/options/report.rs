@@ -1,0 +1,60 @@
+//! Saying through Python's `logging` what options could not be taken as they were meant.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+};
+
+use pyo3::prelude::*;
+
+/// What has been said once, so that a program that makes channels all day is told once and not all day.
+static SAID: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+
+/// How many different complaints are remembered; what comes after them is said each time.
+const REMEMBERED: usize = 1000;
+
+/// Logs what has not been said before.
+pub(super) fn warn(py: Python<'_>, complaints: &[String]) -> PyResult<()> {
+    for complaint in complaints {
+        if is_new(complaint) {
+            let logger = py.import("logging")?.call_method1("getLogger", ("grpc._options",))?;
+            logger.call_method1("warning", ("%s", complaint))?;
+        }
+    }
+    Ok(())
+}
+
+fn is_new(complaint: &str) -> bool {
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    let said = said.get_or_insert_default();
+    if said.len() >= REMEMBERED {
+        return !said.contains(complaint);
+    }
+    said.insert(complaint.to_owned())
+}
+
+/// The one of `known` that `key` was probably meant to be.
+pub(super) fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // A key from who knows where may be of any length.
+    if key.len() > 128 {
+        return None;
+    }
+    let most = 1 + key.len() / 10;
+    known.map(|name| (distance(key, name), name)).min().filter(|(distance, _)| *distance <= most).map(|(_, name)| name)
+}
+
+/// Letters to insert, drop or replace to make one text of the other (Levenshtein's distance).
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in to.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}

@@ -1,0 +1,369 @@
+//! What each option does. Every key that grpcio knows has a row, also those that mean nothing without its C core.
+
+use std::{sync::Arc, time::Duration};
+
+use farcall_channel::{LoadBalancing, ServiceConfig};
+use farcall_engine::{Encoding, Limits};
+
+use super::{Draft, Side, Value, report};
+
+/// One option.
+struct Row {
+    key: &'static str,
+    of: Of,
+    effect: Effect,
+}
+
+/// Who has the option.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Channel,
+    Server,
+    Both,
+}
+
+/// What the option's value does; its type with it.
+enum Effect {
+    /// An int, of which anything is taken.
+    Int(fn(&mut Draft, i32)),
+    /// A text.
+    Text(fn(&mut Draft, &str)),
+    /// An int that means nothing here: the plumbing of the C core, or what was removed from it.
+    NoInt,
+    /// A text that means nothing here.
+    NoText,
+    /// An object, which the Python side has taken already, or which means nothing here.
+    NoObject,
+}
+
+use Effect::{Int, NoInt, NoObject, NoText, Text};
+
+const fn both(key: &'static str, effect: Effect) -> Row {
+    Row { key, of: Of::Both, effect }
+}
+
+const fn channel(key: &'static str, effect: Effect) -> Row {
+    Row { key, of: Of::Channel, effect }
+}
+
+const fn server(key: &'static str, effect: Effect) -> Row {
+    Row { key, of: Of::Server, effect }
+}
+
+/// No back-off may be shorter.
+const MIN_BACKOFF: Duration = Duration::from_millis(100);
+
+/// A channel may not go idle sooner.
+const MIN_IDLE: Duration = Duration::from_secs(1);
+
+/// As good as never, and still far enough from the end of the clock to be added to it.
+const AGES: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+const TABLE: &[Row] = &[
+    // Messages and metadata. A negative length means no limit.
+    both("grpc.max_receive_message_length", Int(|d, n| limits(d).max_receive_message_length = length(n))),
+    both("grpc.max_send_message_length", Int(|d, n| limits(d).max_send_message_length = length(n))),
+    both("grpc.max_metadata_size", Int(|d, n| d.soft_metadata = Some(unsigned(n)))),
+    both("grpc.absolute_max_metadata_size", Int(|d, n| d.hard_metadata = Some(unsigned(n)))),
+    // Compression.
+    both("grpc.default_compression_algorithm", Int(algorithm)),
+    both("grpc.default_compression_level", Int(level)),
+    both("grpc.per_message_compression", Int(|d, n| d.compress = n != 0)),
+    both("grpc.per_message_decompression", NoInt),
+    both("grpc.compression_enabled_algorithms_bitset", Int(algorithms)),
+    // Is the other end still there?
+    both("grpc.keepalive_time_ms", Int(|d, n| d.engine.keepalive_time = milliseconds(n))),
+    both("grpc.keepalive_timeout_ms", Int(keepalive_timeout)),
+    both("grpc.keepalive_permit_without_calls", Int(|d, n| d.engine.keepalive_without_calls = n != 0)),
+    both("grpc.http2.max_pings_without_data", Int(|d, n| d.engine.max_pings_without_data = unsigned(n))),
+    server("grpc.http2.min_ping_interval_without_data_ms", Int(min_ping_interval)),
+    server("grpc.http2.max_ping_strikes", Int(|d, n| limits(d).ping_strikes = unsigned(n))),
+    both("grpc.http2.settings_timeout", Int(settings_timeout)),
+    server("grpc.server_handshake_timeout_ms", Int(settings_timeout)),
+    both("grpc.http2.min_time_between_pings_ms", NoInt),
+    both("grpc.http2.ping_timeout_ms", NoInt),
+    both("grpc.http2.max_inflight_pings", NoInt),
+    both("grpc.http2.ack_pings", NoInt),
+    // How long connections live.
+    server("grpc.max_connection_idle_ms", Int(|d, n| d.engine.max_connection_idle = milliseconds(n))),
+    server("grpc.max_connection_age_ms", Int(|d, n| d.engine.max_connection_age = milliseconds(n))),
+    server("grpc.max_connection_age_grace_ms", Int(|d, n| d.engine.max_connection_age_grace = milliseconds(n))),
+    channel(
+        "grpc.client_idle_timeout_ms",
+        Int(|d, n| d.channel.idle_timeout = milliseconds(n).map(|idle| idle.max(MIN_IDLE))),
+    ),
+    // Who may come, and how many.
+    server("grpc.max_concurrent_streams", Int(|d, n| limits(d).max_concurrent_streams = u32::try_from(n).ok())),
+    server("grpc.max_allowed_incoming_connections", Int(|d, n| d.max_connections = length(n))),
+    server("grpc.so_reuseport", Int(|d, n| d.reuse_port = n != 0)),
+    // Requests go to the pool at once, so none wait to be asked for.
+    server("grpc.server.max_pending_requests", NoInt),
+    server("grpc.server.max_pending_requests_hard_limit", NoInt),
+    server("grpc.server_max_unrequested_time_in_server", NoInt),
+    server("grpc.expand_wildcard_addrs", NoInt),
+    // Who the client says it is, and whom it wants.
+    channel("grpc.primary_user_agent", Text(|d, text| d.primary_user_agent += &format!("{text} "))),
+    channel("grpc.secondary_user_agent", Text(|d, text| d.secondary_user_agent += &format!(" {text}"))),
+    channel("grpc.default_authority", Text(|d, text| d.authority = Some(text.to_owned()))),
+    channel("grpc.ssl_target_name_override", Text(|d, text| d.target_name = Some(text.to_owned()))),
+    channel("grpc.http2_scheme", Text(scheme)),
+    channel("grpc.ssl_session_cache", NoObject),
+    channel("grpc.surface_user_agent", NoInt),
+    // Connecting.
+    channel("grpc.initial_reconnect_backoff_ms", Int(|d, n| d.channel.backoff.initial = backoff(n))),
+    channel("grpc.max_reconnect_backoff_ms", Int(|d, n| d.channel.backoff.max = backoff(n))),
+    channel("grpc.min_reconnect_backoff_ms", Int(|d, n| d.channel.connect_timeout = backoff(n))),
+    channel("grpc.testing.fixed_reconnect_backoff_ms", Int(fixed_backoff)),
+    channel("grpc.use_local_subchannel_pool", Int(|d, n| d.own_connections = n != 0)),
+    channel("grpc.happy_eyeballs_connection_attempt_delay_ms", NoInt),
+    channel("grpc.enable_http_proxy", Int(|d, n| d.environment_proxy = n != 0)),
+    channel("grpc.http_proxy", Text(|d, text| d.proxy = Some(text.to_owned()))),
+    channel("grpc.address_http_proxy", NoText),
+    channel("grpc.address_http_proxy_enabled_addresses", NoText),
+    // Names are looked up by the system's resolver.
+    channel(
+        "grpc.dns_min_time_between_resolutions_ms",
+        Int(|d, n| d.channel.min_resolution_interval = milliseconds(n).unwrap_or(AGES)),
+    ),
+    channel("grpc.dns_ares_query_timeout", NoInt),
+    channel("grpc.dns_enable_srv_queries", NoInt),
+    channel("grpc.service_config_disable_resolution", NoInt),
+    // Calls.
+    channel("grpc.service_config", Text(service_config)),
+    channel("grpc.enable_retries", Int(|d, n| d.channel.retry.enabled = n != 0)),
+    channel("grpc.per_rpc_retry_buffer_size", Int(|d, n| d.channel.retry.buffer = unsigned(n) as usize)),
+    channel("grpc.experimental.enable_hedging", Int(hedging)),
+    channel("grpc.lb_policy_name", Text(lb_policy)),
+    channel("grpc.inhibit_health_checking", NoInt),
+    // Flow, frames, sockets.
+    both("grpc.http2.lookahead_bytes", Int(lookahead)),
+    both("grpc.http2.bdp_probe", Int(|d, n| d.engine.bdp_probe = n != 0)),
+    both("grpc.http2.max_frame_size", Int(|d, n| limits(d).max_frame_size = unsigned(n).clamp(16_384, 16_777_215))),
+    both("grpc.http2.write_buffer_size", Int(|d, n| limits(d).send_buffer = unsigned(n).max(1) as usize)),
+    both("grpc.http2.hpack_table_size.decoder", Int(|d, n| limits(d).header_table_size = unsigned(n))),
+    both("grpc.http2.hpack_table_size.encoder", NoInt),
+    both("grpc.http2.initial_sequence_number", NoInt),
+    both("grpc.http2.true_binary", NoInt),
+    both("grpc.tcp_receive_buffer_size", Int(|d, n| d.socket.receive_buffer = length(n))),
+    both("grpc.dscp", Int(|d, n| d.socket.dscp = u32::try_from(n).ok().filter(|dscp| *dscp < 64))),
+    both("grpc.experimental.tcp_read_chunk_size", NoInt),
+    both("grpc.experimental.tcp_min_read_chunk_size", NoInt),
+    both("grpc.experimental.tcp_max_read_chunk_size", NoInt),
+    both("grpc.experimental.tcp_tx_zerocopy_enabled", NoInt),
+    both("grpc.experimental.tcp_tx_zerocopy_send_bytes_threshold", NoInt),
+    both("grpc.experimental.tcp_tx_zerocopy_max_simultaneous_sends", NoInt),
+    // Channelz, and what only the C core has.
+    both("grpc.enable_channelz", NoInt),
+    both("grpc.max_channel_trace_event_memory_per_node", NoInt),
+    both("grpc.minimal_stack", NoInt),
+    both("grpc.census", NoInt),
+    both("grpc.resource_quota", NoObject),
+    both("grpc.socket_mutator", NoObject),
+    server("grpc.authorization_policy_provider", NoObject),
+    channel("grpc.disable_client_authority_filter", NoInt),
+    channel("grpc.priority_failover_timeout_ms", NoInt),
+    channel("grpc.lb.ring_hash.ring_size_cap", NoInt),
+    channel("grpc.grpclb_call_timeout_ms", NoInt),
+    channel("grpc.grpclb_fallback_timeout_ms", NoInt),
+    channel("grpc.xds_resource_does_not_exist_timeout_ms", NoInt),
+    // Gone from grpcio since 1.51, and still passed.
+    both("grpc.enable_deadline_checking", NoInt),
+    both("grpc.optimization_target", NoText),
+    both("grpc.loadreporting", NoInt),
+    both("grpc.max_message_length", NoInt),
+    channel("grpc.use_cronet_packet_coalescing", NoInt),
+    both("grpc.workaround.cronet_compression", NoInt),
+];
+
+/// Applies one option to what there is so far.
+pub(super) fn apply(side: Side, draft: &mut Draft, key: &str, value: Value) {
+    let Some(row) = TABLE.iter().find(|row| row.key == key) else {
+        draft.complaints.push(unknown(key));
+        return;
+    };
+    let mine = match row.of {
+        Of::Both => true,
+        Of::Channel => side == Side::Channel,
+        Of::Server => side == Side::Server,
+    };
+    match (&row.effect, value) {
+        // One list of options for both sides is common; the other's mean nothing and do no harm.
+        (Int(_) | NoInt, Value::Int(_)) | (Text(_) | NoText, Value::Text(_)) if !mine => {}
+        (Int(set), Value::Int(number)) => set(draft, number),
+        (Text(set), Value::Text(text)) => set(draft, &text),
+        (NoInt, Value::Int(_)) | (NoText, Value::Text(_)) | (NoObject, Value::Object(_)) => {}
+        (effect, value) => {
+            let wanted = effect.type_name();
+            let got = match value {
+                Value::Int(number) => format!("the int {number}"),
+                Value::Text(text) => format!("the str {text:?}"),
+                Value::Object(class) => format!("an object of type {class}"),
+            };
+            draft.complaints.push(format!("option {key:?} takes {wanted}, not {got}; its default holds"));
+        }
+    }
+}
+
+/// Every row: key, type, side, and whether it changes anything.
+pub(super) fn rows() -> impl Iterator<Item = (&'static str, &'static str, &'static str, bool)> {
+    TABLE.iter().map(|row| {
+        let side = match row.of {
+            Of::Both => "both",
+            Of::Channel => "channel",
+            Of::Server => "server",
+        };
+        let kind = match row.effect {
+            Int(_) | NoInt => "int",
+            Text(_) | NoText => "str",
+            NoObject => "object",
+        };
+        (row.key, kind, side, matches!(row.effect, Int(_) | Text(_)))
+    })
+}
+
+/// Options whose values say nothing about a channel's connections.
+pub(super) fn is_of_one_channel(key: &str) -> bool {
+    matches!(
+        key,
+        "grpc.default_compression_algorithm"
+            | "grpc.service_config"
+            | "grpc.enable_retries"
+            | "grpc.per_rpc_retry_buffer_size"
+    )
+}
+
+impl Effect {
+    fn type_name(&self) -> &'static str {
+        match self {
+            Int(_) | NoInt => "an int",
+            Text(_) | NoText => "a str",
+            NoObject => "an object",
+        }
+    }
+}
+
+fn unknown(key: &str) -> String {
+    match report::nearest(key, TABLE.iter().map(|row| row.key)) {
+        Some(near) => format!("unknown option {key:?} is ignored; did you mean {near:?}?"),
+        None => format!("unknown option {key:?} is ignored"),
+    }
+}
+
+fn limits(draft: &mut Draft) -> &mut Limits {
+    &mut draft.engine.limits
+}
+
+/// A negative number means no limit.
+fn length(number: i32) -> Option<usize> {
+    usize::try_from(number).ok()
+}
+
+fn unsigned(number: i32) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
+/// The largest int means never.
+fn milliseconds(number: i32) -> Option<Duration> {
+    (number != i32::MAX).then(|| Duration::from_millis(u64::from(unsigned(number).max(1))))
+}
+
+fn backoff(number: i32) -> Duration {
+    Duration::from_millis(u64::from(unsigned(number))).max(MIN_BACKOFF)
+}
+
+fn fixed_backoff(draft: &mut Draft, number: i32) {
+    draft.channel.backoff.initial = backoff(number);
+    draft.channel.backoff.max = backoff(number);
+}
+
+fn algorithm(draft: &mut Draft, number: i32) {
+    match number {
+        0 => draft.encoding = Encoding::Identity,
+        1 => draft.encoding = Encoding::Deflate,
+        2 => draft.encoding = Encoding::Gzip,
+        _ => draft.complaints.push(format!(
+            "option \"grpc.default_compression_algorithm\" takes 0 (none), 1 (deflate) or 2 (gzip), not {number}; \
+             messages are not compressed"
+        )),
+    }
+}
+
+/// Which algorithm a level stands for, as grpcio chooses: the quickest first.
+fn level(draft: &mut Draft, number: i32) {
+    match number {
+        0 => draft.encoding = Encoding::Identity,
+        1 => draft.encoding = Encoding::Gzip,
+        2 | 3 => draft.encoding = Encoding::Deflate,
+        _ => draft.complaints.push(format!(
+            "option \"grpc.default_compression_level\" takes 0 to 3, not {number}; messages are not compressed"
+        )),
+    }
+}
+
+fn algorithms(draft: &mut Draft, bits: i32) {
+    let number = match draft.encoding {
+        Encoding::Identity => 0,
+        Encoding::Deflate => 1,
+        Encoding::Gzip => 2,
+    };
+    if bits & (1 << number) == 0 {
+        draft.encoding = Encoding::Identity;
+    }
+}
+
+fn keepalive_timeout(draft: &mut Draft, number: i32) {
+    draft.engine.keepalive_timeout = milliseconds(number).unwrap_or(AGES);
+    draft.keepalive_timeout_given = number != i32::MAX;
+}
+
+fn min_ping_interval(draft: &mut Draft, number: i32) {
+    let interval = Duration::from_millis(u64::from(unsigned(number)));
+    let limits = limits(draft);
+    limits.min_ping_interval = interval;
+    limits.min_ping_interval_without_calls = limits.min_ping_interval_without_calls.max(interval);
+}
+
+fn settings_timeout(draft: &mut Draft, number: i32) {
+    limits(draft).settings_timeout = milliseconds(number).unwrap_or(AGES);
+}
+
+fn lookahead(draft: &mut Draft, number: i32) {
+    let limits = limits(draft);
+    limits.initial_stream_window = unsigned(number).max(5);
+    limits.max_stream_window = limits.max_stream_window.max(limits.initial_stream_window);
+}
+
+fn scheme(draft: &mut Draft, text: &str) {
+    match text {
+        "http" => draft.engine.scheme = "http",
+        "https" => draft.engine.scheme = "https",
+        _ => draft.complaints.push(format!("option \"grpc.http2_scheme\" takes \"http\" or \"https\", not {text:?}")),
+    }
+}
+
+fn hedging(draft: &mut Draft, number: i32) {
+    if number != 0 {
+        draft.complaints.push("option \"grpc.experimental.enable_hedging\": calls are not hedged here".to_owned());
+    }
+}
+
+fn lb_policy(draft: &mut Draft, text: &str) {
+    if text != "pick_first" {
+        draft.complaints.push(format!("option \"grpc.lb_policy_name\": {text:?} is not available; pick_first it is"));
+    }
+}
+
+fn service_config(draft: &mut Draft, text: &str) {
+    match ServiceConfig::parse(text) {
+        Ok(config) => {
+            if config.load_balancing == Some(LoadBalancing::RoundRobin) {
+                draft.complaints.push("round_robin is not available; pick_first it is".to_owned());
+            }
+            draft.channel.service_config = Arc::new(config);
+        }
+        Err(error) => {
+            draft.complaints.push(format!("option \"grpc.service_config\": {error}; calls will fail"));
+            draft.service_config_error = Some(error.to_string());
+        }
+    }
+}

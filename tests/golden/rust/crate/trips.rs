@@ -19,6 +19,7 @@ struct Trips {
 }
 
 /// By full name.
+#[allow(deprecated)]
 static TABLE: &[(&str, Trips)] = include!("table.rs");
 
 const fn of<M: buffa::Message + Clone + PartialEq + std::fmt::Debug>() -> Trips {

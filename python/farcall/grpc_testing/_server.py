@@ -175,7 +175,8 @@ class _ServerRpc(grpc_testing.UnaryUnaryServerRpc, grpc_testing.StreamUnaryServe
         self._rpc.cancel("Cancelled by client!")
 
     def termination(self) -> tuple[Any, Any, grpc.StatusCode, str]:
-        return (self._rpc.last_response(), *_status(self._rpc))
+        status = _status(self._rpc)
+        return (self._rpc.last_response(), *status)
 
 
 class _StreamServerRpc(grpc_testing.UnaryStreamServerRpc, grpc_testing.StreamStreamServerRpc):

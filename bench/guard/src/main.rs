@@ -15,6 +15,11 @@ fn main() {
     let [_, work, side, times] = &arguments[..] else { panic!("give a work, a side and a number of times") };
     let mut pair = Pair::new(side == "client", work == "runs-32");
     let times = times.parse().expect("a number of times");
+    if work == "idle" {
+        // What is still there at the end is what such connections hold.
+        let kept: Vec<Connection> = (0..times).map(|_| idle(side == "client")).collect();
+        return std::mem::forget(kept);
+    }
     match work.as_str() {
         "connect" => (0..times).for_each(|_| pair.connect()),
         "unary" => (0..times).for_each(|_| pair.echo(&Bytes::from_static(&[7; 32]), &Metadata::new())),
@@ -26,6 +31,19 @@ fn main() {
         "runs-32" => pair.runs(times),
         _ => panic!("no such work: {work}"),
     }
+}
+
+/// One end of a connection that has had a call and has none.
+fn idle(client: bool) -> Connection {
+    let mut pair = Pair::new(client, false);
+    pair.echo(&Bytes::from_static(&[7; 32]), &Metadata::new());
+    let mut connection = if client { pair.client.connection } else { pair.server.connection };
+    // A while goes by.
+    for _ in 0..2 {
+        let at = connection.poll_timeout().expect("there is something to clear away");
+        connection.handle_timeout(at);
+    }
+    connection
 }
 
 /// What is counted: callgrind is told to collect while it is within this function.

@@ -39,14 +39,16 @@ fn both_sides_give_up_at_the_deadline() {
 #[test]
 fn an_answer_in_time_is_an_answer_and_the_timer_is_forgotten() {
     let mut pair = Pair::calm();
-    let call = pair.open_with("/s.S/M", &Metadata::new(), Some(5 * SECOND)).unwrap();
+    let call = pair.open_with("/s.S/M", &Metadata::new(), Some(6 * SECOND)).unwrap();
     pair.run_for(4 * SECOND);
     let served = pair.server.request();
     pair.server.connection.respond(served, &Status::OK, &Metadata::new()).unwrap();
     pair.run();
     assert!(pair.client.closed(call).status.is_ok());
-    assert_eq!(pair.next_timeout(), None);
+    let deadline = pair.start + 6 * SECOND;
+    assert!(pair.next_timeout().is_none_or(|at| at < deadline), "only a tick may be left");
     pair.run_for(10 * SECOND);
+    assert_eq!(pair.next_timeout(), None);
     assert!(pair.server.closed(served).completed);
 }
 

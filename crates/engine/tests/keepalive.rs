@@ -138,6 +138,7 @@ fn times_that_do_not_fit_are_never() {
         config.limits.settings_timeout = Duration::MAX;
     });
     raw.open(None);
+    raw.sleep(3 * SECOND);
     assert_eq!(raw.end.next_timeout(), None);
     let mut raw = client(|config| config.keepalive_timeout = Duration::MAX);
     raw.open(None);

@@ -78,8 +78,9 @@ pub struct Connection {
     block: headers::Block,
     decoder: Decoder,
     arena: Arena,
-    /// When the buffers of large messages are looked through for those that are of no use.
-    spares_due: Option<Instant>,
+    /// Whether anything came since the last tick, and when the next is due.
+    busy: bool,
+    tick_due: Option<Instant>,
     codecs: Codecs,
     receive_window: ReceiveWindow,
     bdp: Bdp,
@@ -151,7 +152,8 @@ impl Connection {
             block: headers::Block::default(),
             decoder: Decoder::new(limits.header_table_size),
             arena: Arena::new(config.runs),
-            spares_due: None,
+            busy: false,
+            tick_due: None,
             codecs: Codecs::default(),
             receive_window: ReceiveWindow::new(limits.connection_window),
             bdp: Bdp::new(&config, now),
@@ -211,7 +213,8 @@ impl Connection {
             _ => self.inbox.fill_little(len - placed),
         }
         self.read(placed, now);
-        self.watch_spares(now);
+        self.busy = true;
+        self.tick_due.get_or_insert(now + upkeep::TICK);
     }
 
     /// The transport failed. `why` is for people, e.g. `Socket closed` or `Connection reset by peer`.

@@ -48,6 +48,11 @@ impl Blocks {
         Blocks { encoder: Encoder::new(), scratch: Vec::new(), max_frame_size: DEFAULT_MAX_FRAME_SIZE }
     }
 
+    /// Gives back memory that is of no use between blocks.
+    pub(super) fn slim(&mut self) {
+        self.scratch = Vec::new();
+    }
+
     /// Writes HEADERS (and CONTINUATION) for a stream.
     pub(super) fn write(
         &mut self,

@@ -67,6 +67,13 @@ impl Transmit {
         self.reclaim();
     }
 
+    /// Gives the memory back while nothing is in it.
+    pub(crate) fn slim(&mut self) {
+        if self.remaining == 0 {
+            *self = Transmit { written: self.written, ..Transmit::default() };
+        }
+    }
+
     fn reclaim(&mut self) {
         if self.small_start == self.small.len() {
             self.small.clear();

@@ -10,18 +10,18 @@ use crate::{
     error::ErrorCode,
     frame::Ping,
     goaway::Local,
+    grpc::encoding::Codecs,
     keepalive::{self, TOO_MANY_PINGS, Verdict},
     lifetime::Due,
 };
 
-/// For how long, at least, the buffers of large messages are kept for the next ones.
-const SPARES_KEPT: Duration = Duration::from_secs(1);
+/// A connection that has been quiet for this long gives back memory that it only keeps for speed.
+pub(super) const TICK: Duration = Duration::from_secs(1);
 
 impl Connection {
     pub(super) fn keep_up(&mut self, now: Instant) {
-        if self.spares_due.take_if(|due| *due <= now).is_some() {
-            self.arena.spares.tick();
-            self.watch_spares(now);
+        if self.tick_due.take_if(|due| *due <= now).is_some() {
+            self.tick(now);
         }
         match self.keepalive.handle_timeout(self.is_worth_keeping(), &self.config, now) {
             Verdict::Fine => {}
@@ -60,14 +60,30 @@ impl Connection {
     pub(super) fn upkeep_timeout(&self) -> Option<Instant> {
         let keepalive = self.keepalive.timeout(self.is_worth_keeping());
         let lifetime = self.next_of_lifetime().map(|(at, _)| at);
-        [keepalive, lifetime, self.spares_due].into_iter().flatten().min()
+        [keepalive, lifetime, self.tick_due].into_iter().flatten().min()
     }
 
-    /// Buffers that are kept are not kept for ever.
-    pub(super) fn watch_spares(&mut self, now: Instant) {
-        if self.spares_due.is_none() && !self.arena.spares.is_empty() {
-            self.spares_due = Some(now + SPARES_KEPT);
+    fn tick(&mut self, now: Instant) {
+        if !std::mem::take(&mut self.busy) {
+            return self.slim();
         }
+        self.arena.tick();
+        self.tick_due = Some(now + TICK);
+    }
+
+    /// Gives back what is only kept for speed: buffers, room in queues, compressors. What a connection without calls has
+    /// after this is most of what thousands of them cost.
+    pub(super) fn slim(&mut self) {
+        self.inbox.slim();
+        self.arena.slim();
+        self.transmit.slim();
+        self.store.slim();
+        self.scheduler.slim();
+        self.codecs = Codecs::default();
+        self.blocks.slim();
+        self.events.shrink_to_fit();
+        self.answered.shrink_to_fit();
+        self.waiting.shrink_to_fit();
     }
 
     fn next_of_lifetime(&self) -> Option<(Instant, Due)> {

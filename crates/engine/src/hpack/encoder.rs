@@ -30,7 +30,7 @@ struct SizeUpdate {
 impl Encoder {
     /// An encoder with the default table of 4096 bytes, empty.
     pub(crate) fn new() -> Encoder {
-        Encoder { table: Table::new(DEFAULT_TABLE_SIZE as usize), index: Index::new(), size_update: None }
+        Encoder { table: Table::new(DEFAULT_TABLE_SIZE as usize), index: Index::default(), size_update: None }
     }
 
     /// The peer's SETTINGS_HEADER_TABLE_SIZE. Of more than the default 4096 bytes no use is made: the table is this
@@ -93,7 +93,7 @@ impl Encoder {
 
     /// HPACK index of a field of the dynamic table.
     fn find(&self, hash: u64, wanted: impl Fn((&[u8], &[u8])) -> bool) -> Option<usize> {
-        let mut ages = self.index.ages(hash);
+        let mut ages = self.index.ages(hash)?;
         let age = ages.find(|&age| self.table.field(age).is_some_and(&wanted))?;
         Some(static_table::FIELDS.len() + 1 + age)
     }
@@ -101,11 +101,12 @@ impl Encoder {
 
 /// Where in the dynamic table a field or a name may be: several places each hash can be kept at, and the one whose
 /// field is oldest is given up for a new one. Fields that left the table need no removal; they are too old.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Index {
     /// Fields inserted so far (wrapping); a slot keeps what this was when its field came.
     inserted: u32,
-    slots: Box<[u32; SLOTS]>,
+    /// There once there is a field: many a connection has none.
+    slots: Option<Box<[u32; SLOTS]>>,
 }
 
 /// Four times what fields of a usual length need in a table of 4096 bytes, with the names.
@@ -113,29 +114,28 @@ const SLOTS: usize = 512;
 const PLACES: usize = 4;
 
 impl Index {
-    fn new() -> Index {
-        Index { inserted: 0, slots: Box::new([0; SLOTS]) }
-    }
-
     /// Notes the field that the table has just got as its newest, under the hash of the whole and perhaps of its name.
     fn insert(&mut self, field_hash: u64, name_hash: Option<u64>) {
+        let slots = self.slots.get_or_insert_with(|| Box::new([0; SLOTS]));
         for hash in [Some(field_hash), name_hash].into_iter().flatten() {
-            let oldest = places(hash).max_by_key(|&slot| self.age(slot));
+            let oldest = places(hash).max_by_key(|&slot| age(self.inserted, slots[slot]));
             if let Some(slot) = oldest {
-                self.slots[slot] = self.inserted;
+                slots[slot] = self.inserted;
             }
         }
         self.inserted = self.inserted.wrapping_add(1);
     }
 
     /// Ages of the fields that may be the wanted one.
-    fn ages(&self, hash: u64) -> impl Iterator<Item = usize> {
-        places(hash).map(|slot| self.age(slot))
+    fn ages(&self, hash: u64) -> Option<impl Iterator<Item = usize>> {
+        let slots = self.slots.as_deref()?;
+        Some(places(hash).map(|slot| age(self.inserted, slots[slot])))
     }
+}
 
-    fn age(&self, slot: usize) -> usize {
-        self.inserted.wrapping_sub(self.slots[slot]).wrapping_sub(1) as usize
-    }
+/// How many fields have come since the one that was noted as `kept`.
+fn age(inserted: u32, kept: u32) -> usize {
+    inserted.wrapping_sub(kept).wrapping_sub(1) as usize
 }
 
 fn places(hash: u64) -> impl Iterator<Item = usize> {

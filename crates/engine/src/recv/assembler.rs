@@ -30,6 +30,8 @@ pub(crate) struct Assembler {
 pub(crate) struct Arena {
     buffer: BytesMut,
     pub(crate) spares: Spares,
+    /// What the buffer was allocated with last.
+    size: usize,
     /// Whether several small messages are kept together.
     runs: bool,
 }
@@ -45,8 +47,12 @@ pub(crate) enum Whole {
 /// Messages up to this length go to the arena.
 const SMALL: usize = 2 << 10;
 
-/// The arena's size: what one small message can keep alive.
+/// What one run holds: allocators have buffers of this size at hand, and larger ones fresh from the system.
+const LONGEST_RUN: usize = 32 << 10;
+
+/// The arena's size: what one small message can keep alive. It begins at the least, and doubles each time it is used up.
 const ARENA: usize = 16 << 10;
+const LEAST_ARENA: usize = 1 << 10;
 
 /// From this length on a message is large: what is missing of it is read where it belongs, and its buffer is kept.
 pub(crate) const LARGE: usize = 64 << 10;
@@ -57,12 +63,23 @@ impl Arena {
         Arena { runs, ..Arena::default() }
     }
 
+    /// Time has passed: gives back the buffers of large messages that were of no use meanwhile.
+    pub(crate) fn tick(&mut self) {
+        self.spares.tick();
+    }
+
+    /// Gives back all memory that nobody else holds.
+    pub(crate) fn slim(&mut self) {
+        *self = Arena::new(self.runs);
+    }
+
     fn copy(&mut self, bytes: &[u8]) -> Bytes {
         match bytes.len() {
             0 => Bytes::new(),
             1..=SMALL => {
                 if self.buffer.capacity() < bytes.len() {
-                    self.buffer.reserve(ARENA);
+                    self.size = (self.size * 2).clamp(LEAST_ARENA.max(bytes.len()), ARENA);
+                    self.buffer.reserve(self.size);
                 }
                 self.buffer.extend_from_slice(bytes);
                 self.buffer.split().freeze()
@@ -76,6 +93,7 @@ impl Arena {
         if !self.runs {
             return None;
         }
+        let data = &data[..data.len().min(LONGEST_RUN)];
         let (len, messages) = run::scan(data, max.unwrap_or(SMALL).min(SMALL));
         (messages > 1).then(|| Run::of_wire(self.copy(&data[..len]), messages))
     }

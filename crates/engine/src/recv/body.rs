@@ -112,6 +112,7 @@ impl Spares {
         spare.try_into_mut().ok().map(Vec::from)
     }
 
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.kept.is_empty()
     }

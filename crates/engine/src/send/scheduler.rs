@@ -41,6 +41,12 @@ impl Scheduler {
         self.ready.len() + self.blocked.len()
     }
 
+    /// Gives back memory that is not in use.
+    pub(crate) fn slim(&mut self) {
+        self.ready.shrink_to_fit();
+        self.blocked.shrink_to_fit();
+    }
+
     pub(crate) fn clear(&mut self) {
         self.ready.clear();
         self.blocked.clear();

@@ -123,6 +123,8 @@ pub(crate) struct Store {
     /// How the streams that closed last did so, newest at the back.
     closed: VecDeque<(u32, State)>,
     live: usize,
+    /// The generation that new slots begin with: above those of slots that were given back.
+    generation: u32,
 }
 
 /// How many closed streams are remembered, to tell what was in flight from what breaks the protocol.
@@ -133,7 +135,7 @@ impl Store {
     pub(crate) fn insert(&mut self) -> &mut Stream {
         let index = self.vacant.pop().unwrap_or_else(|| {
             let index = self.slots.len() as u32;
-            self.slots.push(Stream::vacant(CallId { index, generation: 0 }));
+            self.slots.push(Stream::vacant(CallId { index, generation: self.generation }));
             index
         });
         self.live += 1;
@@ -205,6 +207,23 @@ impl Store {
         self.vacant.push(call.index);
     }
 
+    /// Gives back memory that is not in use; all slots, when no call has one.
+    pub(crate) fn slim(&mut self) {
+        self.ids.shrink_to_fit();
+        if self.vacant.len() < self.slots.len() {
+            return;
+        }
+        if let Some(last) = self.slots.iter().map(|slot| slot.call.generation).max() {
+            self.generation = last.wrapping_add(1);
+        }
+        (self.slots, self.vacant) = (Vec::new(), Vec::new());
+    }
+
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.slots.capacity()
+    }
+
     /// Calls that have not ended.
     pub(crate) fn len(&self) -> usize {
         self.live
@@ -265,6 +284,25 @@ mod tests {
         assert_eq!(second.index(), first.index());
         assert!(store.is_live(second) && !store.is_live(first));
         assert_eq!(store.len(), 2);
+    }
+
+    #[test]
+    fn slots_that_were_given_back_leave_no_handle_that_could_be_mistaken() {
+        let mut store = Store::default();
+        let calls: Vec<_> = std::iter::repeat_with(|| store.insert().call).take(3).collect();
+        for call in &calls {
+            store.end(*call);
+        }
+        store.free(calls[0]);
+        store.free(calls[1]);
+        store.slim();
+        assert_eq!(store.slots.len(), 3, "the application does not know of the last one's end");
+        store.free(calls[2]);
+        store.slim();
+        assert_eq!(store.slots.capacity(), 0);
+        let next = store.insert().call;
+        assert_eq!(next.index(), 0);
+        assert!(!calls.contains(&next) && calls.iter().all(|call| !store.is_live(*call)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A peer that is no engine: it sends frames as a test likes them, and looks at what comes back.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Buf;
 use farcall_core::Metadata;
@@ -47,6 +47,19 @@ impl Raw {
             bytes = &bytes[taken..];
         }
         self.events.extend(std::iter::from_fn(|| self.connection.poll_event()));
+    }
+
+    /// Nothing happens for a while; says how often the connection had to do something meanwhile.
+    pub(super) fn let_quiet(&mut self) -> usize {
+        let end = self.now + Duration::from_secs(50);
+        let mut fired = 0;
+        while let Some(at) = self.connection.poll_timeout().filter(|at| *at < end) {
+            self.now = at;
+            self.connection.handle_timeout(at);
+            fired += 1;
+        }
+        self.now = end;
+        fired
     }
 
     pub(super) fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {

@@ -1,10 +1,12 @@
 use std::{
+    collections::VecDeque,
     fmt,
     future::poll_fn,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
+use bytes::Bytes;
 use farcall_core::{Code, Metadata, Status as CoreStatus};
 use farcall_net::Receiver;
 use futures_core::Stream;
@@ -17,7 +19,11 @@ use crate::{Status, codec::Codec};
 /// still answer.
 pub struct Streaming<T> {
     receiver: Receiver,
-    codec: Box<dyn Codec<T>>,
+    codec: Box<dyn Decode<T>>,
+    /// Small messages that came together are decoded together.
+    decoded: VecDeque<T>,
+    /// What the message after those fails with.
+    failure: Option<Status>,
     side: Side,
     /// Set when the end was told.
     ended: bool,
@@ -32,12 +38,17 @@ enum Side {
 
 impl<T: 'static> Streaming<T> {
     pub(crate) fn of_client(receiver: Receiver, codec: impl Codec<T>) -> Streaming<T> {
-        // A codec without fields costs no allocation here.
-        Streaming { receiver, codec: Box::new(codec), side: Side::Client, ended: false, trailers: None }
+        Streaming::new(receiver, codec, Side::Client)
     }
 
     pub(crate) fn of_server(receiver: Receiver, codec: impl Codec<T>) -> Streaming<T> {
-        Streaming { receiver, codec: Box::new(codec), side: Side::Server, ended: false, trailers: None }
+        Streaming::new(receiver, codec, Side::Server)
+    }
+
+    fn new(receiver: Receiver, codec: impl Codec<T>, side: Side) -> Streaming<T> {
+        // A codec without fields costs no allocation here.
+        let codec = Box::new(codec);
+        Streaming { receiver, codec, decoded: VecDeque::new(), failure: None, side, ended: false, trailers: None }
     }
 
     /// A client's stream that ended well before it had a message.
@@ -65,30 +76,37 @@ impl<T: 'static> Streaming<T> {
 
     #[inline]
     fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, Status>>> {
+        match self.decoded.pop_front() {
+            Some(message) => Poll::Ready(Some(Ok(message))),
+            None => self.poll_next_of_receiver(context),
+        }
+    }
+
+    fn poll_next_of_receiver(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, Status>>> {
         if self.ended {
             return Poll::Ready(None);
         }
-        match ready!(self.receiver.poll_message(context)) {
-            Some(message) => {
-                let decoded = self.codec.decode(message);
-                if let Err(status) = &decoded {
-                    self.give_up(status);
-                }
-                Poll::Ready(Some(decoded))
+        if let Some(status) = self.failure.take() {
+            return Poll::Ready(Some(Err(self.give_up(status))));
+        }
+        let Some(message) = ready!(self.receiver.poll_message(context)) else { return self.poll_end(context) };
+        match self.codec.decode(message) {
+            Ok(message) => {
+                self.failure = self.codec.decode_more(&mut self.receiver, &mut self.decoded).err();
+                Poll::Ready(Some(Ok(message)))
             }
-            None => self.poll_end(context),
+            Err(status) => Poll::Ready(Some(Err(self.give_up(status)))),
         }
     }
 
     /// The other side shall not go on sending what nobody reads.
-    #[cold]
-    fn give_up(&mut self, status: &Status) {
+    fn give_up(&mut self, status: Status) -> Status {
         self.ended = true;
         self.receiver.cancel(CoreStatus::new(status.code(), status.message().to_owned()));
+        status
     }
 
     /// There are no more messages.
-    #[cold]
     fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<T, Status>>> {
         let end = match self.side {
             Side::Server if self.receiver.is_whole() => None,
@@ -105,6 +123,30 @@ impl<T: 'static> Streaming<T> {
         };
         self.ended = true;
         Poll::Ready(end)
+    }
+}
+
+/// How many small messages are decoded before they are asked for.
+const AHEAD: usize = 6;
+
+/// The half of a [`Codec`] that a stream needs, for it does not know its codec's type.
+trait Decode<T>: Send + Sync {
+    fn decode(&self, message: Bytes) -> Result<T, Status>;
+
+    /// Decodes small messages that are at hand, a few.
+    fn decode_more(&self, receiver: &mut Receiver, decoded: &mut VecDeque<T>) -> Result<(), Status>;
+}
+
+impl<T, C: Codec<T>> Decode<T> for C {
+    fn decode(&self, message: Bytes) -> Result<T, Status> {
+        Codec::decode(self, message)
+    }
+
+    fn decode_more(&self, receiver: &mut Receiver, decoded: &mut VecDeque<T>) -> Result<(), Status> {
+        for message in receiver.small_at_hand().take(AHEAD) {
+            decoded.push_back(Codec::decode(self, message)?);
+        }
+        Ok(())
     }
 }
 

@@ -248,6 +248,35 @@ async fn what_cannot_be_encoded_or_decoded_fails_its_call_alone() {
     .await;
 }
 
+/// Small messages that come together are decoded before they are asked for: nobody may see that.
+#[tokio::test]
+async fn what_cannot_be_decoded_ends_a_stream_after_the_messages_before_it() {
+    within(async {
+        let server = serve(|call| {
+            call.server_streaming(codec::Bytes, |request: Request<Bytes>| async move {
+                let bad = str::from_utf8(request.get_ref()).unwrap().parse::<usize>().unwrap();
+                let texts = (0..100).map(move |index| if index == bad { "unheard of" } else { "fine" });
+                Ok::<_, Status>(Response::new(common::Iter(texts.map(|text| Ok(Bytes::from_static(text.as_bytes()))))))
+            });
+        })
+        .await;
+        for bad in [0, 1, 5, 6, 7, 8, 50, 99, 100] {
+            let request = Request::new(bad.to_string());
+            let responses = server.channel.server_streaming("/test.Service/Method", Picky, request).await;
+            let mut responses: farcall::Streaming<String> = responses.unwrap().into_inner();
+            for _ in 0..bad {
+                assert_eq!(responses.message().await.unwrap().unwrap(), "fine");
+            }
+            if bad < 100 {
+                let status = responses.message().await.unwrap_err();
+                assert_eq!((status.code(), status.message()), (Code::Internal, "cannot hear that"));
+            }
+            assert_eq!(responses.message().await.unwrap(), None);
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_port_in_use_is_named() {
     within(async {

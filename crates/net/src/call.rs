@@ -101,15 +101,30 @@ impl Receiver {
         loop {
             // Nearly always there is one at hand, or there is much to do first.
             if let Some(message) = self.local.next() {
-                self.taken.add(&message);
-                if self.taken.window() >= RELEASE_STEP {
-                    self.tell_taken();
-                }
+                self.take(&message);
                 return Poll::Ready(Some(message));
             }
             if !ready!(self.poll_arrivals(context)) {
                 return Poll::Ready(None);
             }
+        }
+    }
+
+    /// Takes messages that came together with the one taken last, as [`poll_message`](Receiver::poll_message) would:
+    /// none is larger than 2 KiB.
+    pub fn small_at_hand(&mut self) -> impl Iterator<Item = Bytes> {
+        std::iter::from_fn(|| {
+            let message = self.local.next_of_run()?;
+            self.take(&message);
+            Some(message)
+        })
+    }
+
+    #[inline]
+    fn take(&mut self, message: &Bytes) {
+        self.taken.add(message);
+        if self.taken.window() >= RELEASE_STEP {
+            self.tell_taken();
         }
     }
 

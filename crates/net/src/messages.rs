@@ -52,6 +52,12 @@ impl Messages {
         }
     }
 
+    /// The next message, if it is one of several small ones that came together.
+    #[inline]
+    pub(crate) fn next_of_run(&mut self) -> Option<Bytes> {
+        self.run.next()
+    }
+
     /// All of them, for when they go untaken.
     pub(crate) fn total(&self) -> Taken {
         let mut total = Taken::default();

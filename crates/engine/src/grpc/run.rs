@@ -42,8 +42,13 @@ impl Iterator for Run {
 
     #[inline]
     fn next(&mut self) -> Option<Bytes> {
-        let end = PREFIX_LEN + body_len(&self.bytes)?;
-        let message = self.bytes.slice(PREFIX_LEN..end);
+        let len = body_len(&self.bytes)?;
+        let end = PREFIX_LEN + len;
+        let message = if len <= COPIED {
+            Bytes::copy_from_slice(&self.bytes[PREFIX_LEN..end])
+        } else {
+            self.bytes.slice(PREFIX_LEN..end)
+        };
         self.messages -= 1;
         self.bytes.advance(end);
         Some(message)
@@ -55,6 +60,10 @@ impl Iterator for Run {
 }
 
 impl ExactSizeIterator for Run {}
+
+/// Messages up to this length are given out as copies: a small allocation costs less than counting one more reference
+/// and one less, and does not keep the whole run alive.
+const COPIED: usize = 128;
 
 /// The length that the prefix at the begin of `bytes` tells, if there is a whole one.
 #[inline]

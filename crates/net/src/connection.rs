@@ -12,13 +12,13 @@ use std::{
 use bytes::Buf;
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{CallId, Closed, Connection, ConnectionError, ErrorCode, Event, Outgoing, Request, RequestHead};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::{
     connect::reason,
     mailbox::{Answer, Command, Mailbox, Open},
     messages::{Messages, Taken},
     slot::{Slot, cost},
+    stream::Transport,
     timer::Timer,
 };
 
@@ -80,7 +80,7 @@ enum Phase {
 
 impl<S, O> Driver<S, O>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Transport,
     O: Owner,
 {
     pub(crate) fn new(io: S, engine: Connection, mailbox: Arc<Mailbox>, owner: O) -> Self {
@@ -230,13 +230,10 @@ where
         if self.phase != Phase::Alive {
             return false;
         }
-        let mut buffer = ReadBuf::new(self.engine.receive_buffer());
-        match Pin::new(&mut self.io).poll_read(context, &mut buffer) {
+        let [first, second] = self.engine.receive_buffers();
+        match self.io.poll_receive(context, first, second) {
             Poll::Pending => return false,
-            Poll::Ready(Ok(())) => {
-                let len = buffer.filled().len();
-                self.engine.handle_received(len, now);
-            }
+            Poll::Ready(Ok(len)) => self.engine.handle_received(len, now),
             Poll::Ready(Err(error)) => self.engine.handle_transport_closed(&reason(&error), now),
         }
         true
@@ -378,7 +375,7 @@ impl<S, O: Owner> Driver<S, O> {
 
 impl<S, O> Future for Driver<S, O>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Transport,
     O: Owner,
 {
     type Output = ();
@@ -431,8 +428,11 @@ mod tests {
 
     use bytes::Bytes;
     use farcall_engine::Config;
+    use tokio::io::DuplexStream;
 
     use super::*;
+
+    impl Transport for DuplexStream {}
 
     struct Told(mpsc::Sender<String>);
 
@@ -446,7 +446,7 @@ mod tests {
     }
 
     /// A client's connection over a pipe of `room` bytes, and what its owner is told.
-    fn client(room: usize) -> (Driver<tokio::io::DuplexStream, Told>, tokio::io::DuplexStream, mpsc::Receiver<String>) {
+    fn client(room: usize) -> (Driver<DuplexStream, Told>, DuplexStream, mpsc::Receiver<String>) {
         let (near, far) = tokio::io::duplex(room);
         let (sender, told) = mpsc::channel();
         let config = Config::client();

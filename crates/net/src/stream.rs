@@ -1,15 +1,16 @@
 //! A connected socket of either kind.
 
 use std::{
-    io::{self, IoSlice},
+    io::{self, IoSlice, IoSliceMut, Read},
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
+use socket2::SockRef;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
 };
 
@@ -19,6 +20,67 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+}
+
+/// What a connection's task needs of its transport.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin {
+    /// Reads into two buffers, of which the second may be empty: the number of bytes, 0 at the end of file.
+    fn poll_receive(
+        &mut self,
+        context: &mut Context<'_>,
+        first: &mut [u8],
+        second: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let _ = second;
+        let mut buffer = ReadBuf::new(first);
+        ready!(Pin::new(self).poll_read(context, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+}
+
+/// Reads into both buffers with one system call. Short of both the socket is empty, which tokio is told so that nobody
+/// asks it again: an error of `WouldBlock` is how.
+macro_rules! poll_receive {
+    ($socket:expr, $context:expr, $first:expr, $second:expr) => {{
+        if $second.is_empty() {
+            let mut buffer = ReadBuf::new($first);
+            ready!(Pin::new($socket).poll_read($context, &mut buffer))?;
+            return Poll::Ready(Ok(buffer.filled().len()));
+        }
+        let room = $first.len() + $second.len();
+        let mut buffers = [IoSliceMut::new($first), IoSliceMut::new($second)];
+        loop {
+            ready!($socket.poll_read_ready($context))?;
+            let mut short = None;
+            let read = $socket.try_io(Interest::READABLE, || {
+                let read = (&*SockRef::from(&*$socket)).read_vectored(&mut buffers)?;
+                if read < room {
+                    short = Some(read);
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                Ok(read)
+            });
+            match (short, read) {
+                (Some(read), _) => return Poll::Ready(Ok(read)),
+                (None, Err(error)) if error.kind() == io::ErrorKind::WouldBlock => {}
+                (None, read) => return Poll::Ready(read),
+            }
+        }
+    }};
+}
+impl Transport for Stream {
+    fn poll_receive(
+        &mut self,
+        context: &mut Context<'_>,
+        first: &mut [u8],
+        second: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Stream::Tcp(socket) => poll_receive!(socket, context, first, second),
+            #[cfg(unix)]
+            Stream::Unix(socket) => poll_receive!(socket, context, first, second),
+        }
+    }
 }
 
 /// The same method of whichever socket it is.

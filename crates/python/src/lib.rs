@@ -1,10 +1,12 @@
 //! The native module of the `farcall` wheel, `farcall._native`: hands for Python, and conversions.
 //!
-//! What lives here: `sync`, the blocking hands (sockets, one reactor thread, callers that read for themselves),
-//! and the classes that Python sees (`client`, `server`), described in `_native.pyi`.
+//! What lives here: `sync`, the blocking hands (sockets, one reactor thread, callers that read for themselves), and the
+//! classes that Python sees of them (`client`, `server`); `aio`, the hands on asyncio loops, with theirs. All are
+//! described in `_native.pyi`.
 //! What does not: anything that decides about HTTP/2 (`farcall-engine`), connectivity (`farcall-channel`) or Python's
 //! gRPC API (the `grpc` package of the same wheel).
 
+mod aio;
 mod client;
 mod convert;
 mod options;
@@ -30,5 +32,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<client::ClientCall>()?;
     module.add_class::<server::Server>()?;
     module.add_class::<server::ServerCall>()?;
+    aio::register(module)?;
     process::install_hooks(module)
 }

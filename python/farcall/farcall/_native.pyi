@@ -14,14 +14,19 @@ metadata may hold is decided here: a call with metadata that may not be sent end
 Callbacks handed in never raise.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import asyncio
+from collections.abc import Callable, Generator, Sequence
+from contextvars import Context
+from typing import Any, Literal
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 Pairs = Sequence[tuple[str, str | bytes]]
 
 def configure(metadatum: type) -> None:
     """Tells the module the (key, value) namedtuple class that received metadata is made of."""
+
+def trace(tracer: Callable[[str], object]) -> None:
+    """Has changes of channels told to `tracer(line)` from now on."""
 
 def option_table() -> list[tuple[str, str, str, bool]]:
     """The options of channels and servers: key, "int", "str" or "object", "channel", "server" or "both", and whether
@@ -45,7 +50,9 @@ class Channel:
         wait_for_ready: bool | None,
         compression: int | None = None,
     ) -> ClientCall:
-        """Starts a call; never waits. `compression` is grpc.Compression's number, None the channel's default. Raises ValueError when the channel is closed."""
+        """Starts a call; never waits. `compression` is grpc.Compression's number, None the channel's default.
+
+        Raises ValueError when the channel is closed."""
 
     def start_unary(
         self,
@@ -156,7 +163,9 @@ class ServerCall:
 
     def send_initial_metadata(self, metadata: Pairs) -> bool: ...
     def send(self, message: bytes, compress: bool = True) -> bool:
-        """Sends a message, compressed if both the call and `compress` say so; waits while the send buffer is full. False: the call is over."""
+        """Sends a message; waits while the send buffer is full. False: the call is over.
+
+        It is compressed if the call is and `compress` does not say otherwise."""
 
     def finish(
         self, code: int, details: str, trailing: Pairs, message: bytes | None = None, compress: bool = True
@@ -166,3 +175,161 @@ class ServerCall:
     def cancel(self, code: int, details: str) -> None: ...
     def add_done_callback(self, callback: Callable[[], object]) -> bool:
         """Calls `callback()` once when the call ends for whatever reason; False when over already."""
+
+# On an asyncio loop. Nothing here waits: what is not there yet is a `Waiter` to be awaited, and then asked for again.
+
+def configure_aio(working_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """Tells the module how to find a loop when none is running."""
+
+class Waiter:
+    """A future of asyncio without a value. A task that awaits it may be resumed before the turn of the loop ends."""
+
+    def __new__(cls) -> Waiter:
+        """One of the running loop."""
+
+    def wake(self) -> None:
+        """Marks it done and resumes who awaits it."""
+
+    def get_loop(self) -> asyncio.AbstractEventLoop: ...
+    def add_done_callback(self, callback: Callable[[Any], object], *, context: Context | None = None) -> None: ...
+    def remove_done_callback(self, callback: Callable[[Any], object]) -> int: ...
+    def cancel(self, msg: Any = None) -> bool: ...
+    def done(self) -> bool: ...
+    def cancelled(self) -> bool: ...
+    def result(self) -> None: ...
+    def exception(self) -> None: ...
+    def __await__(self) -> Generator[Any, None, None]: ...
+    def __iter__(self) -> Generator[Any, None, None]: ...
+
+class AioResolution:
+    """Told what the lookup of a name has found."""
+
+    def found(self, addresses: list[tuple[str, int]]) -> None: ...
+    def failed(self, why: str) -> None: ...
+
+class AioChannel:
+    """A channel with a connection for each loop that uses it. Closed when collected."""
+
+    def __new__(
+        cls,
+        target: str,
+        options: Sequence[tuple[str, Any]],
+        resolve: Callable[[asyncio.AbstractEventLoop, str, int, AioResolution], None],
+    ) -> AioChannel: ...
+    def start(
+        self,
+        method: str,
+        request: bytes | None,
+        metadata: Pairs | None,
+        timeout: float | None,
+        wait_for_ready: bool | None,
+        compression: int | None,
+    ) -> AioClientCall:
+        """Starts a call, with its only request if that is given. Raises ValueError when the channel is closed."""
+
+    def state(self, try_to_connect: bool) -> int: ...
+    def wait_for_state_change(self, last: int) -> Waiter | None:
+        """None: the state is not `last`."""
+
+    def refuse(self) -> None:
+        """Takes no new calls from now on; those in flight go on."""
+
+    def wait_idle(self) -> Waiter | None:
+        """None: no call is in flight on this loop."""
+
+    def close(self, details: str) -> None:
+        """Ends every call on every loop with CANCELLED and `details`; idempotent."""
+
+class AioClientCall:
+    """One call of a client. When collected before its end it is cancelled."""
+
+    def send(self, message: bytes, compress: bool = True) -> Waiter | Literal[False] | None:
+        """Sends a message. None: there is room for the next; a Waiter: there will be; False: the call is over."""
+
+    def half_close(self) -> None: ...
+    def receive(self) -> bytes | Waiter | None:
+        """The next message. None: there are no more; see status."""
+
+    def response(self) -> bytes | None:
+        """The only message of a call that ended with OK; None otherwise."""
+
+    def received(self) -> int:
+        """How many messages nobody has taken."""
+
+    def headers(self) -> Metadata:
+        """Initial metadata; empty before they have come."""
+
+    def done(self) -> bool: ...
+    def ended(self) -> Waiter | None:
+        """None: the call is over."""
+
+    def answered(self) -> Waiter | None:
+        """None: initial metadata have come, or never will."""
+
+    def connected(self) -> Waiter | None:
+        """None: the call has a connection, or never will."""
+
+    def status(self) -> tuple[int, str, Metadata, bool] | None:
+        """(code, details, trailing metadata, whether it came from the server); None while the call goes on."""
+
+    def cancel(self, code: int, details: str) -> bool:
+        """Ends the call; False when it is over already."""
+
+    def add_done_callback(self, callback: Callable[[], object]) -> bool:
+        """Has the loop call `callback()` after the end; False (and no call) when over already."""
+
+    def time_remaining(self) -> float | None: ...
+    def peer(self) -> str | None: ...
+
+class AioServer:
+    """A server on the loop on which it is started."""
+
+    def __new__(cls, options: Sequence[tuple[str, Any]]) -> AioServer: ...
+    def add_port(self, address: str) -> int:
+        """Binds now; the port (1 for unix sockets). OSError or ValueError says why not."""
+
+    def start(self, on_call: Callable[[AioServerCall], object]) -> bool:
+        """Serves: `on_call(call)` is called for each new call, and may run a task. False: it was started before."""
+
+    def close_listeners(self) -> None:
+        """Accepts no more connections, sends GOAWAY on those there are; calls in flight go on."""
+
+    def cancel_all(self, code: int, details: str) -> None:
+        """Ends every call with this status and closes the connections."""
+
+    def wait_idle(self) -> Waiter | None:
+        """None: no call is in flight."""
+
+class AioServerCall:
+    """One call as the server sees it. When collected without an answer it ends with UNKNOWN."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def authority(self) -> str: ...
+    def metadata(self) -> Metadata: ...
+    def peer(self) -> str: ...
+    def time_remaining(self) -> float | None: ...
+    def is_active(self) -> bool:
+        """False once the call is cancelled, past its deadline, disconnected or answered."""
+
+    def watch(self, task: asyncio.Task[Any]) -> bool:
+        """Names the task that is cancelled when the client gives up; False when it has."""
+
+    def receive(self) -> bytes | Waiter | None:
+        """The next message. None: the client half-closed, or the call is over (see is_active)."""
+
+    def set_compression(self, compression: int) -> None: ...
+    def send_initial_metadata(self, metadata: Pairs) -> bool: ...
+    def send(self, message: bytes, compress: bool = True) -> Waiter | Literal[False] | None:
+        """Sends a message. None: there is room for the next; a Waiter: there will be; False: the call is over."""
+
+    def finish(
+        self, code: int, details: str, trailing: Pairs, message: bytes | None = None, compress: bool = True
+    ) -> bool:
+        """Answers, with a last message before the status if given, in one write."""
+
+    def ended(self) -> Waiter | None:
+        """None: the call is over."""
+
+    def add_done_callback(self, callback: Callable[[], object]) -> bool: ...

@@ -264,16 +264,11 @@ impl Call {
         if !self.queue(py, message, compress)? {
             return Ok(Sent::Over);
         }
-        let connection = {
-            let state = self.lock();
-            match &state.place {
-                _ if state.has(Want::Room) => return Ok(Sent::Room),
-                Place::On(connection, _) => Some(Arc::clone(connection)),
-                Place::Waiting(..) | Place::Gone => None,
-            }
-        };
+        if self.lock().has(Want::Room) {
+            return Ok(Sent::Room);
+        }
         // Others on the loop have their turn, whether or not the socket takes it all at once.
-        if let Some(connection) = connection {
+        if let Some((connection, _)) = self.connection() {
             connection.flush(py)?;
         }
         Ok(Sent::Full(match self.wait(py, Want::Room)? {
@@ -416,7 +411,9 @@ impl Call {
                 return Ok(true);
             }
         }
-        Ok(self.with_engine(py, |engine, id| engine.cancel(id, status))?.is_some())
+        let Some((connection, id)) = self.connection() else { return Ok(false) };
+        connection.step_and_tell(py, |engine, _| engine.cancel(id, status))?;
+        Ok(true)
     }
 
     /// Client: ends a call that still waits for a connection, with `status`.
@@ -437,16 +434,20 @@ impl Call {
         drop(due);
     }
 
+    fn connection(&self) -> Option<(Arc<Connection>, CallId)> {
+        match &self.lock().place {
+            Place::On(connection, id) => Some((Arc::clone(connection), *id)),
+            Place::Waiting(..) | Place::Gone => None,
+        }
+    }
+
     /// Does something on the connection; `None` when the call is on none.
     fn with_engine<R>(
         self: &Arc<Self>,
         py: Python<'_>,
         verb: impl FnOnce(&mut Engine, CallId) -> R,
     ) -> PyResult<Option<R>> {
-        let (connection, id) = match &self.lock().place {
-            Place::On(connection, id) => (Arc::clone(connection), *id),
-            Place::Waiting(..) | Place::Gone => return Ok(None),
-        };
+        let Some((connection, id)) = self.connection() else { return Ok(None) };
         connection.step(py, |engine, _| verb(engine, id)).map(Some)
     }
 }

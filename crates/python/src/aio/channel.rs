@@ -318,14 +318,17 @@ impl Channel {
                 state.watchers = kept;
                 chores.due.extend(<Vec<_>>::into_iter(changed).map(|(_, waiter)| Due::Wake(waiter)));
             }
-            state.take_idle_watchers(&mut chores.due);
             let (arm, now) = (state.due(), Instant::now());
             drop(state);
             self.arm(py, arm, now)?;
-            if !self.perform(py, std::mem::take(&mut chores))? {
-                return Ok(());
-            }
+            let again = self.perform(py, std::mem::take(&mut chores))?;
             state = lock(&self.state);
+            if !again {
+                let mut due = Vec::new();
+                state.take_idle_watchers(&mut due);
+                drop(state);
+                return due::wake(py, &self.event_loop, due, self.event_loop.resume());
+            }
         }
     }
 

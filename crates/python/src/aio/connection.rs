@@ -166,6 +166,24 @@ impl Connection {
         Ok(result)
     }
 
+    /// A verb whose outcome the caller sees at once: who asks next whether the call is over is told the truth.
+    pub(crate) fn step_and_tell<R>(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        verb: impl FnOnce(&mut Engine, Instant) -> R,
+    ) -> PyResult<R> {
+        let mut due = Vec::new();
+        let result = {
+            let mut state = self.lock();
+            let result = verb(&mut state.engine, Instant::now());
+            self.tell(&mut state, &mut due);
+            result
+        };
+        self.deliver(py, due)?;
+        self.after_verb(py)?;
+        Ok(result)
+    }
+
     /// Puts a client's call on this connection; gives back false when the connection takes none.
     pub(crate) fn adopt(self: &Arc<Self>, py: Python<'_>, call: &Arc<Call>, authority: &str) -> PyResult<bool> {
         let mut due = Vec::new();

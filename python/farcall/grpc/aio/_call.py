@@ -8,7 +8,7 @@ import functools
 import inspect
 import logging
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable
+from collections.abc import AsyncIterator, Generator, Iterable
 from typing import Any, NoReturn
 
 import grpc
@@ -427,7 +427,10 @@ class _StreamRequest(Call):
             self._request_style = _APIStyle.READER_WRITER
             return
         self._request_style = _APIStyle.ASYNC_GENERATOR
-        self._consumer = event_loop.create_task(_consume(self._native, request_iterator, self._serializer))
+        consumer = event_loop.create_task(_consume(self._native, request_iterator, self._serializer))
+        self._consumer = consumer
+        # When the RPC is over nobody wants requests: what makes them hears of it, wherever it waits.
+        self._native.add_done_callback(consumer.cancel)
 
     def _refuse_other_style(self) -> None:
         if self._request_style is _APIStyle.ASYNC_GENERATOR:
@@ -436,6 +439,8 @@ class _StreamRequest(Call):
     async def write(self, request: Any) -> None:
         self._refuse_other_style()
         if self._native.done():
+            if not self._connected and not self.cancelled():
+                _raise_for_status(self._native)
             raise asyncio.InvalidStateError(_FINISHED)
         if self._done_writing:
             raise asyncio.InvalidStateError(_HALF_CLOSED)

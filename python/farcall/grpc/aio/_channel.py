@@ -26,7 +26,6 @@ from grpc.aio._call import (
 )
 from grpc.aio._interceptor import ClientInterceptor
 from grpc.aio._metadata import Metadata
-from grpc.aio._utils import _timeout_to_deadline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -260,8 +259,6 @@ class Channel(_base_channel.Channel):
         waiter = self._native.wait_for_state_change(last_observed_state.value[0])
         if waiter is not None:
             await waiter
-        if self._closed:
-            raise UsageError("Channel is closed.")
 
     async def channel_ready(self) -> None:
         state = self.get_state(try_to_connect=True)
@@ -276,9 +273,7 @@ class Channel(_base_channel.Channel):
         response_deserializer: DeserializingFunction[Any] | None = None,
         _registered_method: bool | None = False,
     ) -> UnaryUnaryMultiCallable:
-        return UnaryUnaryMultiCallable(
-            self, method, request_serializer, response_deserializer, self._interceptors[0]
-        )
+        return UnaryUnaryMultiCallable(self, method, request_serializer, response_deserializer, self._interceptors[0])
 
     def unary_stream(
         self,
@@ -287,9 +282,7 @@ class Channel(_base_channel.Channel):
         response_deserializer: DeserializingFunction[Any] | None = None,
         _registered_method: bool | None = False,
     ) -> UnaryStreamMultiCallable:
-        return UnaryStreamMultiCallable(
-            self, method, request_serializer, response_deserializer, self._interceptors[1]
-        )
+        return UnaryStreamMultiCallable(self, method, request_serializer, response_deserializer, self._interceptors[1])
 
     def stream_unary(
         self,
@@ -298,9 +291,7 @@ class Channel(_base_channel.Channel):
         response_deserializer: DeserializingFunction[Any] | None = None,
         _registered_method: bool | None = False,
     ) -> StreamUnaryMultiCallable:
-        return StreamUnaryMultiCallable(
-            self, method, request_serializer, response_deserializer, self._interceptors[2]
-        )
+        return StreamUnaryMultiCallable(self, method, request_serializer, response_deserializer, self._interceptors[2])
 
     def stream_stream(
         self,
@@ -309,9 +300,7 @@ class Channel(_base_channel.Channel):
         response_deserializer: DeserializingFunction[Any] | None = None,
         _registered_method: bool | None = False,
     ) -> StreamStreamMultiCallable:
-        return StreamStreamMultiCallable(
-            self, method, request_serializer, response_deserializer, self._interceptors[3]
-        )
+        return StreamStreamMultiCallable(self, method, request_serializer, response_deserializer, self._interceptors[3])
 
 
 _KINDS = (

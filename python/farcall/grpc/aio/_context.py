@@ -53,10 +53,10 @@ def checked_trailing(metadata: Any) -> Any:
       TypeError: they have not.
     """
     if not isinstance(metadata, (tuple, _metadata_class())):
-        raise TypeError(f"metadata should be a tuple of pairs, got {type(metadata)}")
+        raise TypeError(f"trailing metadata should be a tuple of pairs, got {type(metadata)}")
     for pair in metadata:
         if not isinstance(pair, tuple) or len(pair) != 2:
-            raise TypeError(f"metadata should consist of (key, value) pairs, got {pair!r}")
+            raise TypeError(f"trailing metadata should consist of (key, value) pairs, got {pair!r}")
     return metadata
 
 
@@ -104,7 +104,7 @@ class Context(_base_server.ServicerContext[Any, Any]):
                 if got is None and not self._status_sent and not self._call.is_active():
                     # This task is about to be cancelled.
                     await asyncio.sleep(0)
-                return got  # type: ignore[return-value]
+                return got
             await got  # type: ignore[misc]
 
     async def write(self, message: Any) -> None:
@@ -251,7 +251,7 @@ class Context(_base_server.ServicerContext[Any, Any]):
     def auth_context(self) -> Mapping[str, Iterable[bytes]]:
         return _AUTH_CONTEXT
 
-    def time_remaining(self) -> float | None:  # type: ignore[override]
+    def time_remaining(self) -> float | None:
         remaining = self._call.time_remaining()
         return None if remaining is None else max(0.0, remaining)
 

@@ -17,8 +17,9 @@ from grpc.aio._context import UNIMPLEMENTED, UNKNOWN, Context, MessageReceiver, 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import grpc
     from farcall._native import AioServerCall
+
+    import grpc
 
 _LOGGER = logging.getLogger("grpc.aio._server")
 
@@ -26,12 +27,9 @@ _LOGGER = logging.getLogger("grpc.aio._server")
 _END = object()
 
 
-def _is_coroutine_function(behavior: Any) -> bool:
-    return inspect.iscoroutinefunction(behavior) or inspect.iscoroutinefunction(getattr(behavior, "__call__", None))
-
-
-def _is_async_generator_function(behavior: Any) -> bool:
-    return inspect.isasyncgenfunction(behavior) or inspect.isasyncgenfunction(getattr(behavior, "__call__", None))
+def _is(question: Callable[[Any], bool], behavior: Any) -> bool:
+    """What `inspect` says of a function, or of what an object does when it is called."""
+    return question(behavior) or question(type(behavior).__call__)
 
 
 class Prepared:
@@ -50,13 +48,13 @@ class Prepared:
 def _behavior(handler: Any) -> tuple[Any, Callable[..., Any]]:
     if handler.response_streaming:
         behavior = handler.stream_stream if handler.request_streaming else handler.unary_stream
-        if _is_async_generator_function(behavior):
+        if _is(inspect.isasyncgenfunction, behavior):
             return behavior, _async_generator
-        if _is_coroutine_function(behavior):
+        if _is(inspect.iscoroutinefunction, behavior):
             return behavior, _writer
         return behavior, _plain_generator
     behavior = handler.stream_unary if handler.request_streaming else handler.unary_unary
-    return behavior, _coroutine if _is_coroutine_function(behavior) else _plain
+    return behavior, _coroutine if _is(inspect.iscoroutinefunction, behavior) else _plain
 
 
 async def handle(call: AioServerCall, prepared: Prepared, pool: futures.Executor | None) -> None:

@@ -189,7 +189,7 @@ class InterceptedCall:
     async def _run(self, interceptors: tuple[Any, ...], details: ClientCallDetails, request: Any) -> Any:
         """Goes on with the first of the interceptors, or with the call itself when there are no more."""
         if not interceptors:
-            return self._call(details, request)
+            return self._as_call(self._call(details, request))
         intercept = getattr(interceptors[0], self._intercept)
         return self._as_call(await intercept(functools.partial(self._run, interceptors[1:]), details, request))
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import collections
 import functools
-import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent import futures
 from typing import Any
 
@@ -17,7 +16,7 @@ from grpc._credentials import INSECURE
 from grpc._cython.cygrpc import UsageError
 from grpc._dispatcher import _HandlerCallDetails
 from grpc._engine import native
-from grpc.aio import _base_server, _loops
+from grpc.aio import _base_server
 from grpc.aio._context import UNIMPLEMENTED, UNKNOWN
 from grpc.aio._handling import Prepared, handle
 from grpc.aio._interceptor import ServerInterceptor

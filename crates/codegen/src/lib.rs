@@ -20,7 +20,7 @@ mod text;
 pub use grpc_python::GrpcPython;
 pub use pyi::Pyi;
 pub use python::Python;
-pub use rust::{Include, MessageCodec, Rust, RustOptions};
+pub use rust::{Include, MessageCodec, Rust, RustOptions, is_in_a_crate};
 pub use schema::Schema;
 
 /// The grpcio version that `_pb2_grpc.py` asks for.

@@ -7,6 +7,7 @@
 mod deprecated;
 mod docs;
 mod finish;
+mod google;
 mod members;
 mod names;
 mod prost_path;
@@ -97,17 +98,19 @@ impl Generator for Rust {
         let mut names = Names::choose(&files);
         names.rename(&mut files);
         let deprecated = Deprecated::find(&files);
-        let config = config(&options, &names, &deprecated);
+        let mut config = config(&options, &names, &deprecated);
+        let mut to_generate = request.files_to_generate.to_vec();
+        google::prepare(&mut files, &mut to_generate, &mut config.extern_paths);
         let mut packages = BTreeMap::new();
         if options.codec == MessageCodec::Buffa {
-            let generated = buffa_codegen::generate(&files, request.files_to_generate, &config)
-                .map_err(|error| error.to_string())?;
+            let generated =
+                buffa_codegen::generate(&files, &to_generate, &config).map_err(|error| error.to_string())?;
             for file in generated.into_iter().filter(|file| file.kind == GeneratedFileKind::PackageMod) {
                 let code = finish::finished(&file.content, &deprecated.words);
                 packages.insert(file.package.clone(), names.restore(code, &file.package));
             }
         }
-        let context = CodeGenContext::for_generate(&files, request.files_to_generate, &config);
+        let context = CodeGenContext::for_generate(&files, &to_generate, &config);
         for name in request.files_to_generate {
             let file = request.schema.file(name).ok_or_else(|| format!("{name}: File not found."))?;
             for (index, declared) in file.service.iter().enumerate() {
@@ -117,6 +120,7 @@ impl Generator for Rust {
                 content.push_str(&code);
             }
         }
+        packages.retain(|_, content| content.lines().any(|line| !line.is_empty() && !line.starts_with("//")));
         let tree = tree::module_tree(packages.keys().map(String::as_str), options.include);
         let files = packages.into_iter().map(|(package, content)| OutputFile::new(package_file(&package), content));
         Ok(files.chain([tree]).collect())
@@ -168,6 +172,11 @@ fn with_parameter(mut options: RustOptions, parameter: &str) -> Result<RustOptio
         }
     }
     Ok(options)
+}
+
+/// Whether the types of a file are in the crates `buffa-types` and `buffa-descriptor`, so that it need not be generated.
+pub fn is_in_a_crate(file: &str) -> bool {
+    google::is_in_a_crate(file)
 }
 
 /// What a service's author wrote above its declarations: lines ready to follow `///`, without the space that

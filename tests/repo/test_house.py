@@ -12,20 +12,21 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-BRAINS = ("core", "engine", "channel", "schema", "codegen")
+BRAINS = ("core", "engine", "security", "channel", "schema", "codegen")
 
 # Who may use whom, at run time. A new edge is a decision: change ARCHITECTURE.md with it.
 MAY_USE: dict[str, set[str]] = {
     "farcall-core": set(),
     "farcall-engine": {"farcall-core"},
+    "farcall-security": set(),
     "farcall-channel": {"farcall-core"},
     "farcall-schema": set(),
     "farcall-codegen": set(),
-    "farcall-net": {"farcall-core", "farcall-engine", "farcall-channel"},
-    "farcall": {"farcall-core", "farcall-engine", "farcall-channel", "farcall-net"},
+    "farcall-net": {"farcall-core", "farcall-engine", "farcall-security", "farcall-channel"},
+    "farcall": {"farcall-core", "farcall-engine", "farcall-security", "farcall-channel", "farcall-net"},
     "farcall-build": {"farcall-schema", "farcall-codegen"},
     "farcall-protoc": {"farcall-schema", "farcall-codegen"},
-    "farcall-python": {"farcall-core", "farcall-engine", "farcall-channel"},
+    "farcall-python": {"farcall-core", "farcall-engine", "farcall-security", "farcall-channel"},
     # `farcall-schema` for its diagnostics, which Python gets as exceptions.
     "farcall-python-tools": {"farcall-protoc", "farcall-schema"},
 }

@@ -1,0 +1,1 @@
+"""The base interface: operations between two ends."""

@@ -1,0 +1,1 @@
+"""The face interface: RPCs as the beta API knows them."""

@@ -1,6 +1,6 @@
 //! Everything that can have options, in the order in which protoc looks at it.
 
-use buffa::{Inline, Message, MessageField, UnknownFields};
+use buffa::{Inline, Message, MessageField, UnknownField, UnknownFields};
 use buffa_descriptor::generated::descriptor::{
     DescriptorProto, EnumDescriptorProto, EnumOptions, EnumValueOptions, ExtensionRangeOptions, FieldDescriptorProto,
     FieldOptions, FileDescriptorProto, FileOptions, MessageOptions, MethodOptions, OneofOptions,
@@ -26,6 +26,12 @@ pub(crate) trait Options {
         bytes.extend(encode_fields(set));
         self.replace(&bytes);
     }
+}
+
+fn encode_one(field: &UnknownField) -> Vec<u8> {
+    let mut fields = UnknownFields::new();
+    fields.push(field.clone());
+    encode_fields(&fields)
 }
 
 macro_rules! options {
@@ -55,9 +61,13 @@ macro_rules! options {
                     Ok(decoded) => decoded,
                     // What the typed message cannot hold (a string that is not UTF-8) is kept as bytes.
                     Err(_) => {
-                        let mut raw = $message::default();
-                        raw.__buffa_unknown_fields = UnknownFields::decode_from_slice(bytes).unwrap_or_default().into();
-                        raw
+                        let fields = UnknownFields::decode_from_slice(bytes).unwrap_or_default();
+                        let holds = |field: &_| <$message>::decode_from_slice(&encode_one(field)).is_ok();
+                        let (good, raw): (Vec<_>, Vec<_>) = fields.into_iter().partition(holds);
+                        let good: Vec<u8> = good.iter().flat_map(encode_one).collect();
+                        let mut decoded = <$message>::decode_from_slice(&good).unwrap_or_default();
+                        raw.into_iter().for_each(|field| decoded.__buffa_unknown_fields.push(field));
+                        decoded
                     }
                 };
             }

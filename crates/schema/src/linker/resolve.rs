@@ -168,11 +168,12 @@ impl Linker<'_> {
         }
         let resolution = self.resolve_field(extension, full_name, path, Some(format!(".{extendee_name}")))?;
         let extended: *const DescriptorProto = self.pool.message(extendee);
-        if let Some(holder) = numbers.get(&(extended, number)) {
-            let holder = match holder {
-                Holder::Field(name) => join(&extendee_name, name),
-                Holder::Extension(full_name) => full_name.clone(),
-            };
+        let holder = match numbers.get(&(extended, number)) {
+            Some(Holder::Field(name)) => Some(join(&extendee_name, name)),
+            Some(Holder::Extension(full_name)) => Some(full_name.clone()),
+            None => leading_field(self.pool.message(extendee), number).map(|name| join(&extendee_name, name)),
+        };
+        if let Some(holder) = holder {
             let message = format!(
                 "Extension number {number} has already been used in \"{extendee_name}\" by extension \"{holder}\"."
             );
@@ -390,4 +391,13 @@ fn next_free_number(message: &DescriptorProto) -> Option<i64> {
         }
     }
     (proposed <= i64::from(FIELD_NUMBER_MAX)).then_some(proposed)
+}
+
+/// The name of the field with this number, if the message's first fields have the numbers 1, 2, 3, .. up to it. These
+/// are the fields that protoc holds against extensions in other files.
+fn leading_field(message: &DescriptorProto, number: i32) -> Option<&str> {
+    let count = usize::try_from(number).ok().filter(|&count| count > 0)?;
+    let leading = message.field.get(..count)?;
+    let is_in_order = leading.iter().zip(1..).all(|(field, number)| field.number == Some(number));
+    leading.last().filter(|_| is_in_order)?.name.as_deref()
 }

@@ -155,9 +155,11 @@ impl Parser<'_> {
         }
         self.located(root, &[tag::file::PACKAGE], |parser, place| {
             parser.consume("package")?;
-            let package = file.package.get_or_insert_default();
             loop {
-                package.push_str(&parser.identifier("Expected identifier.")?);
+                let part = parser.identifier("Expected identifier.")?;
+                // A file has a package once it has a part of one.
+                let package = file.package.get_or_insert_default();
+                package.push_str(&part);
                 if !parser.try_consume(".") {
                     break;
                 }

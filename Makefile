@@ -57,10 +57,11 @@ format: setup ## Formats the Rust and the Python.
 	$(PYTHON_BIN) -m ruff format .
 
 .PHONY: wheels
-wheels: $(VENV)/dev.stamp ## Builds the release wheels for this Python into dist/.
+wheels: $(VENV)/dev.stamp ## Builds the release wheels for this Python into dist/, and those that stand in for grpcio.
 	rm -rf dist && mkdir -p dist
 	cd python/farcall && $(PYTHON_BIN) -m maturin build --release --strip -i $(PYTHON_BIN) -o $(CURDIR)/dist
 	cd python/farcall-tools && $(PYTHON_BIN) -m maturin build --release --strip -i $(PYTHON_BIN) -o $(CURDIR)/dist
+	@$(PYTHON_BIN) scripts/stand_in_wheels.py dist >/dev/null
 	@ls -l dist
 
 # `make bench ONLY=rust-unary,rust-echo SECONDS=1 ROUNDS=1`: only works whose key has one of the words. What the words

@@ -23,8 +23,8 @@ PYTHON_PROGRAMS = ROOT / "bench" / "python"
 CONNECTIONS = 10_000
 # What a process needs besides its connections.
 SPARE_FILES = 200
-# Bytes of a 32-byte message in a DATA frame of gRPC.
-FRAMED = 9 + 5 + 32
+# What a message in a DATA frame of gRPC takes besides its bytes.
+FRAMING = 9 + 5
 
 
 class Work(NamedTuple):
@@ -43,29 +43,31 @@ def rust(folder: pathlib.Path, library: str, work: str, threads: int) -> Contend
     return Contender(library, server, [str(folder / f"{library}-client"), "{address}", str(threads), work, "{seconds}"])
 
 
-def rust_floor(folder: pathlib.Path, kind: str) -> Contender:
-    client = [str(folder / "sockets-client"), "{address}", kind, str(FRAMED), "{seconds}"]
-    return Contender(f"{kind} socket", [str(folder / "sockets-server"), "{address}", kind], client)
+def rust_floor(folder: pathlib.Path, kind: str, message: int) -> Contender:
+    exchange = ["{address}", kind, str(FRAMING + message)]
+    server, client = [str(folder / "sockets-server"), *exchange], [str(folder / "sockets-client"), *exchange]
+    return Contender(f"{kind} socket", server, [*client, "{seconds}"])
 
 
 def rust_works(folder: pathlib.Path, connections: int) -> list[Work]:
-    # Key, title, work, against tonic, of the bare tokio socket: the targets that the project has set itself.
-    rows: list[tuple[str, str, str, float | None, float | None]] = [
-        ("unary-1", "unary, 1 in flight", "unary:1", 1.6, 0.7),
-        ("unary-100", "unary, 100 in flight", "unary:100", 3, None),
-        ("server-stream", "server streaming, 32 B", "server-stream", 1.5, None),
-        ("client-stream", "client streaming, 32 B", "client-stream", 1.5, None),
-        ("bidi-stream", "bidi streaming, 32 B", "bidi-stream", 1.5, None),
-        ("ping-pong", "bidi ping-pong, 32 B", "ping-pong", 1.5, 0.7),
-        ("echo-64k", "64 KiB echo", f"echo:{64 << 10}", None, None),
-        ("echo-4m", "4 MiB echo", f"echo:{4 << 20}", 6, None),
+    # Key, title, work, against tonic, of the bare tokio socket (the targets that the project has set itself), and the
+    # message that sockets echo, where that is a floor.
+    rows: list[tuple[str, str, str, float | None, float | None, int | None]] = [
+        ("unary-1", "unary, 1 in flight", "unary:1", 1.6, 0.7, 32),
+        ("unary-100", "unary, 100 in flight", "unary:100", 3, None, None),
+        ("server-stream", "server streaming, 32 B", "server-stream", 1.5, None, None),
+        ("client-stream", "client streaming, 32 B", "client-stream", 1.5, None, None),
+        ("bidi-stream", "bidi streaming, 32 B", "bidi-stream", 1.5, None, None),
+        ("ping-pong", "bidi ping-pong, 32 B", "ping-pong", 1.5, 0.7, 32),
+        ("echo-64k", "64 KiB echo", f"echo:{64 << 10}", None, None, 64 << 10),
+        ("echo-4m", "4 MiB echo", f"echo:{4 << 20}", 6, None, 4 << 20),
     ]
     works = []
     for threads in (1, 2):
-        for key, title, work, target, of_floor in rows:
+        for key, title, work, target, of_floor, floor in rows:
             contenders = [rust(folder, library, work, threads) for library in ("farcall", "tonic")]
-            if of_floor and threads == 1:
-                contenders += [rust_floor(folder, kind) for kind in ("blocking", "tokio")]
+            if floor and threads == 1:
+                contenders += [rust_floor(folder, kind, floor) for kind in ("blocking", "tokio")]
             title = f"Rust {title}" + ("" if threads == 1 else ", 2 threads")
             of_floor = of_floor if threads == 1 else None
             works.append(Work(f"rust-{key}-{threads}t", title, contenders, target, of_floor))
@@ -81,7 +83,9 @@ def python(interpreter: str, name: str, threads: int) -> Contender:
 
 def python_floor(interpreter: str) -> Contender:
     program = [interpreter, str(PYTHON_PROGRAMS / "sockets.py")]
-    return Contender("Python socket", [*program, "serve"], [*program, "call", "{address}", str(FRAMED), "{seconds}"])
+    return Contender(
+        "Python socket", [*program, "serve"], [*program, "call", "{address}", str(FRAMING + 32), "{seconds}"]
+    )
 
 
 def python_works(ours: str, peers: str) -> list[Work]:

@@ -11,7 +11,7 @@ use farcall_bench::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-const WARM_UP: usize = 1000;
+const WARM_UP: usize = 100;
 
 fn main() {
     let mut words = std::env::args().skip(1);

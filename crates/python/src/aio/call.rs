@@ -397,7 +397,8 @@ impl Call {
         {
             let mut state = self.lock();
             if state.is_over() {
-                return Ok(false);
+                // As long as messages are left to be read it is not over for the application.
+                return Ok(state.give_up_reading(status));
             }
             if let Place::Waiting(outbox) = &state.place {
                 let channel = outbox.channel.clone();
@@ -502,6 +503,16 @@ impl CallState {
         }
         let Some(outbox) = self.replay.take() else { return false };
         self.place = Place::Waiting(outbox);
+        true
+    }
+
+    /// Throws away what nobody has read, and with it how the call ended; false when nothing was left to read.
+    fn give_up_reading(&mut self, status: Status) -> bool {
+        if self.inbox.is_empty() {
+            return false;
+        }
+        self.inbox.clear();
+        self.closed = Some(locally_ended(status));
         true
     }
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import enum
 import functools
-import inspect
 import logging
 import time
-from collections.abc import AsyncIterator, Generator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable
 from typing import Any, NoReturn
 
 import grpc
@@ -471,20 +470,27 @@ async def _send(native: AioClientCall, request: Any, serializer: SerializingFunc
         await _or_cancel(native, left)
 
 
+async def _send_next(native: AioClientCall, request: Any, serializer: SerializingFunction[Any] | None) -> bool:
+    """Sends a request once there is a connection; whether more are wanted."""
+    waiter = native.connected()
+    if waiter is not None:
+        await waiter
+    await _send(native, request, serializer)
+    return not native.done()
+
+
 async def _consume(
     native: AioClientCall, requests: RequestIterableType[Any], serializer: SerializingFunction[Any] | None
 ) -> None:
     """Sends what an iterator gives; the RPC is cancelled if it raises."""
     try:
-        if inspect.isasyncgen(requests) or hasattr(requests, "__aiter__"):
+        if isinstance(requests, AsyncIterable):
             async for request in requests:
-                await _send(native, request, serializer)
-                if native.done():
+                if not await _send_next(native, request, serializer):
                     return
         else:
             for request in requests:
-                await _send(native, request, serializer)
-                if native.done():
+                if not await _send_next(native, request, serializer):
                     return
         native.half_close()
     except asyncio.CancelledError:

@@ -338,7 +338,9 @@ class _UnaryResponse(Call):
         if data is None:
             _raise_for_status(native)
             _failed_here(native, _UNIMPLEMENTED, "The server sent no response, or more than one.")
-        self._response = response = _deserialized(native, data, self._deserializer)
+        deserializer = self._deserializer
+        response = data if deserializer is None else _deserialized(native, data, deserializer)
+        self._response = response
         return response
 
 

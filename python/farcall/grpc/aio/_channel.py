@@ -43,13 +43,13 @@ if TYPE_CHECKING:
 
 _USER_AGENT = f"grpc-python-asyncio/{_grpcio_metadata.__version__}"
 
-_SHUTDOWN = grpc.ChannelConnectivity.SHUTDOWN
+_new = object.__new__
 
 
 class _MultiCallable:
     """A method of a server, ready to be called."""
 
-    __slots__ = ("_channel", "_deserializer", "_interceptors", "_method", "_native", "_serializer")
+    __slots__ = ("_channel", "_deserializer", "_interceptors", "_method", "_native", "_serializer", "_start")
 
     def __init__(
         self,
@@ -62,6 +62,7 @@ class _MultiCallable:
         # Held, so that a stub keeps the channel that it was made with.
         self._channel = channel
         self._native = channel._native
+        self._start = channel._native.start
         self._method = method
         self._serializer = request_serializer
         self._deserializer = response_deserializer
@@ -134,12 +135,32 @@ class UnaryUnaryMultiCallable(_MultiCallable, _base_channel.UnaryUnaryMultiCalla
         wait_for_ready: bool | None = None,
         compression: grpc.Compression | None = None,
     ) -> _base_call.UnaryUnaryCall[Any, Any]:
-        given = (timeout, metadata, credentials, wait_for_ready, compression)
         if self._interceptors:
-            call = self._intercepted(_interceptor.InterceptedUnaryUnaryCall, request, *given)
-        else:
-            call = self._begin_unary(UnaryUnaryCall.__new__(UnaryUnaryCall), request, *given)
-        return call  # type: ignore[no-any-return]
+            given = (timeout, metadata, credentials, wait_for_ready, compression)
+            return self._intercepted(_interceptor.InterceptedUnaryUnaryCall, request, *given)  # type: ignore[no-any-return]
+        # The path most calls take: as little as possible happens here, and in few functions.
+        serializer = self._serializer
+        try:
+            data = request if serializer is None else serializer(request)
+        except Exception:
+            data = None
+        if data.__class__ is not bytes or credentials is not None:
+            given = (timeout, metadata, credentials, wait_for_ready, compression)
+            return self._begin_unary(UnaryUnaryCall.__new__(UnaryUnaryCall), request, *given)  # type: ignore[no-any-return]
+        call = _new(UnaryUnaryCall)
+        call._deserializer = self._deserializer
+        try:
+            call._native = self._start(
+                self._method,
+                data,
+                None if metadata is None else _common.metadata_pairs(metadata),
+                timeout,
+                wait_for_ready,
+                compression,
+            )
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        return call
 
 
 class UnaryStreamMultiCallable(_MultiCallable, _base_channel.UnaryStreamMultiCallable[Any, Any]):

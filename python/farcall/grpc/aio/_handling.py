@@ -74,7 +74,11 @@ async def handle(call: AioServerCall, prepared: Prepared, pool: futures.Executor
                 context._end(UNIMPLEMENTED, f'"{call.method}" requires exactly one request message.')
                 return
             request = data if prepared.deserializer is None else prepared.deserializer(data)
-        await prepared.run(context, prepared.behavior, request, pool)
+        if prepared.run is _coroutine:
+            # Most RPCs; without one coroutine more.
+            _answer(context, await prepared.behavior(request, context))
+        else:
+            await prepared.run(context, prepared.behavior, request, pool)
         if context._aborted:
             _LOGGER.error("Abort error unexpectedly suppressed: %s", call.method)
     except AbortError as error:

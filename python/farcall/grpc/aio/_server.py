@@ -51,6 +51,19 @@ class _Seat:
         self.call: AioServerCall | None = None
 
 
+class _LateDetails(grpc.HandlerCallDetails):
+    """What is known of an RPC before its handler is chosen; its metadata are made when asked for."""
+
+    def __init__(self, call: AioServerCall) -> None:
+        self._call = call
+        self.method = call.method
+
+    @property
+    def invocation_metadata(self) -> Any:  # type: ignore[override]
+        """The metadata of the request."""
+        return self._call.metadata()
+
+
 class _Dispatcher:
     """The handlers of a server, the interceptors around them, and the tasks that run them.
 
@@ -143,7 +156,7 @@ class _Dispatcher:
         self._active += 1
         try:
             try:
-                prepared = await self._choose(call)
+                prepared = await self._intercepted(call) if self._interceptors else self._find(call)
             except Exception:
                 _LOGGER.exception("Exception in the choice of a handler for %s", call.method)
                 call.finish(UNKNOWN, "Error in service handler!", ())
@@ -160,14 +173,14 @@ class _Dispatcher:
         finally:
             self._active -= 1
 
-    async def _choose(self, call: AioServerCall) -> Prepared | None:
-        if self._interceptors:
-            details = _HandlerCallDetails(call.method, call.metadata())
-            handler = await self._intercept(0, details)
-        else:
-            handler = self._registered.get(call.method)
-            if handler is None:
-                handler = self._look_up(_HandlerCallDetails(call.method, call.metadata()))
+    def _find(self, call: AioServerCall) -> Prepared | None:
+        handler = self._registered.get(call.method)
+        if handler is None:
+            handler = self._look_up(_LateDetails(call))
+        return None if handler is None else self._prepare(handler)
+
+    async def _intercepted(self, call: AioServerCall) -> Prepared | None:
+        handler = await self._intercept(0, _HandlerCallDetails(call.method, call.metadata()))
         return None if handler is None else self._prepare(handler)
 
     async def _intercept(self, index: int, details: Any) -> grpc.RpcMethodHandler | None:

@@ -72,7 +72,7 @@ class Random:
         self.pool = pool
 
     def fill(self, message: Message, json: bool = False, depth: int = 0) -> None:
-        """Sets some fields, and some extensions; required ones always. With `json`, only what JSON can say."""
+        """Sets some fields, and some extensions; required ones always, but for messages in messages that are too deep. With `json`, only what JSON can say."""
         kind = message.DESCRIPTOR
         if json and (special := WELL_KNOWN.get(kind.full_name)):
             special(self, message)
@@ -82,7 +82,8 @@ class Random:
             fields += self.pool.FindAllExtensions(kind)
         share = self.random.choice([0.1, 0.5, 1.0]) if len(fields) < 60 else 0.1
         for field in fields:
-            if not field.is_required and (self.random.random() > share or depth >= DEEPEST and field.message_type):
+            too_deep = depth >= DEEPEST and field.message_type
+            if too_deep or (not field.is_required and self.random.random() > share):
                 continue
             if field.is_extension:
                 self.set_extension(message, field, json, depth)
@@ -151,7 +152,9 @@ class Random:
         return choose([value for value in INTS if low <= value <= high] + [self.random.randint(low, high)])
 
     def strangers(self, kind: descriptor.Descriptor) -> bytes:
-        """Fields that the type does not have, of every wire type."""
+        """Fields that the type does not have, of every wire type; none for message sets, which have them all."""
+        if kind.GetOptions().message_set_wire_format:
+            return b""
         taken = {field.number for field in kind.fields}
         taken |= {number for start, end in kind.extension_ranges for number in (start, min(end, start + 1))}
         ranges = [range(start, end) for start, end in kind.extension_ranges]
@@ -274,7 +277,7 @@ def bytes_there_and_back(peer: Peer, source: Random, kind: descriptor.Descriptor
     tally.messages += 1
     made = message_factory.GetMessageClass(kind)()
     source.fill(made)
-    sent = made.SerializeToString() + source.strangers(kind)
+    sent = made.SerializePartialToString() + source.strangers(kind)
     try:
         back = peer.ask(b"b", kind.full_name, sent)
     except ValueError as error:
@@ -292,12 +295,12 @@ def json_there_and_back(
     except (ValueError, json_format.Error):
         return ""
     tally.json += 1
-    sent = made.SerializeToString()
+    sent = made.SerializePartialToString()
     try:
         theirs = peer.ask(b"j", kind.full_name, sent).decode()
         parsed = type(made)()
         json_format.Parse(theirs, parsed, descriptor_pool=pool)
-        if why := difference(made, sent, parsed.SerializeToString()):
+        if why := difference(made, sent, parsed.SerializePartialToString()):
             return f"to JSON: {why} {theirs}"
         if why := difference(made, sent, peer.ask(b"f", kind.full_name, text.encode())):
             return f"from JSON: {why} {text}"
@@ -311,6 +314,6 @@ def difference(made: Message, sent: bytes, back: bytes) -> str:
     first, second = type(made)(), type(made)()
     first.ParseFromString(sent)
     second.ParseFromString(back)
-    if first.SerializeToString(deterministic=True) != second.SerializeToString(deterministic=True):
+    if first.SerializePartialToString(deterministic=True) != second.SerializePartialToString(deterministic=True):
         return f"{first!r} became {second!r} ({sent!r} became {back!r})"
     return ""

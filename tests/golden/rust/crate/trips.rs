@@ -42,8 +42,9 @@ fn bytes<M: buffa::Message + Clone + PartialEq + std::fmt::Debug>(data: &[u8]) -
     let message = M::decode_from_slice(data).map_err(|error| error.to_string())?;
     let again = message.encode_to_vec();
     let copy = M::decode_from_slice(&again).map_err(|error| error.to_string())?;
-    // As text, for a NaN is not equal to itself.
-    if copy != message && format!("{copy:?}") != format!("{message:?}") {
+    // Which is not equal to itself.
+    let has_nan = || format!("{message:?}").contains("NaN");
+    if copy != message && !has_nan() {
         return Err(format!("not equal to itself: {message:?}, {copy:?}"));
     }
     let mut cleared = copy.clone();

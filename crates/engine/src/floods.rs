@@ -80,12 +80,12 @@ impl Floods {
         }
     }
 
-    /// SETTINGS move the windows of so many streams.
-    pub(crate) fn window_shifts(&mut self, streams: usize, limits: &Limits, now: Instant) -> Result<(), Fault> {
+    /// A frame makes this side look at so many streams: SETTINGS that move their windows, a GOAWAY with a lower id.
+    pub(crate) fn walk(&mut self, streams: usize, limits: &Limits, now: Instant) -> Result<(), Fault> {
         let streams = u32::try_from(streams).unwrap_or(u32::MAX);
         match self.window_shifts.take(streams, limits.window_shifts, limits.window_shifts, now) {
             true => Ok(()),
-            false => Err(calm("SETTINGS that change too many windows too often")),
+            false => Err(calm("frames that concern too many streams, too often")),
         }
     }
 
@@ -155,10 +155,10 @@ mod tests {
         let limits = Limits { window_shifts: 10, ..Limits::default() };
         let start = Instant::now();
         let mut floods = Floods::new(&limits, start);
-        floods.window_shifts(6, &limits, start).unwrap();
-        floods.window_shifts(4, &limits, start).unwrap();
-        assert!(floods.window_shifts(1, &limits, start).is_err());
-        floods.window_shifts(5, &limits, start + Duration::from_millis(500)).unwrap();
+        floods.walk(6, &limits, start).unwrap();
+        floods.walk(4, &limits, start).unwrap();
+        assert!(floods.walk(1, &limits, start).is_err());
+        floods.walk(5, &limits, start + Duration::from_millis(500)).unwrap();
     }
 
     #[test]

@@ -36,6 +36,11 @@ pub struct Limits {
     /// Bytes of one call that may wait to be sent before [`Connection::writable`](crate::Connection::writable) turns
     /// false. Default 64 KiB.
     pub send_buffer: usize,
+    /// Bytes of all calls that may wait to be sent before [`Connection::writable`](crate::Connection::writable) turns
+    /// false for every call, until half of them are gone. On a server a message given all the same, while other calls
+    /// have more than this waiting, ends its call with `RESOURCE_EXHAUSTED`. Stops clients that make many calls and do
+    /// not read the answers. Default 512 MiB.
+    pub unsent: usize,
 
     /// Memory for messages of all calls that the application may hold and not have
     /// [released](crate::Connection::release), in bytes (each costs its length and 64), before the connection's window
@@ -73,9 +78,10 @@ pub struct Limits {
     pub resets: u32,
     /// How many [`resets`](Limits::resets) a second gives back. Default 200.
     pub resets_per_second: u32,
-    /// Windows of streams that changes of SETTINGS_INITIAL_WINDOW_SIZE may move, one for each stream that is open, in
-    /// one go and again in each second; past it the connection ends with ENHANCE_YOUR_CALM. Stops a peer with many
-    /// streams from making this side walk over all of them for a few bytes. Default 1,000,000.
+    /// Streams that frames which concern all of them make this side look at, one for each that is open, in one go and
+    /// again in each second: changes of SETTINGS_INITIAL_WINDOW_SIZE, which move every window, and GOAWAYs with ever
+    /// lower ids. Past it the connection ends with ENHANCE_YOUR_CALM. Stops a peer with many streams from making this
+    /// side walk over all of them for a few bytes. Default 1,000,000.
     pub window_shifts: u32,
     /// DATA frames without data (padding aside) and without END_STREAM that may come with no other DATA between them;
     /// past it the connection ends with ENHANCE_YOUR_CALM. Stops the empty frames flood (CVE-2019-9518). Default 100.
@@ -108,6 +114,7 @@ impl Default for Limits {
             max_frame_size: 1 << 20,
             header_table_size: 4096,
             send_buffer: 64 << 10,
+            unsent: 512 << 20,
             unread: 256 << 20,
             incomplete: 512 << 20,
             request_headers: 64 << 20,

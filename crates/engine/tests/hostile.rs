@@ -241,6 +241,41 @@ fn a_window_of_one_byte_at_a_time() {
     assert!(raw.end.closed(call).completed);
 }
 
+/// The same for the connection's window, with many calls that wait for it: each byte goes to one of them, in turn.
+#[test]
+fn a_connections_window_of_one_byte_at_a_time() {
+    let mut raw = server(|_| ());
+    let ids: Vec<u32> = (0..100).map(|i| 2 * i + 1).collect();
+    let filler = raw_call(&mut raw, 201);
+    raw.end.connection.send_message(filler, &[7; 65_535 - 5][..]).unwrap();
+    assert_eq!(raw.frames_of(Frame::DATA).iter().map(|frame| frame.payload.len()).sum::<usize>(), 65_535);
+    // Ids only go up.
+    let ids: Vec<u32> = ids.into_iter().map(|id| id + 202).collect();
+    for id in &ids {
+        let call = raw_call(&mut raw, *id);
+        raw.end.connection.send_message(call, &[7; 5][..]).unwrap();
+        raw.end.connection.respond(call, &Status::OK, &Metadata::new()).unwrap();
+    }
+    raw.frames();
+    for turn in 0..10 {
+        for id in &ids {
+            raw.send(&[Frame::window_update(0, 1)]);
+            let data = raw.frames_of(Frame::DATA);
+            assert_eq!(
+                data.iter().map(|frame| (frame.stream, frame.payload.len())).collect::<Vec<_>>(),
+                [(*id, 1)],
+                "{turn}"
+            );
+        }
+    }
+    assert_eq!(raw.end.connection.calls(), 1);
+}
+
+fn raw_call(raw: &mut Raw, id: u32) -> CallId {
+    raw.send(&[Frame::request(id, true, &[])]);
+    raw.end.request()
+}
+
 /// What waits for a window that never opens goes when the call's time is up.
 #[test]
 fn a_window_that_never_opens() {

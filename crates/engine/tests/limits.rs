@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use farcall_core::{Metadata, Status};
-use farcall_engine::{Config, ConnectionError, Limits};
+use farcall_core::{Code, Metadata, Status};
+use farcall_engine::{CallId, Config, ConnectionError, Limits};
 
 use crate::support::{Frame, Raw, raw::header_block};
 
@@ -205,6 +205,57 @@ fn the_send_buffer() {
         raw.send(&[Frame::window_update(1, 1)]);
         assert_eq!(raw.end.call(call).writable, usize::from(!writable));
         assert!(raw.end.connection.writable(call));
+    }
+}
+
+/// Opens a call of a client that lets nothing be sent.
+fn unread_call(raw: &mut Raw, id: u32) -> CallId {
+    raw.send(&[Frame::request(id, true, &[])]);
+    raw.end.request()
+}
+
+#[test]
+fn what_waits_to_be_sent_of_all_calls() {
+    for (len, full) in [(489, false), (490, true)] {
+        let mut raw = server(|limits| limits.unsent = 1000);
+        raw.send(&[Frame::settings(&[(4, 0)])]);
+        let calls = [1, 3, 5].map(|id| unread_call(&mut raw, id));
+        let [first, second, third] = calls;
+        raw.end.connection.send_message(first, &[0; 500][..]).unwrap();
+        raw.end.connection.send_message(second, &vec![0; len][..]).unwrap();
+        raw.collect();
+        assert_eq!(calls.map(|call| raw.end.connection.writable(call)), [!full; 3], "{len} and 5 bytes of prefix");
+        // Half of it has to be gone before there is room again, for every call.
+        raw.send(&[Frame::window_update(1, 499)]);
+        assert_eq!(calls.map(|call| raw.end.call(call).writable), [0; 3]);
+        raw.send(&[Frame::window_update(1, 1)]);
+        assert_eq!(calls.map(|call| raw.end.call(call).writable), [usize::from(full); 3]);
+        assert!(raw.end.connection.writable(third));
+    }
+}
+
+#[test]
+fn answers_of_all_calls_that_nobody_reads() {
+    for (len, fits) in [(995, true), (996, false)] {
+        let mut raw = server(|limits| limits.unsent = 1000);
+        raw.send(&[Frame::settings(&[(4, 0)])]);
+        let first = unread_call(&mut raw, 1);
+        raw.end.connection.send_message(first, &vec![0; len][..]).unwrap();
+        let second = unread_call(&mut raw, 3);
+        raw.end.connection.send_message(second, &[0; 1][..]).unwrap();
+        let ended = raw.frames().into_iter().filter(|frame| frame.stream == 3 && frame.flags & Frame::END_STREAM != 0);
+        assert_eq!(ended.count(), usize::from(!fits), "{len} and 5 bytes of prefix");
+        // A call's own messages do not count against it.
+        raw.end.connection.send_message(first, &[0; 1][..]).unwrap();
+        assert_eq!(raw.end.connection.respond(first, &Status::OK, &Metadata::new()), Ok(()));
+        if !fits {
+            assert_eq!(raw.end.closed(second).status.code, Code::ResourceExhausted);
+        }
+        raw.send(&[Frame::settings(&[(4, 2000)])]);
+        assert!(raw.end.closed(first).completed);
+        let third = unread_call(&mut raw, 5);
+        raw.end.connection.send_message(third, &[0; 100][..]).unwrap();
+        assert_eq!(raw.end.connection.respond(third, &Status::OK, &Metadata::new()), Ok(()));
     }
 }
 

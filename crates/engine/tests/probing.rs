@@ -113,3 +113,50 @@ fn a_long_way_is_filled() {
     let (with, without) = (time(true), time(false));
     assert!(with * 3 < without, "{with:?} against {without:?}");
 }
+
+/// What windows may grow to is kept to the byte: that much may come on a stream, and one byte more is a breach.
+#[test]
+fn windows_grow_up_to_their_limit_and_not_past_it() {
+    for over in [0, 1] {
+        let mut raw = client(true);
+        let (mut window, mut connection) = (64i64 << 10, 128i64 << 10);
+        let mut widest = 0;
+        for turn in 0..100 {
+            // Before the PING's answer and right behind it as much as the window lets through: that is what holds the
+            // peer back.
+            let mut pings = Vec::new();
+            for part in 0..2 {
+                let bytes = window as usize / PIECE * PIECE;
+                let (more, given) = send(&mut raw, bytes);
+                pings.extend(more);
+                window += i64::from(given[1]) - bytes as i64;
+                connection += i64::from(given[0]) - bytes as i64;
+                widest = widest.max(window);
+                assert!(window <= 1 << 20 && connection <= 2 << 20, "in turn {turn}: {window}, {connection}");
+                if part == 0 {
+                    acknowledge(&mut raw, &std::mem::take(&mut pings));
+                }
+            }
+            raw.now += 100 * MILLI;
+        }
+        assert!(widest > 1 << 19, "it has grown: {widest}");
+        raw.end.release = false;
+        let mut left = window as usize;
+        while left > 0 {
+            let len = left.min(PIECE);
+            let message = if len < 5 { vec![0; len] } else { [&prefix(len - 5)[..], &vec![0; len - 5]].concat() };
+            raw.send(&[Frame::data(1, false, message)]);
+            left -= len;
+        }
+        assert_eq!(raw.frames_of(Frame::RST_STREAM), []);
+        raw.send(&[Frame::data(1, true, vec![0; over])]);
+        let resets: Vec<u32> = raw.frames_of(Frame::RST_STREAM).iter().map(Frame::code).collect();
+        // FLOW_CONTROL_ERROR.
+        assert_eq!(resets.contains(&3), over == 1, "{resets:?}");
+    }
+}
+
+fn prefix(len: usize) -> [u8; 5] {
+    let [a, b, c, d] = (len as u32).to_be_bytes();
+    [0, a, b, c, d]
+}

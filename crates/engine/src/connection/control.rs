@@ -63,7 +63,6 @@ impl Connection {
         if update.stream == 0 {
             let code = ErrorCode::FLOW_CONTROL_ERROR;
             self.send_window.shift(increment).map_err(|_| Fault::Connection(code, OVERFLOW))?;
-            self.scheduler.unblock();
             return Ok(());
         }
         let Some(stream) = self.store.by_id(update.stream) else {
@@ -98,7 +97,7 @@ impl Connection {
             }
         }
         if let Some(size) = window.filter(|size| *size != self.peer.initial_window) {
-            self.floods.window_shifts(self.store.streams(), &self.config.limits, now)?;
+            self.floods.walk(self.store.streams(), &self.config.limits, now)?;
             self.shift_send_windows(size)?;
         }
         // Not before they are known to be sound: a peer whose SETTINGS are not is none to connect to again at once.
@@ -173,9 +172,10 @@ impl Connection {
         Ok(())
     }
 
-    pub(super) fn read_goaway(&mut self, goaway: GoAway<'_>) -> Result<(), Stop> {
+    pub(super) fn read_goaway(&mut self, goaway: GoAway<'_>, now: Instant) -> Result<(), Stop> {
         let known = self.going_away.peer.as_ref();
         let first = known.is_none();
+        let lower = known.is_none_or(|known| goaway.last_stream < known.last_stream);
         let peer = PeerGoAway {
             last_stream: goaway.last_stream.min(known.map_or(MAX_U31, |known| known.last_stream)),
             code: goaway.code,
@@ -185,7 +185,9 @@ impl Connection {
         if first {
             self.events.push_back(Event::Draining);
         }
-        if self.config.role == Role::Client {
+        if self.config.role == Role::Client && lower {
+            // This looks at every stream, for a few bytes.
+            self.floods.walk(self.store.streams(), &self.config.limits, now)?;
             self.end_unanswered();
         }
         Ok(())

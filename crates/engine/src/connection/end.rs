@@ -19,6 +19,7 @@ impl Connection {
         let (id, state) = (stream.id, stream.state);
         let held = stream.held + stream.held_messages * MESSAGE_OVERHEAD;
         self.incomplete -= stream.assembler.held();
+        self.unsent -= stream.queue.len();
         self.request_headers -= stream.header_list;
         let refused = stream.refused.is_some();
         self.store.unlink(id, state);
@@ -33,7 +34,10 @@ impl Connection {
         } else {
             self.events.push_back(Event::Closed { call, closed: Box::new(closed) });
         }
+        self.relieve();
         self.prune_deadlines();
+        let store = &self.store;
+        self.scheduler.prune(store.len(), |call| store.is_live(call));
         self.finish_if_idle();
     }
 
@@ -62,6 +66,7 @@ impl Connection {
         }
         let Some(stream) = self.store.live(call).filter(|stream| stream.state.is_open()) else { return };
         stream.finished = true;
+        self.unsent -= stream.queue.len();
         stream.queue.clear();
         self.write_answer(call, &status, &Metadata::new());
         self.end_call(call, Closed::locally(status));

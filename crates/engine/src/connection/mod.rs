@@ -98,6 +98,9 @@ pub struct Connection {
     transmit: Transmit,
     blocks: send::Blocks,
     send_window: SendWindow,
+    /// Bytes that wait to be sent, of all calls; and whether they were too many and are not few again.
+    unsent: usize,
+    congested: bool,
     scheduler: Scheduler,
     /// Client: the next stream to open.
     next_stream: u32,
@@ -165,6 +168,8 @@ impl Connection {
             transmit,
             blocks: send::Blocks::new(),
             send_window: SendWindow::new(DEFAULT_WINDOW),
+            unsent: 0,
+            congested: false,
             scheduler: Scheduler::default(),
             next_stream: 1,
             waiting: VecDeque::new(),
@@ -384,17 +389,22 @@ impl Connection {
             self.fail_call(call, status);
             return Ok(());
         }
+        if self.unsent - stream.queue.len() > self.config.limits.unsent && self.config.role == Role::Server {
+            let status = "too much memory is taken by messages that the client does not read";
+            self.fail_call(call, Status::new(Code::ResourceExhausted, status));
+            return Ok(());
+        }
         if self.config.role == Role::Server && !stream.headers_sent {
             self.write_response_headers(call, &Metadata::new());
         }
         let Some(stream) = self.store.live(call) else { return Ok(()) };
+        let queued = stream.queue.len();
         let encoding = if compress { stream.encoding } else { Encoding::Identity };
         match self.codecs.compress(encoding, message.bytes()) {
             Some(body) => stream.queue.push(message::prefix(body.len(), true), Outgoing::Shared(body.into())),
             None => stream.queue.push(message::prefix(message.len(), false), message),
         }
-        stream.crowded |= stream.queue.len() >= self.config.limits.send_buffer;
-        self.schedule(call);
+        self.enqueued(call, queued);
         Ok(())
     }
 
@@ -406,7 +416,8 @@ impl Connection {
         let max = self.max_send_message_length();
         let stream = self.store.live(call).ok_or(CallError::NoSuchCall)?;
         let plain = !compress || stream.encoding == Encoding::Identity;
-        if !plain || run.longest() > max || run.len() == 0 {
+        let congested = self.unsent > self.config.limits.unsent;
+        if !plain || congested || run.longest() > max || run.len() == 0 {
             for message in run {
                 self.send_message_with(call, message, compress)?;
             }
@@ -419,9 +430,9 @@ impl Connection {
             self.write_response_headers(call, &Metadata::new());
         }
         let Some(stream) = self.store.live(call) else { return Ok(()) };
+        let queued = stream.queue.len();
         stream.queue.push_wire(run.into_wire());
-        stream.crowded |= stream.queue.len() >= self.config.limits.send_buffer;
-        self.schedule(call);
+        self.enqueued(call, queued);
         Ok(())
     }
 
@@ -531,10 +542,11 @@ impl Connection {
     // Getters.
 
     /// Whether [`send_message`](Connection::send_message) keeps within the call's send buffer
-    /// ([`Limits::send_buffer`](crate::Limits::send_buffer)). Once false, it is so until half the buffer is sent, which
+    /// ([`Limits::send_buffer`](crate::Limits::send_buffer)), and the connection within that of all calls
+    /// ([`Limits::unsent`](crate::Limits::unsent)). Once false, it is so until half the buffer is sent, which
     /// [`Event::Writable`] tells.
     pub fn writable(&self, call: CallId) -> bool {
-        self.store.peek(call).is_some_and(|stream| !stream.crowded)
+        !self.congested && self.store.peek(call).is_some_and(|stream| !stream.crowded)
     }
 
     /// Calls that have not ended, those waiting for a stream included.

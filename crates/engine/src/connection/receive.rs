@@ -216,7 +216,7 @@ impl Connection {
             kind::RST_STREAM => self.read_reset(Reset::decode(head, payload)?, now).map_err(on_stream),
             kind::SETTINGS => self.read_settings(Settings::decode(head, payload)?, now),
             kind::PING => self.read_ping(Ping::decode(head, payload)?, now),
-            kind::GOAWAY => self.read_goaway(GoAway::decode(payload)?),
+            kind::GOAWAY => self.read_goaway(GoAway::decode(payload)?, now),
             kind::WINDOW_UPDATE => {
                 let update = WindowUpdate::decode(head, payload).map_err(on_stream)?;
                 self.read_window_update(update).map_err(on_stream)

@@ -146,6 +146,7 @@ impl Connection {
         stream.state.advance(Input::Send);
         stream.headers_sent = true;
         stream.queue.push_text(&status.message);
+        self.unsent += stream.queue.len();
         stream.answer = Some(Box::new((status, Metadata::new())));
         let id = stream.id;
         self.blocks.write(&mut self.transmit, id, false, |writer| encode_http_headers(http, writer));
@@ -192,7 +193,7 @@ impl Connection {
             self.start_waiting(now);
         }
         while self.transmit.remaining() < GATHERED {
-            let Some(call) = self.scheduler.pop() else { break };
+            let Some(call) = self.scheduler.pop(self.send_window.available() > 0) else { break };
             self.send_data(call);
         }
         self.settle_answered();
@@ -222,6 +223,7 @@ impl Connection {
             let head = encode_data_head(stream.id, count, end_stream);
             self.transmit.small(|out| out.extend_from_slice(&head));
             stream.queue.take(count, &mut self.transmit);
+            self.unsent -= count;
             stream.send_window.consume(count);
             self.send_window.consume(count);
             self.keepalive.data_sent();
@@ -229,7 +231,9 @@ impl Connection {
         }
         if stream.crowded && stream.queue.len() <= self.config.limits.send_buffer / 2 {
             stream.crowded = false;
-            self.events.push_back(Event::Writable { call });
+            if !self.congested {
+                self.events.push_back(Event::Writable { call });
+            }
         }
         if end_stream {
             stream.state.advance(Input::SendEnd);
@@ -237,6 +241,26 @@ impl Connection {
             self.write_answer(call, &answer.0, &answer.1);
         } else {
             self.schedule(call);
+        }
+        self.relieve();
+    }
+
+    /// The application has given a call more to send; before it had so many bytes.
+    pub(super) fn enqueued(&mut self, call: CallId, before: usize) {
+        let Some(stream) = self.store.live(call) else { return };
+        let queued = stream.queue.len();
+        stream.crowded |= queued >= self.config.limits.send_buffer;
+        self.unsent += queued - before;
+        self.congested |= self.unsent >= self.config.limits.unsent;
+        self.schedule(call);
+    }
+
+    /// Something was sent or is not to be sent any more: whether the connection has room again.
+    pub(super) fn relieve(&mut self) {
+        if self.congested && self.unsent <= self.config.limits.unsent / 2 && self.error.is_none() {
+            self.congested = false;
+            let calls = self.store.iter_mut().filter(|stream| !stream.crowded && !stream.finished);
+            self.events.extend(calls.map(|stream| Event::Writable { call: stream.call }));
         }
     }
 

@@ -15,6 +15,7 @@ mod proxy;
 mod server;
 mod signals;
 mod sync;
+mod trace;
 
 use pyo3::prelude::*;
 
@@ -28,10 +29,12 @@ fn configure(metadatum: Bound<'_, PyAny>) {
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(configure, module)?)?;
     module.add_function(wrap_pyfunction!(options::option_table, module)?)?;
+    module.add_function(wrap_pyfunction!(trace::trace, module)?)?;
     module.add_class::<client::Channel>()?;
     module.add_class::<client::ClientCall>()?;
     module.add_class::<server::Server>()?;
     module.add_class::<server::ServerCall>()?;
+    module.add_class::<server::Handover>()?;
     aio::register(module)?;
     process::install_hooks(module)
 }

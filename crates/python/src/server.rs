@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use farcall_core::{Code, Metadata, Status};
@@ -24,6 +25,7 @@ use crate::{
     sync::{
         self,
         call::{Call, Last},
+        handover::NewCall,
         listener::ListenError,
     },
 };
@@ -35,8 +37,11 @@ pub(crate) struct Server(Arc<sync::server::Server>);
 #[pymethods]
 impl Server {
     #[new]
-    fn new(options: &Bound<'_, PyAny>) -> PyResult<Server> {
-        Ok(Server(sync::server::Server::new(&ServerOptions::read(options)?)?))
+    #[pyo3(signature = (options, handover=None))]
+    fn new(options: &Bound<'_, PyAny>, handover: Option<&Handover>) -> PyResult<Server> {
+        let options = ServerOptions::read(options)?;
+        let handover = handover.map(|handover| Arc::clone(&handover.0)).unwrap_or_default();
+        Ok(Server(sync::server::Server::new(&options, &handover)?))
     }
 
     fn add_port(&self, py: Python<'_>, address: &str) -> PyResult<u16> {
@@ -50,10 +55,10 @@ impl Server {
 
     fn start(&self, on_call: Py<PyAny>) -> PyResult<()> {
         self.ours()?;
-        let serve = move |calls: Vec<(Arc<Call>, Box<RequestHead>)>| {
+        let serve = move |calls: Vec<NewCall>| {
             process::attach(|py| {
-                for (call, head) in calls {
-                    let call = ServerCall { call, head, answered: AtomicBool::new(false) };
+                for call in calls {
+                    let call = ServerCall::new(call);
                     if let Err(error) = on_call.call1(py, (call,)) {
                         error.write_unraisable(py, Some(on_call.bind(py)));
                     }
@@ -110,6 +115,31 @@ impl Drop for Server {
             self.0.cancel_all(&Status::new(Code::Unavailable, "Server deallocated"));
             self.0.stop();
         }
+    }
+}
+
+/// How long a thread of the pool waits for another call before it goes back to the pool.
+const PATIENCE: Duration = Duration::from_millis(2);
+
+/// Where threads of a pool get further calls without going through the pool.
+#[pyclass(frozen, module = "farcall._native")]
+pub(crate) struct Handover(Arc<sync::handover::Handover>);
+
+#[pymethods]
+impl Handover {
+    #[new]
+    fn new() -> Handover {
+        Handover(Arc::default())
+    }
+
+    fn take(&self, py: Python<'_>) -> Option<ServerCall> {
+        py.detach(|| self.0.take(PATIENCE)).map(ServerCall::new)
+    }
+}
+
+impl ServerCall {
+    fn new((call, head): NewCall) -> ServerCall {
+        ServerCall { call, head, answered: AtomicBool::new(false) }
     }
 }
 

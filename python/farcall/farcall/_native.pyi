@@ -119,7 +119,7 @@ class ClientCall:
 class Server:
     """A server with its own reactor thread, started by `start`."""
 
-    def __new__(cls, options: Sequence[tuple[str, Any]]) -> Server: ...
+    def __new__(cls, options: Sequence[tuple[str, Any]], handover: Handover | None = None) -> Server: ...
     def add_port(self, address: str) -> int:
         """Binds now; the port (1 for unix sockets). OSError or ValueError says why not."""
 
@@ -139,6 +139,13 @@ class Server:
         """Writes out what is already answered, then ends the reactor thread; idempotent.
 
         Never joins the thread it is called on (a garbage collection on the reactor thread may end up here)."""
+
+class Handover:
+    """Where threads that have served a call of a server get the next one, before `on_call` gets it."""
+
+    def __new__(cls) -> Handover: ...
+    def take(self) -> ServerCall | None:
+        """Waits a moment for a call; None when none came, or the server has stopped."""
 
 class ServerCall:
     """One call as the server sees it."""

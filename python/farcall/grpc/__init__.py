@@ -20,6 +20,7 @@ This package has the API of grpcio and another engine, `farcall`.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -96,6 +97,10 @@ if TYPE_CHECKING:
 __version__ = _grpcio_metadata.__version__
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
+if "GRPC_VERBOSITY" in os.environ or "GRPC_TRACE" in os.environ:
+    from grpc import _verbosity
+
+    _verbosity.apply(os.environ)
 
 # Reached as attributes without an import of their own; loaded at first use, so that `import grpc` is quick.
 _LAZY_MODULES = frozenset(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
@@ -27,6 +28,7 @@ from grpc._rendezvous import (
     _MultiThreadedRendezvous,
     _Rendezvous,
     _RPCState,
+    _SingleThreadedRendezvous,
     failed_state,
 )
 
@@ -52,6 +54,9 @@ __all__ = [
 _LOGGER = logging.getLogger(__name__)
 
 _USER_AGENT = f"grpc-python/{_grpcio_metadata.__version__}"
+
+# For all channels, whatever their options say.
+_ALL_SINGLE_THREADED = os.getenv("GRPC_SINGLE_THREADED_UNARY_STREAM") is not None
 
 _CLOSED = "Cannot invoke RPC: Channel closed!"
 _CLOSED_BLOCKING = "Cannot invoke RPC on closed channel!"
@@ -254,6 +259,8 @@ class _UnaryUnaryMultiCallable(_MultiCallable, _client_api.UnaryUnaryMultiCallab
 
 
 class _UnaryStreamMultiCallable(_MultiCallable, _client_api.UnaryStreamMultiCallable):
+    _rendezvous: type[_MultiThreadedRendezvous] = _MultiThreadedRendezvous
+
     def __call__(
         self,
         request: Any,
@@ -264,7 +271,11 @@ class _UnaryStreamMultiCallable(_MultiCallable, _client_api.UnaryStreamMultiCall
         compression: Compression | None = None,
     ) -> _MultiThreadedRendezvous:
         call = self._start_unary(request, timeout, metadata, credentials, wait_for_ready, compression, _CLOSED)
-        return _MultiThreadedRendezvous(call, self._response_deserializer, True)
+        return self._rendezvous(call, self._response_deserializer, True)
+
+
+class _SingleThreadedUnaryStreamMultiCallable(_UnaryStreamMultiCallable):
+    _rendezvous = _SingleThreadedRendezvous
 
 
 class _StreamUnaryMultiCallable(_MultiCallable, _client_api.StreamUnaryMultiCallable):
@@ -354,7 +365,13 @@ class Channel(_client_api.Channel):
             raise NotImplementedError("secure channels (TLS) are not available in this release of farcall")
         name = _common.decode(_common.encode(target))
         given = [*_common.options(options), *_compression.create_channel_option(compression)]
-        self._channel = native.Channel(name, _without_python_options(given))
+        core, single_threaded = _split_options(given)
+        self._unary_stream: type[_UnaryStreamMultiCallable] = (
+            _SingleThreadedUnaryStreamMultiCallable
+            if single_threaded or _ALL_SINGLE_THREADED
+            else _UnaryStreamMultiCallable
+        )
+        self._channel = native.Channel(name, core)
 
     def _callable(
         self,
@@ -392,7 +409,7 @@ class Channel(_client_api.Channel):
         _registered_method: bool | None = False,
     ) -> _client_api.UnaryStreamMultiCallable:
         multi_callable: _client_api.UnaryStreamMultiCallable = self._callable(
-            _UnaryStreamMultiCallable, method, request_serializer, response_deserializer
+            self._unary_stream, method, request_serializer, response_deserializer
         )
         return multi_callable
 
@@ -441,9 +458,7 @@ class Channel(_client_api.Channel):
         self._subscriptions.clear()
 
 
-def _without_python_options(options: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    """The options but those that only the Python side knows.
-
-    "SingleThreadedUnaryStream" asks for response streams without a thread behind them, which they all are here.
-    """
-    return [option for option in options if option[0] != "SingleThreadedUnaryStream"]
+def _split_options(options: list[tuple[str, Any]]) -> tuple[list[tuple[str, Any]], bool]:
+    """The options but the one that only the Python side knows, and whether that one was there."""
+    core = [option for option in options if option[0] != "SingleThreadedUnaryStream"]
+    return core, len(core) < len(options)

@@ -1,6 +1,8 @@
 """Finding the handler of a new RPC and handing it to a thread of the pool.
 
-All of this runs on the server's reactor thread and must not wait. How a handler then runs is in `grpc._behaviors`.
+A thread of the pool that has served one RPC waits a moment for the next, and gets it without the pool having a part in
+it; when none waits, the server's reactor thread finds the handler, which must not wait, and the pool runs it. How a
+handler then runs is in `grpc._behaviors`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from typing import Any
 
 from grpc import _behaviors, _common, _interceptor, _server_api
 from grpc._context import UNKNOWN
+from grpc._engine import native
+from grpc._utilities import DictionaryGenericHandler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +27,16 @@ if TYPE_CHECKING:
 
     from grpc._server_api import GenericRpcHandler, RpcMethodHandler, ServerInterceptor
 
+    # Variables, function, handler and pool of a call.
+    _Found = tuple[contextvars.Context, Callable[..., None], RpcMethodHandler, Any]
+
 _LOGGER = logging.getLogger("grpc._server")
 
 _RESOURCE_EXHAUSTED, _UNIMPLEMENTED = 8, 12
+
+
+# So many calls a thread of the pool serves before the pool has it back.
+_LEASE = 1000
 
 
 class _HandlerCallDetails(
@@ -52,17 +63,27 @@ class Dispatcher:
     ) -> None:
         self._lock = threading.Lock()
         self._thread_pool = thread_pool
-        self._generic_handlers = list(generic_handlers)
+        self._generic_handlers: list[GenericRpcHandler] = []
+        # What they are, as long as all of them are dictionaries, which need not be asked with all that is known.
+        self._dictionaries: list[Mapping[str, RpcMethodHandler]] | None = []
         self._registered_handlers: dict[str, RpcMethodHandler] = {}
         self._pipeline = _interceptor.service_pipeline(interceptors)
         self._maximum_concurrent_rpcs = maximum_concurrent_rpcs
         self._active_rpcs = 0
+        #: Where the pool's threads get further calls from the native server.
+        self.handover = native.Handover()
+        self._spare = _spare_time_of(thread_pool)
+        self.add_generic_handlers(generic_handlers)
 
     def add_generic_handlers(self, handlers: Iterable[GenericRpcHandler]) -> None:
         """Adds handlers to be asked after those there are."""
         with self._lock:
-            # A new list, because the reactor may be walking the old one.
+            # New lists, because the reactor may be walking the old ones.
             self._generic_handlers = [*self._generic_handlers, *handlers]
+            if all(type(handler) is DictionaryGenericHandler for handler in self._generic_handlers):
+                self._dictionaries = [handler._method_handlers for handler in self._generic_handlers]  # type: ignore[attr-defined]
+            else:
+                self._dictionaries = None
 
     def add_registered_handlers(self, service: str, handlers: Mapping[str, RpcMethodHandler]) -> None:
         """Adds the handlers of a service, which come before the generic ones."""
@@ -70,39 +91,93 @@ class Dispatcher:
             self._registered_handlers[_common.fully_qualified_method(service, method)] = handler
 
     def on_call(self, call: ServerCall) -> None:
-        """Finds the handler of a new RPC and hands it to the pool. Never raises."""
+        """Finds the handler of a new RPC and hands it to the pool. Never raises. Runs on the reactor's thread."""
+        found = self._find(call)
+        if found is not None:
+            self._submit(found, call)
+
+    def _submit(self, found: _Found, call: ServerCall) -> None:
+        variables, serve, handler, pool = found
+        try:
+            pool.submit(self._work, variables, serve, call, handler)
+        except BaseException as exception:
+            # The pool has been shut down.
+            self._discharge()
+            self._give_up(call, exception)
+
+    def _find(self, call: ServerCall) -> _Found | None:
+        """What serves a call: with which variables, by which function and handler, in which pool.
+
+        None when the call has been answered already.
+        """
         variables = contextvars.Context()
         try:
             handler = variables.run(self._find_handler, call)
-        # Also what is no Exception: a handler's author cannot be allowed to end the reactor.
-        except BaseException as exception:
-            _LOGGER.exception("Exception servicing handler: %s", exception)
-            call.finish(UNKNOWN, "Error in service handler!", ())
-            return
-        if handler is None:
-            call.finish(_UNIMPLEMENTED, "Method not found!", ())
-            return
-        try:
+            if handler is None:
+                call.finish(_UNIMPLEMENTED, "Method not found!", ())
+                return None
             serve, behavior = _behaviors.of(handler)
             pool = _pool_of(behavior) or self._thread_pool
-            if self._maximum_concurrent_rpcs is None:
-                pool.submit(variables.run, serve, call, handler)
-            elif self._admit():
-                self._submit_counted(pool, variables, serve, call, handler)
-            else:
-                call.finish(_RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!", ())
+        # Also what is no Exception: a handler's author cannot be allowed to end the reactor.
         except BaseException as exception:
-            # The pool has been shut down, or what was found is no handler.
-            _LOGGER.exception("Exception servicing handler: %s", exception)
-            call.finish(UNKNOWN, "Error in service handler!", ())
+            self._give_up(call, exception)
+            return None
+        if not self._admit():
+            call.finish(_RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!", ())
+            return None
+        return variables, serve, handler, pool
+
+    def _give_up(self, call: ServerCall, exception: BaseException) -> None:
+        _LOGGER.exception("Exception servicing handler: %s", exception)
+        call.finish(UNKNOWN, "Error in service handler!", ())
+
+    def _work(
+        self, variables: contextvars.Context, serve: Callable[..., None], call: ServerCall, handler: RpcMethodHandler
+    ) -> None:
+        """Serves a call, and further ones as long as they come at once. Runs on a thread of the pool."""
+        self._run(variables, serve, call, handler)
+        # What waits must not keep alive what is over.
+        del variables, serve, call, handler
+        if self._spare is None:
+            return
+        take = self.handover.take
+        for _ in range(_LEASE):
+            if not self._spare():
+                return
+            next_call = take()
+            if next_call is None:
+                return
+            found = self._find(next_call)
+            if found is None:
+                continue
+            if found[3] is self._thread_pool:
+                self._run(found[0], found[1], next_call, found[2])
+            else:
+                self._submit(found, next_call)
+            del found, next_call
+
+    def _run(
+        self, variables: contextvars.Context, serve: Callable[..., None], call: ServerCall, handler: RpcMethodHandler
+    ) -> None:
+        try:
+            variables.run(serve, call, handler)
+        finally:
+            self._discharge()
 
     def _find_handler(self, call: ServerCall) -> RpcMethodHandler | None:
         if self._pipeline is not None:
             details = _HandlerCallDetails(call.method, call.metadata())
             return self._pipeline.execute(self._look_up, details)
-        handler = self._registered_handlers.get(call.method)
-        if handler is not None or not self._generic_handlers:
+        method = call.method
+        handler = self._registered_handlers.get(method)
+        if handler is not None:
             return handler
+        if self._dictionaries is not None:
+            for dictionary in self._dictionaries:
+                handler = dictionary.get(method)
+                if handler is not None:
+                    return handler
+            return None
         return self._look_up(_HandlerCallDetails(call.method, call.metadata()))
 
     def _look_up(self, details: Any) -> RpcMethodHandler | None:
@@ -116,36 +191,39 @@ class Dispatcher:
         return None
 
     def _admit(self) -> bool:
+        if self._maximum_concurrent_rpcs is None:
+            return True
         with self._lock:
-            assert self._maximum_concurrent_rpcs is not None
             if self._active_rpcs >= self._maximum_concurrent_rpcs:
                 return False
             self._active_rpcs += 1
             return True
 
     def _discharge(self) -> None:
-        with self._lock:
-            self._active_rpcs -= 1
+        if self._maximum_concurrent_rpcs is not None:
+            with self._lock:
+                self._active_rpcs -= 1
 
-    def _submit_counted(
-        self,
-        pool: futures.Executor,
-        variables: contextvars.Context,
-        serve: Callable[[Any, Any], None],
-        call: ServerCall,
-        handler: RpcMethodHandler,
-    ) -> None:
-        def run() -> None:
-            try:
-                variables.run(serve, call, handler)
-            finally:
-                self._discharge()
 
-        try:
-            pool.submit(run)
-        except BaseException:
-            self._discharge()
-            raise
+def _spare_time_of(pool: Any) -> Callable[[], bool] | None:
+    """What says whether a pool's thread has time for another call; None when the pool must see every one.
+
+    A thread has time while nothing else waits for the pool, and the pool and the program go on. That can be known of a
+    ThreadPoolExecutor only, and of one whose `submit` is its own.
+    """
+    from concurrent.futures import thread
+
+    if getattr(getattr(pool, "submit", None), "__func__", None) is not thread.ThreadPoolExecutor.submit:
+        return None
+    queue = getattr(pool, "_work_queue", None)
+    if queue is None or not hasattr(queue, "qsize") or not hasattr(pool, "_shutdown") or not hasattr(thread, "_shutdown"):
+        return None
+    waiting = queue.qsize
+
+    def has_time() -> bool:
+        return not (waiting() or pool._shutdown or thread._shutdown)
+
+    return has_time
 
 
 def _pool_of(behavior: Any) -> Any:

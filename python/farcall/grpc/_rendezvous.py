@@ -428,3 +428,46 @@ class _MultiThreadedRendezvous(_Rendezvous, Call, Future):
         callback = functools.partial(_common.call_logging, fn, "Exception calling callback!", self)
         if not self._call.add_done_callback(callback):
             fn(self)
+
+
+class _SingleThreadedRendezvous(_MultiThreadedRendezvous):
+    """A stream of responses read by one thread: what would have to wait for the end of the call raises instead.
+
+    Timeouts mean nothing, as nothing waits.
+    """
+
+    __module__ = "grpc._channel"
+
+    def _demand_end(self, complaint: str) -> None:
+        if not self._is_over():
+            from grpc.experimental import UsageError
+
+            raise UsageError(complaint)
+
+    def trailing_metadata(self) -> Any:
+        self._demand_end("Cannot get trailing metadata until RPC is completed.")
+        return super().trailing_metadata()
+
+    def code(self) -> Any:
+        self._demand_end("Cannot get code until RPC is completed.")
+        return super().code()
+
+    def details(self) -> Any:
+        self._demand_end("Cannot get details until RPC is completed.")
+        return super().details()
+
+    def debug_error_string(self) -> str | None:
+        self._demand_end("Cannot get debug error string until RPC is completed.")
+        return super().debug_error_string()
+
+    def result(self, timeout: float | None = None) -> Any:
+        self._demand_end("_SingleThreadedRendezvous only supports result() when the RPC is complete.")
+        return super().result()
+
+    def exception(self, timeout: float | None = None) -> Any:
+        self._demand_end("_SingleThreadedRendezvous only supports exception() when the RPC is complete.")
+        return super().exception()
+
+    def traceback(self, timeout: float | None = None) -> Any:
+        self._demand_end("_SingleThreadedRendezvous only supports traceback() when the RPC is complete.")
+        return super().traceback()

@@ -120,10 +120,9 @@ class _Server(_server_api.Server):
         if xds:
             raise NotImplementedError("xDS servers are not available in this release of farcall")
         _validate_generic_rpc_handlers(generic_handlers)
-        self._state = _ServerState(
-            native.Server([*_common.options(options), *_compression.create_channel_option(compression)]),
-            Dispatcher(thread_pool, generic_handlers, interceptors, maximum_concurrent_rpcs),
-        )
+        given = [*_common.options(options), *_compression.create_channel_option(compression)]
+        dispatcher = Dispatcher(thread_pool, generic_handlers, interceptors, maximum_concurrent_rpcs)
+        self._state = _ServerState(native.Server(given, dispatcher.handover), dispatcher)
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[GenericRpcHandler]) -> None:
         handlers = list(generic_rpc_handlers)

@@ -24,10 +24,12 @@ use super::{
     notifier::Notifier,
     reactor::Reactor,
     socket::{Socket, connect_error, os_text},
+    transport::Transport,
 };
 use crate::{
+    credentials::ClientSecurity,
     options::{ChannelOptions, SocketOptions},
-    process, proxy,
+    process, proxy, trace,
 };
 
 /// A channel with its calls.
@@ -36,6 +38,9 @@ pub(crate) struct Channel {
     authority: String,
     engine: Config,
     socket: SocketOptions,
+    security: Option<ClientSecurity>,
+    /// What the server is known as to TLS.
+    server_name: String,
     /// Between this and the target stands this proxy.
     proxy: Option<Proxied>,
     connect_timeout: Duration,
@@ -132,9 +137,12 @@ impl Channel {
             let text = format!("Failed to create channel to '{name}':{error}");
             Some(Status::new(Code::InvalidArgument, text))
         });
+        let authority = options.authority.clone().unwrap_or_else(|| target.authority.clone());
         Ok(Arc::new(Channel {
             generation: process::generation(),
-            authority: options.authority.clone().unwrap_or_else(|| target.authority.clone()),
+            server_name: options.server_name(&authority),
+            security: options.security.clone(),
+            authority,
             engine: options.engine.clone(),
             socket: options.socket.clone(),
             proxy,
@@ -164,6 +172,11 @@ impl Channel {
         self.generation == process::generation()
     }
 
+    /// `:authority` of its calls.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
     /// Starts a call with what is in `outbox`; never waits. `then` says whether the caller waits for it next.
     pub(crate) fn start(
         self: &Arc<Self>,
@@ -180,6 +193,7 @@ impl Channel {
         };
         let connection = self.ready.load();
         let wait_for_ready = outbox.wait_for_ready.unwrap_or(false);
+        let held = outbox.held;
         if let Some(message) = message {
             outbox.push(message.into_bytes());
         }
@@ -191,6 +205,10 @@ impl Channel {
         }
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             call.fail_waiting(deadline_exceeded());
+            return call;
+        }
+        if held {
+            self.rest(&call);
             return call;
         }
         if let Some(connection) = connection.as_ref()
@@ -241,21 +259,34 @@ impl Channel {
         self.find_connection(call, wait_for_ready);
     }
 
-    /// Makes a call again once `delay` is over.
-    fn start_over(self: &Arc<Self>, call: Arc<Call>, delay: Duration) {
-        let (channel, again) = (Arc::downgrade(self), Arc::clone(&call));
+    /// Has a call wait, but not for a connection; whether it can.
+    fn rest(self: &Arc<Self>, call: &Arc<Call>) -> bool {
         if let Some(deadline) = call.deadline {
-            let (channel, call) = (Arc::downgrade(self), Arc::downgrade(&call));
+            let (channel, call) = (Arc::downgrade(self), Arc::downgrade(call));
             self.reactor.at(deadline, Box::new(move || expire(&channel, &call)));
         }
         let mut state = lock(&self.state);
         if state.closed {
             drop(state);
             call.fail_waiting(Status::new(Code::Cancelled, "Channel closed!"));
+            return false;
+        }
+        state.resting.push(Arc::clone(call));
+        true
+    }
+
+    /// What a call was held for has come.
+    pub(crate) fn unhold(self: &Arc<Self>, call: &Arc<Call>) {
+        self.forget(call);
+        self.find_connection_again(call);
+    }
+
+    /// Makes a call again once `delay` is over.
+    fn start_over(self: &Arc<Self>, call: Arc<Call>, delay: Duration) {
+        if !self.rest(&call) {
             return;
         }
-        state.resting.push(call);
-        drop(state);
+        let (channel, again) = (Arc::downgrade(self), call);
         let wake = move || {
             let Some(channel) = channel.upgrade() else { return };
             channel.forget(&again);
@@ -326,7 +357,7 @@ impl Channel {
     /// Does what the brain wants, until it wants nothing more.
     fn drive<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State>, mut chores: Chores) {
         loop {
-            let mut changed = false;
+            let mut changed = None;
             while let Some(action) = state.brain.poll_action() {
                 match action {
                     Action::Resolve { host, port } => chores.resolve.push((host, port)),
@@ -334,8 +365,8 @@ impl Channel {
                     Action::Disconnect(id) => {
                         chores.disconnect.extend(state.connections.remove(&id).map(|link| link.connection));
                     }
-                    Action::StateChanged(_) => {
-                        changed = true;
+                    Action::StateChanged(connectivity) => {
+                        changed = Some(connectivity);
                         // May well want more of the brain.
                         self.publish(&mut state, &mut chores);
                     }
@@ -343,7 +374,9 @@ impl Channel {
             }
             self.arm(&mut state);
             drop(state);
-            if changed {
+            if let Some(connectivity) = changed {
+                let words = || format!("channel {:?} is {connectivity:?}", self.authority);
+                self.notifier.run(trace::line(words).into_iter().collect());
                 self.changed.notify_all();
             }
             let chores = std::mem::take(&mut chores);
@@ -449,56 +482,93 @@ impl Channel {
 
     /// Starts to connect; whether the brain has been told of a failure.
     fn connect(self: &Arc<Self>, id: ConnectionId, address: &Address) -> bool {
-        if let Some(way) = &self.proxy {
-            return self.connect_through(way, id, address);
+        if self.proxy.is_some() || self.security.as_ref().is_some_and(ClientSecurity::waits) {
+            return self.connect_patiently(id, address);
         }
-        match Socket::connect(address) {
-            Ok(socket) => {
-                self.adopt_socket(id, address, socket, true);
+        let connected = self.transport(address).and_then(|transport| match Socket::connect(address) {
+            Ok(socket) => Ok((socket, transport)),
+            Err(error) => Err(connect_error(address, &os_text(&error))),
+        });
+        match connected {
+            Ok((socket, transport)) => {
+                self.adopt_socket(id, address, socket, transport, true);
                 false
             }
             Err(error) => {
-                self.connect_failed(id, address, &error);
+                self.connect_failed(id, &error);
                 true
             }
         }
     }
 
-    fn connect_failed(&self, id: ConnectionId, address: &Address, error: &io::Error) {
-        let error = connect_error(address, &os_text(error));
-        lock(&self.state).brain.handle_connect_failed(id, &error, Instant::now());
+    fn connect_failed(&self, id: ConnectionId, error: &ConnectError) {
+        lock(&self.state).brain.handle_connect_failed(id, error, Instant::now());
     }
 
-    /// Connects through a proxy, on a short-lived thread that waits for it; whether the brain has been told of a failure.
-    fn connect_through(self: &Arc<Self>, way: &Proxied, id: ConnectionId, address: &Address) -> bool {
-        let (channel, way, to, patience) = (Arc::downgrade(self), way.clone(), address.clone(), self.connect_timeout);
+    fn transport(&self, address: &Address) -> Result<Transport, ConnectError> {
+        match &self.security {
+            Some(security) => security.transport(&self.server_name, address),
+            None => Ok(Transport::Plain),
+        }
+    }
+
+    /// Connects on a short-lived thread that waits: for a proxy, and for a handshake that calls Python. Whether the brain
+    /// has been told of a failure.
+    fn connect_patiently(self: &Arc<Self>, id: ConnectionId, address: &Address) -> bool {
+        let (channel, way, to, patience) = (Arc::downgrade(self), self.proxy.clone(), address.clone(), self.connect_timeout);
+        let transport = match self.transport(address) {
+            Ok(transport) => transport,
+            Err(error) => {
+                self.connect_failed(id, &error);
+                return true;
+            }
+        };
+        let waits = self.security.as_ref().is_some_and(ClientSecurity::waits);
         let connect = move || {
-            let connected = proxy::connect(&way.proxy, &to, (&way.host, way.port), patience);
+            let mut transport = transport;
+            let socket = match &way {
+                Some(way) => proxy::connect(&way.proxy, &to, (&way.host, way.port), patience)
+                    .and_then(|socket| Socket::accepted(socket, true)),
+                None => Socket::connect_patiently(&to, patience),
+            };
+            let mut connected = socket.map_err(|error| connect_error(&to, &os_text(&error)));
+            if waits && let Ok(socket) = &connected
+                && let Err(error) = transport.shake(socket, patience)
+            {
+                connected = Err(error);
+            }
             let Some(channel) = channel.upgrade().filter(|channel| channel.is_ours()) else { return };
-            match connected.and_then(|socket| Socket::accepted(socket, true)) {
-                Ok(socket) => channel.adopt_socket(id, &to, socket, false),
+            match connected {
+                Ok(socket) => channel.adopt_socket(id, &to, socket, transport, false),
                 Err(error) => {
-                    channel.connect_failed(id, &to, &error);
+                    channel.connect_failed(id, &error);
                     channel.drive(lock(&channel.state), Chores::default());
                 }
             }
         };
-        match std::thread::Builder::new().name("farcall-proxy".to_owned()).spawn(connect) {
+        match std::thread::Builder::new().name("farcall-connect".to_owned()).spawn(connect) {
             Ok(_) => false,
             Err(error) => {
-                self.connect_failed(id, address, &error);
+                self.connect_failed(id, &connect_error(address, &os_text(&error)));
                 true
             }
         }
     }
 
     /// Makes a connection of a socket, which may still be connecting.
-    fn adopt_socket(self: &Arc<Self>, id: ConnectionId, address: &Address, socket: Socket, connecting: bool) {
+    fn adopt_socket(
+        self: &Arc<Self>,
+        id: ConnectionId,
+        address: &Address,
+        socket: Socket,
+        transport: Transport,
+        connecting: bool,
+    ) {
         self.socket.apply(socket.handle());
         let owner = Arc::new(Attempt { channel: Arc::downgrade(self), id, address: address.clone() });
         let keepalive_time = lock(&self.state).keepalive_time;
         let config = Config { seed: process::random(), keepalive_time, ..self.engine.clone() };
-        let connection = Connection::start(socket, address.to_string(), config, connecting, &self.reactor, owner);
+        let connection = Connection::start(socket, transport, address.to_string(), config, connecting, &self.reactor, owner);
         let mut state = lock(&self.state);
         if state.closed {
             drop(state);
@@ -568,16 +638,16 @@ impl Owner for Attempt {
                     }
                 }
                 Notice::Draining => state.brain.handle_disconnected(self.id),
-                Notice::Lost { why, connected } => {
+                Notice::Lost { why, connected, refused } => {
                     let worked = state.connections.remove(&self.id).and_then(|link| link.works);
                     if let Some(since) = worked {
                         let now = Instant::now();
                         state.brain.handle_broken(self.id, &why, now - since, now);
                     } else {
-                        let error = if connected {
-                            ConnectError { code: Code::Unavailable, why }
-                        } else {
-                            connect_error(&self.address, &why)
+                        let error = match refused {
+                            Some(refused) => refused,
+                            None if connected => ConnectError { code: Code::Unavailable, why },
+                            None => connect_error(&self.address, &why),
                         };
                         state.brain.handle_connect_failed(self.id, &error, Instant::now());
                     }

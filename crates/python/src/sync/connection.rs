@@ -212,13 +212,14 @@ impl Connection {
         let now = Instant::now();
         let mut state = self.lock();
         let result = verb(&mut state.engine, now);
+        let mut notices = Vec::new();
         let told = state.told;
-        state = self.settle_and_tell(state, now);
+        self.settle(&mut state, now, &mut notices);
         if state.told != told && state.keeper == Keeper::Leader {
             // Its own call may be what has ended.
             self.ring();
         }
-        self.rest(state, now);
+        self.rest(state, now, notices);
         result
     }
 
@@ -249,14 +250,24 @@ impl Connection {
         }
         call.nudge();
         state.uses += 1;
-        state = self.settle_and_tell(state, now);
+        let mut notices = Vec::new();
+        self.settle(&mut state, now, &mut notices);
         if then == Then::Go || state.keeper != Keeper::Nobody {
-            self.rest(state, now);
+            self.rest(state, now, notices);
+        } else {
+            drop(state);
+            self.tell_owner(notices);
         }
         true
     }
 
-    /// Drains the brain, then tells the owner what it said, without the lock.
+    fn tell_owner(self: &Arc<Self>, notices: Vec<Notice>) {
+        if !notices.is_empty() {
+            self.owner.notice(self, notices);
+        }
+    }
+
+    /// Drains the brain, then tells the owner what it said, without the lock; for whoever needs it again.
     pub(crate) fn settle_and_tell<'a>(
         self: &'a Arc<Self>,
         mut state: MutexGuard<'a, State>,
@@ -440,16 +451,19 @@ impl Connection {
             state.keeper = Keeper::Promised;
             follower.promote();
         }
-        self.rest(state, now);
+        self.rest(state, now, Vec::new());
     }
 
-    /// The end of every step: somebody looks after the connection from here on.
-    fn rest(self: &Arc<Self>, mut state: MutexGuard<'_, State>, now: Instant) {
+    /// The end of every step: somebody looks after the connection from here on, and the owner is told what there is to
+    /// tell, without the lock. (It is not taken again: another thread may wait for it already.)
+    fn rest(self: &Arc<Self>, mut state: MutexGuard<'_, State>, now: Instant, mut notices: Vec<Notice>) {
         self.find_keeper(&mut state, now);
         if state.engine.error().is_some() && !state.over {
             // Nobody could.
-            drop(self.settle_and_tell(state, now));
+            self.settle(&mut state, now, &mut notices);
         }
+        drop(state);
+        self.tell_owner(notices);
     }
 
     fn find_keeper(self: &Arc<Self>, state: &mut State, now: Instant) {
@@ -507,8 +521,9 @@ impl Connection {
             }
         }
         let more = ready.readable && !state.connecting && self.read(&mut state, ready.ended, now);
-        let state = self.settle_and_tell(state, now);
-        self.rest(state, now);
+        let mut notices = Vec::new();
+        self.settle(&mut state, now, &mut notices);
+        self.rest(state, now, notices);
         more
     }
 
@@ -535,11 +550,12 @@ impl Connection {
             return;
         }
         state.armed = None;
+        let mut notices = Vec::new();
         if state.engine.poll_timeout().is_some_and(|due| due <= now) {
             state.engine.handle_timeout(now);
-            state = self.settle_and_tell(state, now);
+            self.settle(&mut state, now, &mut notices);
         }
-        self.rest(state, now);
+        self.rest(state, now, notices);
     }
 
     /// Every call on it.

@@ -10,6 +10,7 @@
 pub(crate) mod call;
 pub(crate) mod channel;
 pub(crate) mod connection;
+pub(crate) mod handover;
 pub(crate) mod leader;
 pub(crate) mod listener;
 pub(crate) mod notifier;

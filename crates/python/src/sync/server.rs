@@ -9,13 +9,14 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::{Config, Encoding, ErrorCode, RequestHead};
+use farcall_engine::{Config, Encoding, ErrorCode};
 use mio::Poll;
 
 use super::{
     Host,
-    call::{Call, Waited},
+    call::Waited,
     connection::{Connection, Notice, Owner},
+    handover::{Handover, NewCall},
     listener::{ListenError, Listener, bind},
     lock,
     reactor::Reactor,
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// What serves new calls: it gets all that one reading of a connection brought.
-pub(crate) type OnCalls = Box<dyn Fn(Vec<(Arc<Call>, Box<RequestHead>)>) + Send + Sync>;
+pub(crate) type OnCalls = Box<dyn Fn(Vec<NewCall>) + Send + Sync>;
 
 /// A server.
 pub(crate) struct Server {
@@ -39,6 +40,8 @@ pub(crate) struct Server {
     socket: SocketOptions,
     reactor: Arc<Reactor>,
     on_calls: ArcSwapOption<OnCalls>,
+    /// Where threads wait that get calls before `on_calls` does.
+    handover: Arc<Handover>,
     me: Weak<Server>,
     state: Mutex<State>,
     idle: Condvar,
@@ -68,7 +71,7 @@ enum Phase {
 }
 
 impl Server {
-    pub(crate) fn new(options: &ServerOptions) -> io::Result<Arc<Server>> {
+    pub(crate) fn new(options: &ServerOptions, handover: &Arc<Handover>) -> io::Result<Arc<Server>> {
         let (reactor, poll) = Reactor::new()?;
         Ok(Arc::new_cyclic(|me| Server {
             generation: process::generation(),
@@ -79,6 +82,7 @@ impl Server {
             socket: options.socket.clone(),
             reactor,
             on_calls: ArcSwapOption::empty(),
+            handover: Arc::clone(handover),
             me: Weak::clone(me),
             state: Mutex::new(State { poll: Some(poll), ..State::default() }),
             idle: Condvar::new(),
@@ -91,8 +95,8 @@ impl Server {
     }
 
     /// Binds an address now; the port. May look up a name.
-    pub(crate) fn add_port(&self, address: &str) -> Result<u16, ListenError> {
-        let (listeners, port) = bind(address, self.reuse_port, &self.me)?;
+    pub(crate) fn add_port(&self, address: &str, security: Option<&PortSecurity>) -> Result<u16, ListenError> {
+        let (listeners, port) = bind(address, self.reuse_port, &self.me, security)?;
         let mut state = lock(&self.state);
         if state.phase >= Phase::Closing {
             return Err(ListenError::Invalid("the server is closing".to_owned()));
@@ -201,6 +205,7 @@ impl Server {
         self.cancel_all(&Status::new(Code::Unavailable, "Server stopped"));
         self.reactor.stop();
         self.on_calls.store(None);
+        self.handover.close();
     }
 }
 
@@ -240,6 +245,7 @@ impl Owner for Server {
                 call.set_encoding(self.encoding);
             }
         }
+        self.handover.give(&mut requests);
         if !requests.is_empty()
             && let Some(on_calls) = self.on_calls.load_full()
         {

@@ -1,0 +1,66 @@
+"""GRPC_VERBOSITY and GRPC_TRACE are levels of `logging`, and nothing is printed by itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from peers import ON_GRPCIO
+
+pytestmark = pytest.mark.skipif(ON_GRPCIO, reason="its core prints")
+
+CALL_NOBODY = """
+import grpc
+with grpc.insecure_channel("127.0.0.1:1", [("grpc.no_such_option", 1)]) as channel:
+    try:
+        channel.unary_unary("/a/b")(b"")
+    except grpc.RpcError as error:
+        assert error.code() is grpc.StatusCode.UNAVAILABLE
+    else:
+        raise AssertionError
+    call = channel.unary_unary("/a/b").future(b"")
+    call.exception()
+"""
+
+
+def run(program, **environment):
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **environment}, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("verbosity", ["", "DEBUG", "info", "ERROR", "NONE", "nonsense"])
+def test_nothing_is_printed_without_logging(verbosity):
+    assert run(CALL_NOBODY, GRPC_VERBOSITY=verbosity, GRPC_TRACE="all") == ""
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "level"),
+    [("debug", "DEBUG"), ("INFO", "INFO"), ("ERROR", "ERROR"), ("NONE", "Level 51"), ("", "NOTSET"), ("x", "NOTSET")],
+)
+def test_verbosity_is_a_level(verbosity, level):
+    program = "import grpc, logging; print(logging.getLevelName(logging.getLogger('grpc').level))"
+    assert run(program, GRPC_VERBOSITY=verbosity).strip() == level
+
+
+LOGGING = "import logging; logging.basicConfig(level=logging.DEBUG)\n"
+
+
+@pytest.mark.parametrize("trace", ["connectivity_state", "all", "connectivity_*", "nothing,all"])
+def test_what_channels_do_can_be_traced(trace):
+    printed = run(LOGGING + CALL_NOBODY, GRPC_TRACE=trace)
+    assert "DEBUG:grpc.trace:channel" in printed and "TransientFailure" in printed
+
+
+@pytest.mark.parametrize("trace", ["", "timer", "all,-connectivity_state"])
+def test_what_is_not_asked_for_is_not_traced(trace):
+    assert "grpc.trace" not in run(LOGGING + CALL_NOBODY, GRPC_TRACE=trace)
+
+
+def test_no_warnings_when_they_are_not_wanted():
+    assert "no_such_option" in run(LOGGING + CALL_NOBODY)
+    assert "no_such_option" not in run(LOGGING + CALL_NOBODY, GRPC_VERBOSITY="ERROR")

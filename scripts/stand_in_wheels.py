@@ -2,8 +2,8 @@
 
     python scripts/stand_in_wheels.py DIRECTORY
 
-What requires `grpcio` is then content with farcall. The versions are those of the packages farcall stands in for, with a
-local label: an installer that knows both prefers them to grpcio's own of that version.
+What requires `grpcio` is then content with farcall. The versions are those of the packages farcall stands in for, with
+a local label: an installer that knows both prefers them to grpcio's own of that version.
 """
 
 import argparse
@@ -21,7 +21,12 @@ PROTOBUF = "protobuf>=7.35.1,<8"
 STAND_INS = (
     ("grpcio", "1.85.1", "farcall", ()),
     ("grpcio-tools", "1.85.1", "farcall-tools", ("grpcio>=1.85.1", PROTOBUF)),
-    ("grpcio-status", "1.85.1", "farcall", ("grpcio>=1.85.1", "protobuf>=6.33.5,<8", "googleapis-common-protos>=1.5.5")),
+    (
+        "grpcio-status",
+        "1.85.1",
+        "farcall",
+        ("grpcio>=1.85.1", "protobuf>=6.33.5,<8", "googleapis-common-protos>=1.5.5"),
+    ),
     ("grpcio-health-checking", "1.85.1", "farcall", ("grpcio>=1.85.1", PROTOBUF)),
     ("grpcio-reflection", "1.85.1", "farcall", ("grpcio>=1.85.1", PROTOBUF)),
     ("grpcio-channelz", "1.85.0", "farcall", ("grpcio>=1.85.0", PROTOBUF)),

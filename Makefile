@@ -102,6 +102,13 @@ sim: ## Plays SEEDS=n simulated worlds from seed FIRST=n on.
 	@cargo build --quiet --release -p farcall-sim
 	@$(TARGET)/release/farcall-sim $(SEEDS) $(FIRST)
 
+MINUTES := 30
+
+.PHONY: soak
+soak: setup ## Runs client and server at load for MINUTES=n, with cuts and cancellations, then all forks; says what leaks.
+	$(PYTHON_BIN) tests/endurance/soak.py --seconds $$(($(MINUTES) * 60))
+	$(PYTHON_BIN) tests/endurance/forks.py
+
 .PHONY: clean
 clean: ## Removes everything that was built or installed here.
 	rm -rf $(VENV) .venvs .tools build dist target bench/rust/target bench/guard/target

@@ -25,8 +25,8 @@ _KINDS = {
 class Peer:
     """A server with the handlers given by method name, and a channel to it."""
 
-    def __init__(self, handlers, workers=8, channel_options=None, registered=None, **server_arguments):
-        self.pool = futures.ThreadPoolExecutor(max_workers=workers)
+    def __init__(self, handlers, workers=8, channel_options=None, registered=None, pool=None, **server_arguments):
+        self.pool = pool or futures.ThreadPoolExecutor(max_workers=workers)
         self.server = grpc.server(self.pool, **server_arguments)
         for name, (kind, behavior) in handlers.items():
             self.add(name, _KINDS[kind](behavior))

@@ -31,7 +31,7 @@ def test_what_needs_the_end_raises_before_it(counting, gate, serve, name):
 
     call = serve(channel_options=OPTIONS, wait=("us", wait)).us("wait")(b"")
     assert next(call) == b""
-    with pytest.raises(experimental.UsageError, match="when the RPC is complete|until RPC is completed"):
+    with pytest.raises(experimental.UsageError, match=r"when the RPC is complete|until RPC is completed"):
         getattr(call, name)()
     assert not call.done() and call.running()
     gate.open.set()

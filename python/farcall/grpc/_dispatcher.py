@@ -98,8 +98,9 @@ class Dispatcher:
 
     def _submit(self, found: _Found, call: ServerCall) -> None:
         variables, serve, handler, pool = found
+        work = self._run if self._spare is None or pool is not self._thread_pool else self._run_and_wait
         try:
-            pool.submit(self._work, variables, serve, call, handler)
+            pool.submit(work, variables, serve, call, handler)
         except BaseException as exception:
             # The pool has been shut down.
             self._discharge()
@@ -131,30 +132,32 @@ class Dispatcher:
         _LOGGER.exception("Exception servicing handler: %s", exception)
         call.finish(UNKNOWN, "Error in service handler!", ())
 
-    def _work(
+    def _run_and_wait(
         self, variables: contextvars.Context, serve: Callable[..., None], call: ServerCall, handler: RpcMethodHandler
     ) -> None:
         """Serves a call, and further ones as long as they come at once. Runs on a thread of the pool."""
         self._run(variables, serve, call, handler)
         # What waits must not keep alive what is over.
         del variables, serve, call, handler
-        if self._spare is None:
-            return
-        take = self.handover.take
+        spare, take = self._spare, self.handover.take
+        assert spare is not None
         for _ in range(_LEASE):
-            if not self._spare():
-                return
-            next_call = take()
+            next_call = take() if spare() else None
             if next_call is None:
                 return
-            found = self._find(next_call)
-            if found is None:
-                continue
-            if found[3] is self._thread_pool:
-                self._run(found[0], found[1], next_call, found[2])
-            else:
-                self._submit(found, next_call)
-            del found, next_call
+            self._serve_here(next_call)
+            del next_call
+
+    def _serve_here(self, call: ServerCall) -> None:
+        """Serves a call on this thread of the pool, unless it is to be run elsewhere."""
+        found = self._find(call)
+        if found is None:
+            return
+        variables, serve, handler, pool = found
+        if pool is self._thread_pool:
+            self._run(variables, serve, call, handler)
+        else:
+            self._submit(found, call)
 
     def _run(
         self, variables: contextvars.Context, serve: Callable[..., None], call: ServerCall, handler: RpcMethodHandler
@@ -216,8 +219,10 @@ def _spare_time_of(pool: Any) -> Callable[[], bool] | None:
     if getattr(getattr(pool, "submit", None), "__func__", None) is not thread.ThreadPoolExecutor.submit:
         return None
     queue = getattr(pool, "_work_queue", None)
-    if queue is None or not hasattr(queue, "qsize") or not hasattr(pool, "_shutdown") or not hasattr(thread, "_shutdown"):
+    known = queue is not None and hasattr(queue, "qsize")
+    if not (known and hasattr(pool, "_shutdown") and hasattr(thread, "_shutdown")):
         return None
+    assert queue is not None
     waiting = queue.qsize
 
     def has_time() -> bool:

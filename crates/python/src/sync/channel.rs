@@ -79,11 +79,11 @@ struct Link {
 
 /// A way through a proxy.
 #[derive(Clone)]
-struct Proxied {
-    proxy: Proxy,
+pub(crate) struct Proxied {
+    pub(crate) proxy: Proxy,
     /// Whom the proxy connects to.
-    host: String,
-    port: u16,
+    pub(crate) host: String,
+    pub(crate) port: u16,
 }
 
 /// What is left to do once the channel's lock is free.
@@ -98,7 +98,7 @@ struct Chores {
 
 impl Proxied {
     /// The proxy on the way to where a target is, if one is to be used.
-    fn way(endpoint: &Endpoint, options: &ChannelOptions) -> Result<Option<Proxied>, InvalidProxy> {
+    pub(crate) fn way(endpoint: &Endpoint, options: &ChannelOptions) -> Result<Option<Proxied>, InvalidProxy> {
         let (host, port) = match endpoint {
             Endpoint::Dns { host, port } => (host.clone(), *port),
             Endpoint::Addresses(addresses) => match addresses.first() {

@@ -21,6 +21,7 @@ use pyo3::{
 
 use crate::{
     convert,
+    credentials::ChannelSecurity,
     options::ChannelOptions,
     process, signals,
     sync::{
@@ -69,13 +70,23 @@ impl Channel {
 #[pymethods]
 impl Channel {
     #[new]
-    fn new(target: String, options: &Bound<'_, PyAny>) -> PyResult<Channel> {
-        let options = ChannelOptions::read(options)?;
+    #[pyo3(signature = (target, options, security=None))]
+    fn new(target: String, options: &Bound<'_, PyAny>, security: Option<&ChannelSecurity>) -> PyResult<Channel> {
+        let mut options = ChannelOptions::read(options)?;
+        if let Some(security) = security {
+            options = options.secured(security.0.clone());
+        }
         let inner = ArcSwap::new(sync::channel::Channel::new(&target, &options, process::host)?);
         Ok(Channel { target, options, inner, closed: AtomicBool::new(false) })
     }
 
-    #[pyo3(signature = (method, metadata, timeout, wait_for_ready, compression=None))]
+    #[getter]
+    fn authority(&self) -> PyResult<String> {
+        Ok(self.inner()?.authority().to_owned())
+    }
+
+    #[pyo3(signature = (method, metadata, timeout, wait_for_ready, compression=None, held=false))]
+    #[expect(clippy::too_many_arguments, reason = "they are the call's")]
     fn start_call(
         &self,
         method: String,
@@ -83,6 +94,7 @@ impl Channel {
         timeout: Option<f64>,
         wait_for_ready: Option<bool>,
         compression: Option<u32>,
+        held: bool,
     ) -> PyResult<ClientCall> {
         let channel = self.open()?;
         let encoding = self.encoding(compression)?;
@@ -90,10 +102,12 @@ impl Channel {
             Ok(outbox) => outbox,
             Err(failed) => return Ok(failed),
         };
+        let outbox = Outbox { held, ..outbox };
         Ok(ClientCall(channel.start(outbox, None, convert::deadline(timeout), Then::Go)))
     }
 
-    #[pyo3(signature = (method, request, metadata, timeout, wait_for_ready, compression=None))]
+    #[pyo3(signature = (method, request, metadata, timeout, wait_for_ready, compression=None, held=false))]
+    #[expect(clippy::too_many_arguments, reason = "they are the call's")]
     fn start_unary(
         &self,
         method: String,
@@ -102,6 +116,7 @@ impl Channel {
         timeout: Option<f64>,
         wait_for_ready: Option<bool>,
         compression: Option<u32>,
+        held: bool,
     ) -> PyResult<ClientCall> {
         let channel = self.open()?;
         let encoding = self.encoding(compression)?;
@@ -110,6 +125,7 @@ impl Channel {
             Err(failed) => return Ok(failed),
         };
         let message = convert::read_message(request);
+        let outbox = Outbox { held, ..outbox };
         Ok(ClientCall(channel.start(outbox, Some(message), convert::deadline(timeout), Then::Go)))
     }
 
@@ -228,6 +244,14 @@ impl ClientCall {
             return Ok(false);
         }
         send(py, &self.0, convert::read_message(message), true)
+    }
+
+    /// Goes on with a call that was held for this metadata; false, and nothing, when it was not.
+    fn proceed(&self, metadata: &Bound<'_, PyAny>) -> PyResult<bool> {
+        match convert::read_metadata(Some(metadata))? {
+            Ok(metadata) => Ok(self.0.is_ours() && self.0.proceed(&metadata)),
+            Err(_) => Ok(self.0.is_ours() && self.0.cancel(Status::new(Code::Unavailable, "Illegal metadata"))),
+        }
     }
 
     fn half_close(&self) {

@@ -9,6 +9,7 @@
 mod aio;
 mod client;
 mod convert;
+mod credentials;
 mod options;
 mod process;
 mod proxy;
@@ -35,6 +36,9 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<server::Server>()?;
     module.add_class::<server::ServerCall>()?;
     module.add_class::<server::Handover>()?;
+    module.add_class::<credentials::ChannelSecurity>()?;
+    module.add_class::<credentials::ServerSecurity>()?;
+    module.add_class::<credentials::SessionCache>()?;
     aio::register(module)?;
     process::install_hooks(module)
 }

@@ -16,7 +16,7 @@ use pyo3::{
     types::{PyBytes, PyInt, PyString},
 };
 
-use crate::process;
+use crate::{credentials::ClientSecurity, process};
 
 /// The grpcio whose place this takes, as servers' logs know it.
 const USER_AGENT: &str = concat!("grpc-python/1.85.1 farcall/", env!("CARGO_PKG_VERSION"));
@@ -28,6 +28,10 @@ pub(crate) struct ChannelOptions {
     pub(crate) engine: EngineConfig,
     /// `:authority`, if not the target's.
     pub(crate) authority: Option<String>,
+    /// What the server's certificate must be for, if not the authority.
+    pub(crate) target_name: Option<String>,
+    /// How connections are secured; not an option of Python's, but it goes wherever they go.
+    pub(crate) security: Option<ClientSecurity>,
     /// How calls' messages are compressed unless they say otherwise.
     pub(crate) encoding: Encoding,
     pub(crate) socket: SocketOptions,
@@ -193,6 +197,27 @@ impl Draft {
 }
 
 impl ChannelOptions {
+    /// The same for a channel whose connections are secured.
+    pub(crate) fn secured(mut self, security: ClientSecurity) -> ChannelOptions {
+        if self.engine.scheme == "http" {
+            self.engine.scheme = security.scheme();
+        }
+        self.security = Some(security);
+        self
+    }
+
+    /// What the server is known as to TLS: a host or an address, without a port.
+    pub(crate) fn server_name(&self, authority: &str) -> String {
+        let name = self.target_name.as_deref().unwrap_or(authority);
+        let host = match name.strip_prefix('[') {
+            Some(rest) => rest.split(']').next().unwrap_or(rest),
+            None if name.matches(':').count() > 1 => name,
+            None => name.split(':').next().unwrap_or(name),
+        };
+        // A zone, as in `fe80::1%eth0`, is this machine's own affair.
+        if host.contains(':') { host.split('%').next().unwrap_or(host).to_owned() } else { host.to_owned() }
+    }
+
     pub(crate) fn read(options: &Bound<'_, PyAny>) -> PyResult<ChannelOptions> {
         let (mut draft, fingerprint) = Draft::read(Side::Channel, options)?;
         draft.engine.user_agent = format!(
@@ -205,7 +230,9 @@ impl ChannelOptions {
         Ok(ChannelOptions {
             channel: draft.channel,
             engine: draft.engine,
-            authority: draft.authority.or(draft.target_name),
+            authority: draft.authority.or_else(|| draft.target_name.clone()),
+            target_name: draft.target_name,
+            security: None,
             encoding: draft.encoding,
             socket: draft.socket,
             proxy: draft.proxy,

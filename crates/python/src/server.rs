@@ -14,12 +14,13 @@ use farcall_engine::RequestHead;
 use pyo3::{
     exceptions::{PyOSError, PyValueError},
     prelude::*,
-    types::{PyBytes, PyTuple},
+    types::{PyBytes, PyDict, PyTuple},
 };
 
 use crate::{
     client::{callback_of, checked_metadata, receive, send},
     convert,
+    credentials::{self, ServerSecurity},
     options::ServerOptions,
     process, signals,
     sync::{
@@ -44,10 +45,11 @@ impl Server {
         Ok(Server(sync::server::Server::new(&options, &handover)?))
     }
 
-    fn add_port(&self, py: Python<'_>, address: &str) -> PyResult<u16> {
+    #[pyo3(signature = (address, security=None))]
+    fn add_port(&self, py: Python<'_>, address: &str, security: Option<&ServerSecurity>) -> PyResult<u16> {
         self.ours()?;
         // Names are looked up here, which may take its time.
-        py.detach(|| self.0.add_port(address)).map_err(|error| match error {
+        py.detach(|| self.0.add_port(address, security.map(|it| &it.0))).map_err(|error| match error {
             ListenError::Invalid(why) => PyValueError::new_err(why),
             ListenError::Refused(error) => PyOSError::new_err(error),
         })
@@ -165,6 +167,10 @@ impl ServerCall {
 
     fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         convert::write_metadata(py, &self.head.metadata)
+    }
+
+    fn auth_context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        credentials::auth_context(py, self.call.auth.as_ref())
     }
 
     fn peer(&self) -> String {

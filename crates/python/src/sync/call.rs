@@ -11,7 +11,7 @@ use farcall_channel::{Attempt, MethodConfig, PREVIOUS_ATTEMPTS, Retry};
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{CallError, CallId, Closed, Connection as Engine, Encoding, Outgoing};
 
-use super::{Callback, channel::Channel, connection::Connection, leader, lock, notifier::Notifier};
+use super::{Callback, channel::Channel, connection::Connection, leader, lock, notifier::Notifier, transport::Auth};
 use crate::process;
 
 /// Messages below this are copied into the connection's buffer, larger ones are referenced.
@@ -52,6 +52,8 @@ pub(crate) struct Call {
     changed: Condvar,
     /// Where callbacks run; without one, on the thread that sees the end.
     notifier: Option<Arc<Notifier>>,
+    /// Server: who the client is.
+    pub(crate) auth: Option<Auth>,
 }
 
 /// The part of a call that changes.
@@ -112,6 +114,8 @@ pub(crate) struct Outbox {
     /// How many bytes are kept to be sent again.
     pub(crate) retry_buffer: usize,
     pub(crate) half_closed: bool,
+    /// It waits for metadata that somebody else makes, and goes nowhere before.
+    pub(crate) held: bool,
 }
 
 impl Outbox {
@@ -165,25 +169,31 @@ impl Call {
         retry: Option<Box<Retry>>,
     ) -> Arc<Call> {
         let state = CallState { place: Place::Waiting(Box::new(outbox)), retry, ..CallState::default() };
-        Call::new(deadline, Some(notifier), config, state)
+        Call::new(deadline, Some(notifier), config, None, state)
     }
 
     /// A call that a server received.
-    pub(crate) fn of_server(connection: &Arc<Connection>, id: CallId, deadline: Option<Instant>) -> Arc<Call> {
+    pub(crate) fn of_server(
+        connection: &Arc<Connection>,
+        id: CallId,
+        deadline: Option<Instant>,
+        auth: Option<Auth>,
+    ) -> Arc<Call> {
         let place = Place::On(Arc::clone(connection), id);
         let peer = Arc::clone(&connection.peer);
-        Call::new(deadline, None, None, CallState { place, peer, ..CallState::default() })
+        Call::new(deadline, None, None, auth, CallState { place, peer, ..CallState::default() })
     }
 
     /// A call that ended before it began.
     pub(crate) fn failed(status: Status) -> Arc<Call> {
-        Call::new(None, None, None, CallState { closed: Some(locally_ended(status)), ..CallState::default() })
+        Call::new(None, None, None, None, CallState { closed: Some(locally_ended(status)), ..CallState::default() })
     }
 
     fn new(
         deadline: Option<Instant>,
         notifier: Option<Arc<Notifier>>,
         config: Option<Arc<MethodConfig>>,
+        auth: Option<Auth>,
         state: CallState,
     ) -> Arc<Call> {
         Arc::new(Call {
@@ -193,6 +203,7 @@ impl Call {
             state: Mutex::new(state),
             changed: Condvar::new(),
             notifier,
+            auth,
         })
     }
 
@@ -402,6 +413,25 @@ impl Call {
             drop(state);
             self.after_end(ended);
         }
+    }
+
+    /// Client: the metadata that a held call waited for is here; false when it was not waited for.
+    pub(crate) fn proceed(self: &Arc<Self>, metadata: &Metadata) -> bool {
+        let channel = {
+            let mut state = self.lock();
+            let Place::Waiting(outbox) = &mut state.place else { return false };
+            if !std::mem::take(&mut outbox.held) {
+                return false;
+            }
+            // Only their sum can be too much, and that the server says.
+            let _ = outbox.metadata.extend(metadata);
+            outbox.channel.upgrade()
+        };
+        match channel {
+            Some(channel) => channel.unhold(self),
+            None => self.fail_waiting(Status::new(Code::Cancelled, "Channel deallocated!")),
+        }
+        true
     }
 
     /// Wakes the waiting and runs the callbacks of a call that has just [ended](CallState::end).

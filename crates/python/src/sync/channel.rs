@@ -515,7 +515,8 @@ impl Channel {
     /// Connects on a short-lived thread that waits: for a proxy, and for a handshake that calls Python. Whether the brain
     /// has been told of a failure.
     fn connect_patiently(self: &Arc<Self>, id: ConnectionId, address: &Address) -> bool {
-        let (channel, way, to, patience) = (Arc::downgrade(self), self.proxy.clone(), address.clone(), self.connect_timeout);
+        let (channel, way, to, patience) =
+            (Arc::downgrade(self), self.proxy.clone(), address.clone(), self.connect_timeout);
         let transport = match self.transport(address) {
             Ok(transport) => transport,
             Err(error) => {
@@ -532,7 +533,8 @@ impl Channel {
                 None => Socket::connect_patiently(&to, patience),
             };
             let mut connected = socket.map_err(|error| connect_error(&to, &os_text(&error)));
-            if waits && let Ok(socket) = &connected
+            if waits
+                && let Ok(socket) = &connected
                 && let Err(error) = transport.shake(socket, patience)
             {
                 connected = Err(error);
@@ -568,7 +570,8 @@ impl Channel {
         let owner = Arc::new(Attempt { channel: Arc::downgrade(self), id, address: address.clone() });
         let keepalive_time = lock(&self.state).keepalive_time;
         let config = Config { seed: process::random(), keepalive_time, ..self.engine.clone() };
-        let connection = Connection::start(socket, transport, address.to_string(), config, connecting, &self.reactor, owner);
+        let connection =
+            Connection::start(socket, transport, address.to_string(), config, connecting, &self.reactor, owner);
         let mut state = lock(&self.state);
         if state.closed {
             drop(state);

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, IoSlice},
+    io,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Buf;
+use farcall_channel::ConnectError;
 use farcall_engine::{CallId, Config, Connection as Engine, Event, RequestHead, Role};
 
 use super::{
@@ -20,6 +20,7 @@ use super::{
     lock,
     reactor::Reactor,
     socket::{Socket, os_text},
+    transport::Transport,
 };
 use crate::process;
 
@@ -31,9 +32,6 @@ pub(crate) const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Threads that wait besides the leader, from which on the reactor reads for all of them.
 const CROWD: usize = 3;
-
-/// Pieces of one vectored write.
-const PIECES: usize = 64;
 
 /// A connection of a client or of a server.
 pub(crate) struct Connection {
@@ -53,6 +51,8 @@ pub(crate) struct Connection {
 /// The part of a connection that changes.
 pub(crate) struct State {
     pub(crate) engine: Engine,
+    /// What its bytes go through.
+    transport: Transport,
     /// By [`CallId::index`].
     calls: Vec<Option<Arc<Call>>>,
     /// Who reads, writes what could not be written at once, and watches the clock.
@@ -121,6 +121,8 @@ pub(crate) enum Notice {
         why: String,
         /// Whether the transport was connected.
         connected: bool,
+        /// What TLS has to say about that.
+        refused: Option<ConnectError>,
     },
     /// Server: a call begins.
     Request(Arc<Call>, Box<RequestHead>),
@@ -158,6 +160,7 @@ impl Connection {
     /// A connection over `socket`, which may still be connecting. The reactor keeps it from now on.
     pub(crate) fn start(
         socket: Socket,
+        transport: Transport,
         peer: String,
         config: Config,
         connecting: bool,
@@ -176,6 +179,7 @@ impl Connection {
             owner,
             state: Mutex::new(State {
                 engine: Engine::new(config, now),
+                transport,
                 calls: Vec::new(),
                 keeper: Keeper::Nobody,
                 followers: VecDeque::new(),
@@ -336,11 +340,9 @@ impl Connection {
     /// Writes what the brain has, as far as the socket takes it.
     fn flush(&self, state: &mut State, now: Instant) {
         while !state.blocked && !state.connecting && !state.over {
-            let Some(transmit) = state.engine.poll_transmit(now) else { return };
-            let mut pieces = [IoSlice::new(&[]); PIECES];
-            let count = transmit.chunks_vectored(&mut pieces);
-            match self.socket.write(&pieces[..count]) {
-                Ok(written) => transmit.advance(written),
+            match state.transport.write(&self.socket, &mut state.engine, now) {
+                Ok(true) => {}
+                Ok(false) => return,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     state.blocked = true;
                     if state.keeper == Keeper::Leader {
@@ -364,15 +366,9 @@ impl Connection {
             if state.over || state.engine.error().is_some() {
                 return false;
             }
-            let buffer = state.engine.receive_buffer();
-            let room = buffer.len();
-            match self.socket.read(buffer) {
-                Ok(len) => {
-                    state.engine.handle_received(len, now);
-                    if len == 0 || (len < room && !ended) {
-                        return false;
-                    }
-                }
+            match state.transport.read(&self.socket, &mut state.engine, now) {
+                Ok(taken) if taken.end || (!taken.full && !ended) => return false,
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -390,10 +386,11 @@ impl Connection {
             Event::Ready => notices.push(Notice::Ready),
             Event::Draining => notices.push(Notice::Draining),
             Event::Disconnected(error) => {
-                notices.push(Notice::Lost { why: error.to_string(), connected: state.connected });
+                let refused = state.transport.failure();
+                notices.push(Notice::Lost { why: error.to_string(), connected: state.connected, refused });
             }
             Event::Request { call: id, head } => {
-                let call = Call::of_server(self, id, head.deadline);
+                let call = Call::of_server(self, id, head.deadline, state.transport.auth());
                 state.place(id, Arc::clone(&call));
                 notices.push(Notice::Request(call, head));
             }

@@ -18,7 +18,7 @@ use super::{
     server::Server,
     socket::{Socket, abstract_address},
 };
-use crate::process;
+use crate::{credentials::PortSecurity, process};
 
 /// Connections the kernel may hold until they are accepted.
 pub(crate) const BACKLOG: i32 = 4096;
@@ -34,6 +34,7 @@ pub(crate) struct Listener {
     pub(crate) token: usize,
     socket: socket2::Socket,
     server: Weak<Server>,
+    security: Option<PortSecurity>,
     /// The file of a Unix socket, removed at the end.
     path: Option<PathBuf>,
     generation: u32,
@@ -64,7 +65,12 @@ impl From<io::Error> for ListenError {
 }
 
 impl Listener {
-    fn new(socket: socket2::Socket, server: &Weak<Server>, path: Option<PathBuf>) -> io::Result<Arc<Listener>> {
+    fn new(
+        socket: socket2::Socket,
+        server: &Weak<Server>,
+        security: Option<&PortSecurity>,
+        path: Option<PathBuf>,
+    ) -> io::Result<Arc<Listener>> {
         // From the end of the numbers, so that they never meet those of connections.
         static TOKENS: AtomicUsize = AtomicUsize::new(usize::MAX >> 1);
         socket.set_nonblocking(true)?;
@@ -73,6 +79,7 @@ impl Listener {
             token: TOKENS.fetch_sub(1, Ordering::Relaxed),
             socket,
             server: Weak::clone(server),
+            security: security.cloned(),
             path,
             generation: process::generation(),
         }))
@@ -90,7 +97,7 @@ impl Listener {
                 Ok((socket, _)) => {
                     // A peer that is gone already is no loss.
                     if let Ok(socket) = Socket::accepted(socket, self.path.is_none() && self.is_tcp()) {
-                        server.serve(socket);
+                        server.serve(socket, self.security.as_ref());
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
@@ -128,10 +135,11 @@ pub(crate) fn bind(
     address: &str,
     reuse_port: bool,
     server: &Weak<Server>,
+    security: Option<&PortSecurity>,
 ) -> Result<(Vec<Arc<Listener>>, u16), ListenError> {
     let (sockets, port) = bind_sockets(address, reuse_port)?;
     let listeners: io::Result<Vec<_>> =
-        sockets.into_iter().map(|bound| Listener::new(bound.socket, server, bound.path)).collect();
+        sockets.into_iter().map(|bound| Listener::new(bound.socket, server, security, bound.path)).collect();
     Ok((listeners?, port))
 }
 

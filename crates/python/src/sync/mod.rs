@@ -17,6 +17,7 @@ pub(crate) mod notifier;
 pub(crate) mod reactor;
 pub(crate) mod server;
 pub(crate) mod socket;
+pub(crate) mod transport;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     io,
-    sync::{Arc, Condvar, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Instant,
 };
 
@@ -21,11 +24,16 @@ use super::{
     lock,
     reactor::Reactor,
     socket::Socket,
+    transport::Transport,
 };
 use crate::{
+    credentials::PortSecurity,
     options::{ServerOptions, SocketOptions},
     process,
 };
+
+/// Threads that ask a user's function for certificates.
+const MAX_ASKING: usize = 256;
 
 /// What serves new calls: it gets all that one reading of a connection brought.
 pub(crate) type OnCalls = Box<dyn Fn(Vec<NewCall>) + Send + Sync>;
@@ -42,6 +50,8 @@ pub(crate) struct Server {
     on_calls: ArcSwapOption<OnCalls>,
     /// Where threads wait that get calls before `on_calls` does.
     handover: Arc<Handover>,
+    /// Connections whose security is being asked for.
+    asking: AtomicUsize,
     me: Weak<Server>,
     state: Mutex<State>,
     idle: Condvar,
@@ -83,6 +93,7 @@ impl Server {
             reactor,
             on_calls: ArcSwapOption::empty(),
             handover: Arc::clone(handover),
+            asking: AtomicUsize::new(0),
             me: Weak::clone(me),
             state: Mutex::new(State { poll: Some(poll), ..State::default() }),
             idle: Condvar::new(),
@@ -124,15 +135,49 @@ impl Server {
     }
 
     /// Takes an accepted connection; called on the reactor's thread.
-    pub(crate) fn serve(&self, socket: Socket) {
+    pub(crate) fn serve(&self, socket: Socket, security: Option<&PortSecurity>) {
         let Some(me) = self.me.upgrade() else { return };
         if self.max_connections.is_some_and(|max| lock(&self.state).connections.len() >= max) {
             return;
         }
         self.socket.apply(socket.handle());
+        match security {
+            None => self.serve_over(Transport::Plain, socket),
+            Some(security) if security.waits() => self.serve_patiently(security.clone(), socket, me),
+            // One that cannot be secured is closed.
+            Some(security) => {
+                if let Some(transport) = security.transport(&socket) {
+                    self.serve_over(transport, socket);
+                }
+            }
+        }
+    }
+
+    /// Asks on a short-lived thread how a connection is secured: the answer is a user's function's. Past
+    /// [`MAX_ASKING`] of them a connection is closed.
+    fn serve_patiently(&self, security: PortSecurity, socket: Socket, me: Arc<Server>) {
+        if self.asking.fetch_add(1, Ordering::SeqCst) >= MAX_ASKING {
+            self.asking.fetch_sub(1, Ordering::SeqCst);
+            return;
+        }
+        let asker = Arc::clone(&me);
+        let ask = move || {
+            let transport = security.transport(&socket);
+            asker.asking.fetch_sub(1, Ordering::SeqCst);
+            if let Some(transport) = transport.filter(|_| asker.is_ours()) {
+                asker.serve_over(transport, socket);
+            }
+        };
+        if std::thread::Builder::new().name("farcall-certificates".to_owned()).spawn(ask).is_err() {
+            me.asking.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    fn serve_over(&self, transport: Transport, socket: Socket) {
+        let Some(me) = self.me.upgrade() else { return };
         let peer = socket.peer();
         let config = Config { seed: process::random(), ..self.engine.clone() };
-        let connection = Connection::start(socket, peer, config, false, &self.reactor, me);
+        let connection = Connection::start(socket, transport, peer, config, false, &self.reactor, me);
         let mut state = lock(&self.state);
         let phase = state.phase;
         if !connection.lock().is_over() {

@@ -32,6 +32,18 @@ impl Socket {
         }
     }
 
+    /// Connects, and waits for it.
+    pub(crate) fn connect_patiently(address: &Address, patience: std::time::Duration) -> io::Result<Socket> {
+        let socket = Socket::connect(address)?;
+        socket.wait(true, patience)?;
+        match socket.take_error()? {
+            Some(error) => Err(error),
+            // Not connected yet: the time is up.
+            None if socket.peer_address().is_none() => Err(io::ErrorKind::TimedOut.into()),
+            None => Ok(socket),
+        }
+    }
+
     /// Takes a socket that a listener accepted.
     pub(crate) fn accepted(socket: socket2::Socket, tcp: bool) -> io::Result<Socket> {
         Socket::prepare(socket, tcp)
@@ -64,6 +76,16 @@ impl Socket {
         }
     }
 
+    /// Waits until it can be read, or written, or this time is up.
+    pub(crate) fn wait(&self, write: bool, timeout: std::time::Duration) -> io::Result<()> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let mut fds = [PollFd::new(&self.0, if write { PollFlags::OUT } else { PollFlags::IN })];
+        match poll(&mut fds, Timespec::try_from(timeout).ok().as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.0.take_error()
     }
@@ -76,7 +98,12 @@ impl Socket {
 
     /// The other end, as gRPC writes it.
     pub(crate) fn peer(&self) -> String {
-        self.0.peer_addr().map_or_else(|_| String::new(), |address| peer_text(&address))
+        self.peer_address().map_or_else(String::new, |address| address.to_string())
+    }
+
+    /// The other end; `None` once it is gone.
+    pub(crate) fn peer_address(&self) -> Option<Address> {
+        Some(address_of(&self.0.peer_addr().ok()?))
     }
 
     #[cfg(unix)]
@@ -105,15 +132,15 @@ fn is_in_progress(error: &io::Error) -> bool {
     return error.kind() == io::ErrorKind::WouldBlock;
 }
 
-fn peer_text(address: &SockAddr) -> String {
+fn address_of(address: &SockAddr) -> Address {
     if let Some(ip) = address.as_socket() {
-        return Address::Ip(unmapped(ip)).to_string();
+        return Address::Ip(unmapped(ip));
     }
     #[cfg(target_os = "linux")]
     if let Some(name) = address.as_abstract_namespace() {
-        return Address::UnixAbstract(name.to_vec()).to_string();
+        return Address::UnixAbstract(name.to_vec());
     }
-    Address::Unix(address.as_pathname().unwrap_or(Path::new("")).to_owned()).to_string()
+    Address::Unix(address.as_pathname().unwrap_or(Path::new("")).to_owned())
 }
 
 /// An IPv4 peer of a dual-stack listener comes as `::ffff:1.2.3.4`; people expect `1.2.3.4`.

@@ -1,0 +1,474 @@
+//! `ChannelSecurity`, `ServerSecurity` and `SessionCache` as Python sees them: how connections are secured.
+
+use std::{
+    sync::{Arc, Mutex, OnceLock},
+    time::{Duration, SystemTime},
+};
+
+use farcall_channel::{Address, ConnectError};
+use farcall_core::Code;
+use farcall_security::{
+    ClientAuth, ClientConfig, ClientOptions, Clock, ConfigError, Identity, IdentitySource, PeerCheck, PeerName, Roots,
+    ServerConfig, ServerOptions, Session, SignatureAlgorithm, Signer, Verification,
+};
+use pyo3::{
+    exceptions::PyValueError,
+    prelude::*,
+    types::{PyBytes, PyDict, PyList},
+};
+
+use crate::{
+    process,
+    sync::{
+        lock,
+        socket::Socket,
+        transport::{Auth, Transport},
+    },
+};
+
+mod roots;
+
+/// The system's clock.
+#[derive(Debug)]
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn unix_seconds(&self) -> u64 {
+        SystemTime::UNIX_EPOCH.elapsed().unwrap_or(Duration::ZERO).as_secs()
+    }
+}
+
+/// Cipher suites as the environment has them.
+fn cipher_suites() -> Option<String> {
+    std::env::var("GRPC_SSL_CIPHER_SUITES").ok().filter(|suites| !suites.is_empty())
+}
+
+/// Two ends of one machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum LocalKind {
+    Uds,
+    Tcp,
+}
+
+impl LocalKind {
+    fn read(kind: &str) -> PyResult<LocalKind> {
+        match kind {
+            "uds" => Ok(LocalKind::Uds),
+            "local_tcp" => Ok(LocalKind::Tcp),
+            other => Err(PyValueError::new_err(format!("{other:?} is neither \"uds\" nor \"local_tcp\""))),
+        }
+    }
+
+    fn fits(self, address: &Address) -> bool {
+        match address {
+            Address::Ip(address) => self == LocalKind::Tcp && address.ip().to_canonical().is_loopback(),
+            Address::Unix(_) | Address::UnixAbstract(_) => self == LocalKind::Uds,
+        }
+    }
+}
+
+// Clients.
+
+/// How a channel's connections are secured. Cheap to clone.
+#[derive(Clone)]
+pub(crate) enum ClientSecurity {
+    Local(Local),
+    Tls(Tls),
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Local(LocalKind);
+
+#[derive(Clone)]
+pub(crate) struct Tls {
+    /// Made when the first connection is.
+    lazy: Arc<Lazy>,
+    sessions: Option<farcall_security::SessionCache>,
+}
+
+struct Lazy {
+    make: Box<dyn Fn() -> Result<ClientConfig, ConfigError> + Send + Sync>,
+    made: OnceLock<Result<ClientConfig, ConfigError>>,
+    /// Shaking hands may call Python, which no thread does that others wait for.
+    waits: bool,
+    named: bool,
+}
+
+impl ClientSecurity {
+    /// `:scheme`.
+    pub(crate) fn scheme(&self) -> &'static str {
+        match self {
+            ClientSecurity::Local(_) => "http",
+            ClientSecurity::Tls(_) => "https",
+        }
+    }
+
+    /// Whether the handshake needs a thread of its own.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self, ClientSecurity::Tls(Tls { lazy, .. }) if lazy.waits)
+    }
+
+    /// What a new connection to `address` goes through; the server is known as `name`.
+    ///
+    /// # Errors
+    /// When there can be no connection like that; says why.
+    pub(crate) fn transport(&self, name: &str, address: &Address) -> Result<Transport, ConnectError> {
+        let refused = |why: String| ConnectError { code: Code::Unknown, why };
+        match self {
+            ClientSecurity::Local(Local(kind)) if kind.fits(address) => Ok(Transport::Local),
+            ClientSecurity::Local(_) => Err(refused("Endpoint is neither UDS or TCP loopback address.".to_owned())),
+            ClientSecurity::Tls(Tls { lazy, sessions }) => {
+                let failed = |error: ConfigError| refused(format!("Failed to create security handshaker. ({error})"));
+                let config = lazy.made.get_or_init(|| (lazy.make)()).clone().map_err(failed)?;
+                let config = sessions.as_ref().map_or_else(|| config.clone(), |cache| config.with_sessions(cache));
+                let mut session = Session::client(&config, name);
+                if matches!(session, Err(ConfigError::BadServerName(_))) && !lazy.named {
+                    // A name nobody will look at.
+                    session = Session::client(&config, "0.0.0.0");
+                }
+                match session {
+                    Ok(session) => Ok(Transport::tls(session)),
+                    Err(ConfigError::BadServerName(name)) => Err(refused(format!(
+                        "Custom verification check failed with error: UNAUTHENTICATED: Hostname Verification Check failed. \
+                         ({name:?} is no name that a certificate can be for)"
+                    ))),
+                    Err(error) => Err(failed(error)),
+                }
+            }
+        }
+    }
+}
+
+/// How a channel's connections are secured.
+#[pyclass(frozen, module = "farcall._native")]
+pub(crate) struct ChannelSecurity(pub(crate) ClientSecurity);
+
+#[pymethods]
+impl ChannelSecurity {
+    /// Checks that both ends are on one machine: "uds" or "local_tcp".
+    #[staticmethod]
+    fn local(kind: &str) -> PyResult<ChannelSecurity> {
+        Ok(ChannelSecurity(ClientSecurity::Local(Local(LocalKind::read(kind)?))))
+    }
+
+    /// TLS. Everything that is wrong shows when it connects.
+    #[staticmethod]
+    #[pyo3(signature = (roots, key, chain, *, sign=None, identity=None, verify="full", check=None))]
+    fn tls(
+        roots: Option<Vec<u8>>,
+        key: Option<Vec<u8>>,
+        chain: Option<Vec<u8>>,
+        sign: Option<Py<PyAny>>,
+        identity: Option<Py<PyAny>>,
+        verify: &str,
+        check: Option<Py<PyAny>>,
+    ) -> PyResult<ChannelSecurity> {
+        let verification = match verify {
+            "full" => Verification::Full,
+            "chain" => Verification::ChainOnly,
+            "none" => Verification::None,
+            other => {
+                let why = format!("verify is \"full\", \"chain\" or \"none\", not {other:?}");
+                return Err(PyValueError::new_err(why));
+            }
+        };
+        let waits = sign.is_some() || identity.is_some() || check.is_some();
+        let signer = sign.map(|sign| Arc::new(PythonSigner(sign)) as Arc<dyn Signer>);
+        let source = identity.map(identity_source);
+        let check = check.map(peer_check);
+        let make = move || {
+            let fixed = match (&key, &chain, &signer) {
+                (_, Some(chain), Some(signer)) => Some(Identity::with_signer(chain, Arc::clone(signer))?),
+                (Some(key), Some(chain), None) => Some(Identity::from_pem(chain, key)?),
+                (None, None, None) => None,
+                _ => return Err(ConfigError::HalfIdentity),
+            };
+            let mut options = ClientOptions::new(
+                match &roots {
+                    Some(pem) => Roots::from_pem(pem)?,
+                    None => roots::default(),
+                },
+                Arc::new(SystemClock),
+            );
+            options.identity = match (fixed, &source) {
+                (_, Some(source)) => Some(Arc::clone(source)),
+                (Some(fixed), None) => Some(Arc::new(move || Some(fixed.clone()))),
+                (None, None) => None,
+            };
+            options.verification = verification;
+            options.check = check.clone();
+            options.cipher_suites = cipher_suites();
+            ClientConfig::new(options)
+        };
+        let named = verification == Verification::Full;
+        let lazy = Lazy { make: Box::new(make), made: OnceLock::new(), waits, named };
+        Ok(ChannelSecurity(ClientSecurity::Tls(Tls { lazy: Arc::new(lazy), sessions: None })))
+    }
+
+    /// The same, resuming the sessions in `cache`.
+    fn with_sessions(&self, cache: &SessionCache) -> ChannelSecurity {
+        let mut security = self.0.clone();
+        if let ClientSecurity::Tls(tls) = &mut security {
+            tls.sessions = Some(cache.0.clone());
+        }
+        ChannelSecurity(security)
+    }
+}
+
+/// TLS sessions that channels may resume.
+#[pyclass(frozen, module = "farcall._native")]
+pub(crate) struct SessionCache(farcall_security::SessionCache);
+
+#[pymethods]
+impl SessionCache {
+    #[new]
+    fn new(capacity: usize) -> SessionCache {
+        SessionCache(farcall_security::SessionCache::new(capacity.clamp(1, 1 << 16)))
+    }
+}
+
+/// `sign(data, algorithm) -> bytes`, as Python has it.
+struct PythonSigner(Py<PyAny>);
+
+impl Signer for PythonSigner {
+    fn sign(&self, message: &[u8], algorithm: SignatureAlgorithm) -> Result<Vec<u8>, String> {
+        let signed = process::attach(|py| {
+            let signature =
+                self.0.call1(py, (PyBytes::new(py, message), algorithm.0)).map_err(|error| error.to_string())?;
+            signature.extract::<Vec<u8>>(py).map_err(|_| "a signature is bytes".to_owned())
+        });
+        signed.unwrap_or_else(|| Err("the interpreter is going away".to_owned()))
+    }
+}
+
+/// `identity() -> (key, chain) | None`, as Python has it. One that cannot be used leaves the client without.
+fn identity_source(ask: Py<PyAny>) -> IdentitySource {
+    Arc::new(move || {
+        process::attach(|py| {
+            let answer = ask.call0(py).and_then(|answer| answer.extract::<Option<(Vec<u8>, Vec<u8>)>>(py));
+            let made = answer.and_then(|pair| {
+                pair.map(|(key, chain)| Identity::from_pem(&chain, &key)).transpose().map_err(config_error)
+            });
+            made.unwrap_or_else(|error| {
+                error.write_unraisable(py, Some(ask.bind(py)));
+                None
+            })
+        })
+        .flatten()
+    })
+}
+
+/// `check(chain) -> None`, which raises when it does not like it.
+fn peer_check(check: Py<PyAny>) -> PeerCheck {
+    Arc::new(move |chain| {
+        let checked = process::attach(|py| {
+            let chain: Vec<_> = chain.iter().map(|certificate| PyBytes::new(py, certificate)).collect();
+            check.call1(py, (chain,)).map(drop).map_err(|error| error.value(py).to_string())
+        });
+        checked.unwrap_or_else(|| Err("the interpreter is going away".to_owned()))
+    })
+}
+
+// Servers.
+
+/// How a port's connections are secured. Cheap to clone.
+#[derive(Clone)]
+pub(crate) enum PortSecurity {
+    Local(Local),
+    Tls(ServerConfig),
+    Dynamic(Arc<Dynamic>),
+}
+
+/// Asked at each handshake for other certificates.
+pub(crate) struct Dynamic {
+    fetch: Py<PyAny>,
+    demand: Demand,
+    current: Mutex<ServerConfig>,
+}
+
+/// What is asked of clients.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Demand {
+    Nothing,
+    Optional,
+    Certificate,
+}
+
+impl PortSecurity {
+    /// Whether making a transport calls Python, which may take long.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self, PortSecurity::Dynamic(_))
+    }
+
+    /// What an accepted connection goes through; `None` when there can be none.
+    pub(crate) fn transport(&self, socket: &Socket) -> Option<Transport> {
+        let config = match self {
+            PortSecurity::Local(Local(kind)) => {
+                return socket.peer_address().is_some_and(|peer| kind.fits(&peer)).then_some(Transport::Local);
+            }
+            PortSecurity::Tls(config) => config.clone(),
+            PortSecurity::Dynamic(dynamic) => dynamic.renewed(),
+        };
+        Session::server(&config).ok().map(Transport::tls)
+    }
+}
+
+impl Dynamic {
+    /// The configuration for the next handshake. What cannot be used leaves the last one in place.
+    fn renewed(&self) -> ServerConfig {
+        let fetched = process::attach(|py| {
+            let fetched = self.fetch.call0(py).and_then(|answer| {
+                answer.extract::<Option<Certificates>>(py)?.map(|it| it.config(self.demand)).transpose()
+            });
+            fetched.unwrap_or_else(|error| {
+                error.write_unraisable(py, Some(self.fetch.bind(py)));
+                None
+            })
+        });
+        let mut current = lock(&self.current);
+        if let Some(config) = fetched.flatten() {
+            *current = config;
+        }
+        current.clone()
+    }
+}
+
+/// Pairs of key and chain, and the roots that clients are checked against, in PEM.
+#[derive(FromPyObject)]
+struct Certificates(Vec<(Vec<u8>, Vec<u8>)>, Option<Vec<u8>>);
+
+impl Certificates {
+    fn config(&self, demand: Demand) -> PyResult<ServerConfig> {
+        self.try_config(demand).map_err(config_error)
+    }
+
+    fn try_config(&self, demand: Demand) -> Result<ServerConfig, ConfigError> {
+        let identities = self.0.iter().map(|(key, chain)| Identity::from_pem(chain, key)).collect::<Result<_, _>>()?;
+        let mut options = ServerOptions::new(identities, Arc::new(SystemClock));
+        options.cipher_suites = cipher_suites();
+        let roots = || match &self.1 {
+            Some(pem) => Roots::from_pem(pem),
+            None => Err(ConfigError::NoCertificates("the roots")),
+        };
+        options.client_auth = match demand {
+            Demand::Nothing => ClientAuth::None,
+            Demand::Optional => ClientAuth::Optional(roots()?),
+            Demand::Certificate => ClientAuth::Required(roots()?),
+        };
+        ServerConfig::new(options)
+    }
+}
+
+fn config_error(error: ConfigError) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+/// How a port's connections are secured.
+#[pyclass(frozen, module = "farcall._native")]
+pub(crate) struct ServerSecurity(pub(crate) PortSecurity);
+
+#[pymethods]
+impl ServerSecurity {
+    /// Checks that both ends are on one machine: "uds" or "local_tcp".
+    #[staticmethod]
+    fn local(kind: &str) -> PyResult<ServerSecurity> {
+        Ok(ServerSecurity(PortSecurity::Local(Local(LocalKind::read(kind)?))))
+    }
+
+    /// TLS with these (key, chain) pairs. ValueError says what is wrong with them.
+    #[staticmethod]
+    fn tls(pairs: Vec<(Vec<u8>, Vec<u8>)>, roots: Option<Vec<u8>>, clients: &str) -> PyResult<ServerSecurity> {
+        let config = Certificates(pairs, roots).config(Demand::read(clients)?)?;
+        Ok(ServerSecurity(PortSecurity::Tls(config)))
+    }
+
+    /// TLS with what `fetch()` answers at each handshake: (pairs, roots), or None for no change.
+    #[staticmethod]
+    fn dynamic(
+        pairs: Vec<(Vec<u8>, Vec<u8>)>,
+        roots: Option<Vec<u8>>,
+        fetch: Py<PyAny>,
+        clients: &str,
+    ) -> PyResult<ServerSecurity> {
+        let demand = Demand::read(clients)?;
+        let current = Mutex::new(Certificates(pairs, roots).config(demand)?);
+        Ok(ServerSecurity(PortSecurity::Dynamic(Arc::new(Dynamic { fetch, demand, current }))))
+    }
+}
+
+impl Demand {
+    fn read(clients: &str) -> PyResult<Demand> {
+        match clients {
+            "none" => Ok(Demand::Nothing),
+            "optional" => Ok(Demand::Optional),
+            "required" => Ok(Demand::Certificate),
+            other => {
+                let why = format!("clients is \"none\", \"optional\" or \"required\", not {other:?}");
+                Err(PyValueError::new_err(why))
+            }
+        }
+    }
+}
+
+// Who the other end is.
+
+/// `grpc.ServicerContext.auth_context` of a call whose connection found out this.
+pub(crate) fn auth_context<'py>(py: Python<'py>, auth: Option<&Auth>) -> PyResult<Bound<'py, PyDict>> {
+    let context = PyDict::new(py);
+    let put = |key: &str, values: &[&str]| {
+        let values = PyList::new(py, values.iter().map(|value| PyBytes::new(py, value.as_bytes())))?;
+        context.set_item(key, values)
+    };
+    match auth {
+        None => {
+            put("transport_security_type", &["insecure"])?;
+            put("security_level", &["TSI_SECURITY_NONE"])?;
+        }
+        Some(Auth::Local) => {
+            put("transport_security_type", &["local"])?;
+            put("security_level", &["TSI_PRIVACY_AND_INTEGRITY"])?;
+        }
+        Some(Auth::Tls(handshake)) => {
+            put("transport_security_type", &["ssl"])?;
+            let peer = handshake.peer.as_ref();
+            let names = peer.map(|peer| peer.names()).unwrap_or_default();
+            if let Some(peer) = peer {
+                put("x509_subject", &[&peer.subject()])?;
+                if let Some(name) = peer.common_names().first() {
+                    put("x509_common_name", &[name])?;
+                }
+                put("x509_pem_cert", &[&peer.pem()])?;
+                let of = |fits: fn(&PeerName) -> bool| -> Vec<&str> {
+                    names.iter().filter(|name| fits(name)).map(PeerName::as_str).collect()
+                };
+                for (key, found) in [
+                    ("x509_subject_alternative_name", of(|_| true)),
+                    ("peer_dns", of(|name| matches!(name, PeerName::Dns(_)))),
+                    ("peer_ip", of(|name| matches!(name, PeerName::Ip(_)))),
+                    ("peer_uri", of(|name| matches!(name, PeerName::Uri(_)))),
+                    ("peer_email", of(|name| matches!(name, PeerName::Email(_)))),
+                ] {
+                    if !found.is_empty() {
+                        put(key, &found)?;
+                    }
+                }
+            }
+            put("security_level", &["TSI_PRIVACY_AND_INTEGRITY"])?;
+            put("ssl_session_reused", &[if handshake.resumed { "true" } else { "false" }])?;
+            if let Some(name) = &handshake.server_name {
+                put("ssl_requested_server_name", &[name])?;
+            }
+            put("ssl_tls_version", &[handshake.version])?;
+            if let Some(group) = &handshake.group {
+                put("ssl_negotiated_key_exchange_group", &[group])?;
+            }
+            let mut uris = names.iter().filter(|name| matches!(name, PeerName::Uri(_)));
+            if let (Some(uri), None) = (uris.next(), uris.next())
+                && uri.as_str().starts_with("spiffe://")
+            {
+                put("peer_spiffe_id", &[uri.as_str()])?;
+            }
+        }
+    }
+    Ok(context)
+}

@@ -52,6 +52,7 @@ pub(crate) struct Driver<S, O: Owner> {
     /// Kept between turns for their memory.
     batch: Vec<Command>,
     wake: Vec<Waker>,
+    begun: Vec<(Box<RequestHead>, Arc<Slot>)>,
     timer: Timer,
     /// When a peer that has not sent its SETTINGS is given up.
     ready_by: Option<Instant>,
@@ -92,6 +93,7 @@ where
             calls: Vec::new(),
             batch: Vec::new(),
             wake: Vec::new(),
+            begun: Vec::new(),
             timer: Timer::default(),
             ready_by: None,
             phase: Phase::Alive,
@@ -107,7 +109,7 @@ where
     /// One turn; says whether another may find something to do.
     fn turn(&mut self, context: &mut Context<'_>) -> bool {
         let now = Instant::now();
-        let mut busy = self.take_commands(context, now);
+        let mut busy = self.take_commands(now);
         busy |= self.read(context, now);
         if self.engine.poll_timeout().is_some_and(|at| at <= now) {
             self.engine.handle_timeout(now);
@@ -121,6 +123,12 @@ where
         self.drain_events(now);
         // Who was given something may run on another thread while this one writes.
         self.wake_all();
+        if self.begin_calls() {
+            // Those that were answered on the spot.
+            self.take_commands(now);
+            self.drain_events(now);
+            busy = true;
+        }
         if self.write(context, now) {
             // What was written may have ended calls and made room.
             self.drain_events(now);
@@ -130,9 +138,9 @@ where
         busy
     }
 
-    fn take_commands(&mut self, context: &mut Context<'_>, now: Instant) -> bool {
+    fn take_commands(&mut self, now: Instant) -> bool {
         let mut batch = std::mem::take(&mut self.batch);
-        self.mailbox.take(&mut batch, context);
+        self.mailbox.take(&mut batch);
         let any = !batch.is_empty();
         for command in batch.drain(..) {
             self.apply(command, now);
@@ -280,7 +288,7 @@ where
                     self.calls.resize_with(call.index() + 1, || None);
                 }
                 self.calls[call.index()] = Some(Call { slot: Arc::clone(&slot), held: 0, open: None });
-                self.owner.request(head, slot);
+                self.begun.push((head, slot));
             }
             Event::Headers { call, metadata } => {
                 if let Some(entry) = entry(&mut self.calls, call) {
@@ -324,6 +332,15 @@ where
             // A newer engine may tell more than this one asks for.
             _ => {}
         }
+    }
+
+    /// Hands over the calls that have begun, with what has come of them already. Says whether there were any.
+    fn begin_calls(&mut self) -> bool {
+        let any = !self.begun.is_empty();
+        for (head, slot) in self.begun.drain(..) {
+            self.owner.request(head, slot);
+        }
+        any
     }
 
     /// Leaves messages with their call; those that nobody wants are taken at once.
@@ -389,6 +406,9 @@ where
                 Phase::Broken => return Poll::Ready(()),
             }
             if this.turn(context) || this.phase != Phase::Alive {
+                continue;
+            }
+            if !this.mailbox.wait(context) {
                 continue;
             }
             match this.engine.poll_timeout().into_iter().chain(this.ready_by).min() {

@@ -4,13 +4,14 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
 use farcall_channel::Address;
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::RequestHead;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::{
     call::Receiver,
@@ -99,10 +100,21 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Runs a handler for as long as the call lives: the future is dropped when the call is cancelled, past its
-    /// deadline, or lost. To be spawned, for it relies on being woken through one waker only.
-    pub fn run<F: Future<Output = ()>>(self, handler: F) -> impl Future<Output = ()> + use<F> {
-        Scoped { slot: self.slot, watching: false, handler }
+    /// Runs a handler for as long as the call lives, in a task of its own: the future is dropped when the call is
+    /// cancelled, past its deadline, or lost.
+    ///
+    /// Where all tasks share one thread, it runs at once, and gets a task when it waits for something.
+    pub fn run<F: Future<Output = ()> + Send + 'static>(self, handler: F) {
+        let (slot, runtime) = (self.slot, Handle::current());
+        if runtime.runtime_flavor() != RuntimeFlavor::CurrentThread {
+            runtime.spawn(Scoped { slot, watching: false, handler });
+            return;
+        }
+        let mut handler = Box::pin(handler);
+        // What it waits for is asked again by the task, and wakes that.
+        if !slot.is_closed() && handler.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            runtime.spawn(Scoped { slot, watching: false, handler });
+        }
     }
 }
 

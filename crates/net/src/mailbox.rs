@@ -74,10 +74,19 @@ struct Queue {
     /// What the [`Command::Release`]s in `commands` give back.
     released: usize,
     waker: Option<Waker>,
+    /// The connection waits, and is to be woken. While it is awake it looks here by itself before it waits.
+    asleep: bool,
     /// Takes no new calls.
     draining: bool,
     /// Takes nothing any more.
     closed: bool,
+}
+
+impl Queue {
+    /// What is to be woken, if anything.
+    fn wake(&mut self) -> Option<Waker> {
+        if std::mem::take(&mut self.asleep) { self.waker.take() } else { None }
+    }
 }
 
 impl Mailbox {
@@ -95,7 +104,7 @@ impl Mailbox {
                 return Err(command);
             }
             queue.commands.push(command);
-            queue.waker.take()
+            queue.wake()
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -112,7 +121,7 @@ impl Mailbox {
             }
             queue.commands.push(Command::Release(Arc::clone(slot), taken));
             queue.released += taken.window();
-            if queue.released >= self.release_threshold { queue.waker.take() } else { None }
+            if queue.released >= self.release_threshold { queue.wake() } else { None }
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -121,17 +130,27 @@ impl Mailbox {
 
     // The connection's side.
 
-    /// Swaps the waiting commands into `batch`, which is empty; without any, the context is woken for the next.
-    pub(crate) fn take(&self, batch: &mut Vec<Command>, context: &Context<'_>) {
+    /// Swaps the waiting commands into `batch`, which is empty.
+    pub(crate) fn take(&self, batch: &mut Vec<Command>) {
         let mut queue = self.lock();
         std::mem::swap(&mut queue.commands, batch);
         queue.released = 0;
-        if batch.is_empty() {
-            match &mut queue.waker {
-                Some(waker) => waker.clone_from(context.waker()),
-                None => queue.waker = Some(context.waker().clone()),
-            }
+        queue.asleep = false;
+    }
+
+    /// The connection is about to wait: the context is woken for the next command. Says `false` when there are some
+    /// already.
+    pub(crate) fn wait(&self, context: &Context<'_>) -> bool {
+        let mut queue = self.lock();
+        if !queue.commands.is_empty() {
+            return false;
         }
+        queue.asleep = true;
+        match &mut queue.waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            None => queue.waker = Some(context.waker().clone()),
+        }
+        true
     }
 
     /// From now on calls are refused.
@@ -187,11 +206,10 @@ mod tests {
         let waker = Waker::from(Arc::clone(count));
         let mut batch = Vec::new();
         loop {
-            let before = batch.len();
             let mut more = Vec::new();
-            mailbox.take(&mut more, &Context::from_waker(&waker));
+            mailbox.take(&mut more);
             batch.append(&mut more);
-            if batch.len() == before {
+            if mailbox.wait(&Context::from_waker(&waker)) {
                 return batch.len();
             }
         }

@@ -17,7 +17,8 @@ use crate::{
 
 /// A call that waits for its handler.
 ///
-/// Each of the four kinds spawns the handler on a task of its own. The handler's future is dropped when the call is
+/// Each of the four kinds runs the handler in a task of its own (on a run time of one thread as soon as it waits for
+/// something; up to then in the connection's). The handler's future is dropped when the call is
 /// cancelled, past its deadline, or lost. A handler that panics ends its call with `UNKNOWN`.
 #[derive(Debug)]
 pub struct Call {
@@ -137,7 +138,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let scope = responder.scope();
-    tokio::spawn(scope.run(handler(responder)));
+    scope.run(handler(responder));
 }
 
 /// The one message of a request that has one.

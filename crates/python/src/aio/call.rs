@@ -3,10 +3,11 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
+use farcall_channel::{Attempt, MethodConfig, PREVIOUS_ATTEMPTS, Retry};
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{CallError, CallId, Closed, Connection as Engine, Encoding};
 use pyo3::{prelude::*, types::PyBool};
@@ -20,7 +21,10 @@ use super::{
 };
 use crate::{
     process,
-    sync::{call::Message, lock},
+    sync::{
+        call::{Message, too_large},
+        lock,
+    },
 };
 
 /// What a call may queue before it has a connection, in bytes; a writer waits beyond it.
@@ -42,6 +46,8 @@ pub(crate) struct Call {
     /// When it must be over.
     pub(crate) deadline: Option<Instant>,
     pub(crate) event_loop: Arc<EventLoop>,
+    /// Client: what the service config asks of it.
+    config: Option<Arc<MethodConfig>>,
     state: Mutex<CallState>,
 }
 
@@ -72,6 +78,8 @@ pub(crate) struct CallState {
     half_closed: bool,
     /// The send buffer is full.
     full: bool,
+    /// Client: a response was refused, so this is how it ends.
+    refused: Option<Status>,
     /// How it ended.
     pub(crate) closed: Option<Box<Closed>>,
     /// As gRPC writes it; empty until there is a connection.
@@ -85,6 +93,8 @@ pub(crate) struct CallState {
     /// Client: what it takes to start over, as long as nothing but this was sent and nothing was received.
     replay: Option<Box<Outbox>>,
     attempts: u32,
+    /// Client: whether it is made again when the server fails it.
+    retry: Option<Box<Retry>>,
 }
 
 /// Where a call is.
@@ -105,10 +115,23 @@ pub(crate) struct Outbox {
     pub(crate) channel: Weak<Channel>,
     pub(crate) path: String,
     pub(crate) metadata: Metadata,
-    pub(crate) wait_for_ready: bool,
+    /// `None` leaves it to the service config.
+    pub(crate) wait_for_ready: Option<bool>,
     pub(crate) encoding: Encoding,
+    /// With whether they may be compressed.
     pub(crate) messages: Vec<(Bytes, bool)>,
+    /// Of all messages.
+    pub(crate) bytes: usize,
+    /// How many bytes are kept to be sent again.
+    pub(crate) retry_buffer: usize,
     pub(crate) half_closed: bool,
+}
+
+impl Outbox {
+    pub(crate) fn push(&mut self, message: Bytes, compress: bool) {
+        self.bytes += message.len();
+        self.messages.push((message, compress));
+    }
 }
 
 /// What [`Call::send`] has come to.
@@ -173,27 +196,38 @@ impl CallState {
 
 impl Call {
     /// A call of a client that has no connection yet.
-    pub(crate) fn of_client(outbox: Outbox, deadline: Option<Instant>, event_loop: &Arc<EventLoop>) -> Arc<Call> {
-        let place = Place::Waiting(Box::new(outbox));
-        Call::new(deadline, event_loop, CallState { place, ..CallState::default() })
+    pub(crate) fn of_client(
+        outbox: Outbox,
+        deadline: Option<Instant>,
+        event_loop: &Arc<EventLoop>,
+        config: Option<Arc<MethodConfig>>,
+        retry: Option<Box<Retry>>,
+    ) -> Arc<Call> {
+        let state = CallState { place: Place::Waiting(Box::new(outbox)), retry, ..CallState::default() };
+        Call::new(deadline, event_loop, config, state)
     }
 
     /// A call that a server received.
     pub(crate) fn of_server(connection: &Arc<Connection>, id: CallId, deadline: Option<Instant>) -> Arc<Call> {
         let place = Place::On(Arc::clone(connection), id);
         let peer = Arc::clone(&connection.peer);
-        Call::new(deadline, &connection.event_loop, CallState { place, peer, ..CallState::default() })
+        Call::new(deadline, &connection.event_loop, None, CallState { place, peer, ..CallState::default() })
     }
 
     /// A call that ended before it began.
     pub(crate) fn failed(status: Status, event_loop: &Arc<EventLoop>) -> Arc<Call> {
         let closed = Some(locally_ended(status));
-        Call::new(None, event_loop, CallState { closed, ..CallState::default() })
+        Call::new(None, event_loop, None, CallState { closed, ..CallState::default() })
     }
 
-    fn new(deadline: Option<Instant>, event_loop: &Arc<EventLoop>, state: CallState) -> Arc<Call> {
+    fn new(
+        deadline: Option<Instant>,
+        event_loop: &Arc<EventLoop>,
+        config: Option<Arc<MethodConfig>>,
+        state: CallState,
+    ) -> Arc<Call> {
         let event_loop = Arc::clone(event_loop);
-        Arc::new(Call { generation: process::generation(), deadline, event_loop, state: Mutex::new(state) })
+        Arc::new(Call { generation: process::generation(), deadline, event_loop, config, state: Mutex::new(state) })
     }
 
     /// Whether it was made in this process.
@@ -278,17 +312,20 @@ impl Call {
     }
 
     fn queue(self: &Arc<Self>, py: Python<'_>, message: Message<'_>, compress: bool) -> PyResult<bool> {
-        {
+        if let Some(status) = self.refuse_request(&message) {
+            self.cancel(py, status)?;
+            return Ok(false);
+        }
+        let message = {
             let mut state = self.lock();
             let state = &mut *state;
             if let Place::Waiting(outbox) = &mut state.place {
-                outbox.messages.push((message.into_bytes(), compress));
-                state.full = outbox.messages.iter().map(|(message, _)| message.len()).sum::<usize>() >= OUTBOX;
+                outbox.push(message.into_bytes(), compress);
+                state.full = outbox.bytes >= OUTBOX;
                 return Ok(true);
             }
-            // What is sent from now on is not kept.
-            state.replay = None;
-        }
+            state.keep(message, compress)
+        };
         let sent = self.with_engine(py, |engine, id| {
             let sent = engine.send_message_with(id, message.into_outgoing(), compress);
             if sent.is_ok() && !engine.writable(id) {
@@ -356,6 +393,16 @@ impl Call {
             self.with_engine(py, |engine, id| engine.release_many(id, messages, bytes))?;
         }
         Ok(())
+    }
+
+    /// Client: why the service config does not allow this request, if it does not.
+    fn refuse_request(&self, message: &Message<'_>) -> Option<Status> {
+        too_large("Sent", message.len(), self.config.as_ref()?.max_request)
+    }
+
+    /// Client: why the service config does not allow this response, if it does not.
+    pub(crate) fn refuse_response(&self, message: &Bytes) -> Option<Status> {
+        too_large("Received", message.len(), self.config.as_ref()?.max_response)
     }
 
     /// Server: how its messages are compressed from now on.
@@ -461,8 +508,41 @@ impl CallState {
         self.attempts += 1;
         let place = std::mem::replace(&mut self.place, Place::On(Arc::clone(connection), id));
         if let Place::Waiting(outbox) = place {
-            self.replay = Some(outbox).filter(|_| self.attempts < ATTEMPTS);
+            if self.retry.is_some() && outbox.bytes > outbox.retry_buffer {
+                self.retry = None;
+            }
+            self.replay = Some(outbox).filter(|_| self.retry.is_some() || self.attempts < ATTEMPTS);
         }
+    }
+
+    /// Client: a message about to be sent is kept if the call may have to be made again, and otherwise nothing is any
+    /// more.
+    fn keep<'a>(&mut self, message: Message<'a>, compress: bool) -> Message<'a> {
+        let Some(replay) = self.replay.as_mut().filter(|_| self.retry.is_some()) else {
+            self.replay = None;
+            return message;
+        };
+        if replay.bytes + message.len() > replay.retry_buffer {
+            (self.replay, self.retry) = (None, None);
+            return message;
+        }
+        let message = message.into_bytes();
+        replay.push(message.clone(), compress);
+        Message::Owned(message)
+    }
+
+    /// Client: a response is not one that the service config allows.
+    pub(crate) fn refuse(&mut self, status: Status) {
+        self.refused = Some(status);
+    }
+
+    pub(crate) fn refused(&mut self) -> Option<Status> {
+        self.refused.take()
+    }
+
+    /// Client: whether it waits for a connection, and waits out failures to make one.
+    pub(crate) fn waits_for_ready(&self) -> bool {
+        matches!(&self.place, Place::Waiting(outbox) if outbox.wait_for_ready.unwrap_or(false))
     }
 
     /// Those who waited for a connection.
@@ -496,14 +576,27 @@ impl CallState {
         self.full = false;
     }
 
-    /// Client: whether the call goes back to waiting, because the connection failed it before the server saw it.
-    pub(crate) fn start_over(&mut self, closed: &Closed) -> bool {
-        if !closed.unprocessed || closed.status.code != Code::Unavailable {
-            return false;
+    /// Client: whether the call goes back to waiting for a connection, and after how long: because the connection
+    /// failed it before the server saw it, or because its service config asks for that.
+    pub(crate) fn start_over(&mut self, closed: &Closed) -> Option<Duration> {
+        let code = closed.status.code;
+        let unseen = closed.unprocessed && code == Code::Unavailable && self.attempts < ATTEMPTS;
+        let delay = if unseen && self.replay.is_some() {
+            Duration::ZERO
+        } else if closed.completed || code == Code::Unavailable {
+            let attempt = Attempt { code, trailers: &closed.trailers, can_repeat: self.replay.is_some() };
+            self.retry.as_mut()?.handle_ended(attempt)?
+        } else {
+            return None;
+        };
+        let mut outbox = self.replay.take()?;
+        if let Some(ended) = self.retry.as_ref().map(|retry| retry.ended()).filter(|ended| *ended > 0) {
+            outbox.metadata.remove(PREVIOUS_ATTEMPTS);
+            // The key and the digits of a number may always be sent.
+            let _ = outbox.metadata.append(PREVIOUS_ATTEMPTS, ended.to_string());
         }
-        let Some(outbox) = self.replay.take() else { return false };
         self.place = Place::Waiting(outbox);
-        true
+        Some(delay)
     }
 
     /// Throws away what nobody has read, and with it how the call ended; false when nothing was left to read.

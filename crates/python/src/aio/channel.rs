@@ -2,12 +2,16 @@
 
 use std::{
     collections::HashMap,
+    io,
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use farcall_channel::{Action, Address, Channel as Brain, ConnectError, ConnectionId, Connectivity, Pick, Target};
+use farcall_channel::{
+    Action, Address, Channel as Brain, ConnectError, ConnectionId, Connectivity, Endpoint, MethodConfig, Pick, Retry,
+    RetryConfig, ServiceConfig, Target, Throttle,
+};
 use farcall_core::{Code, Status};
 use farcall_engine::Config;
 use pyo3::{intern, prelude::*};
@@ -20,13 +24,15 @@ use super::{
     waiter::Waiter,
 };
 use crate::{
-    options::ChannelOptions,
-    process,
+    options::{ChannelOptions, SocketOptions},
+    process, proxy,
     sync::{
-        call::Message,
+        call::{Message, too_large},
+        channel::Proxied,
         lock,
         socket::{Socket, connect_error, os_text},
     },
+    trace,
 };
 
 /// A channel's calls and connection on one loop.
@@ -34,6 +40,13 @@ pub(crate) struct Channel {
     pub(crate) event_loop: Arc<EventLoop>,
     authority: String,
     engine: Config,
+    socket: SocketOptions,
+    /// Between this and the target stands this proxy.
+    proxy: Option<Proxied>,
+    connect_timeout: Duration,
+    service_config: Arc<ServiceConfig>,
+    retry: RetryConfig,
+    throttle: Option<Arc<Throttle>>,
     /// `None` for a target that cannot be read: every call fails with this status.
     target_error: Option<Status>,
     /// The Python function that resolves names on a loop.
@@ -49,6 +62,10 @@ struct State {
     connections: HashMap<ConnectionId, Link>,
     /// Calls that wait for a connection, in the order they came.
     waiting: Vec<Arc<Call>>,
+    /// Calls that wait for the end of a delay before they are made again.
+    resting: Vec<(Instant, Arc<Call>)>,
+    /// How long a connection may be silent before it is asked whether it is there; longer once a server has scolded.
+    keepalive_time: Option<Duration>,
     /// Who waits for the state to change from this one.
     watchers: Vec<(Connectivity, Py<Waiter>)>,
     /// Who waits until no call is in flight.
@@ -59,7 +76,8 @@ struct State {
 
 struct Link {
     connection: Arc<Connection>,
-    works: bool,
+    /// Since when it works.
+    works: Option<Instant>,
 }
 
 /// What is left to do once the channel's lock is free.
@@ -72,7 +90,7 @@ struct Chores {
     dropped: Option<Arc<Connection>>,
     place: Vec<(Arc<Call>, Arc<Connection>)>,
     due: Vec<Due>,
-    changed: bool,
+    changed: Option<Connectivity>,
 }
 
 /// A channel as its loop's timers see it.
@@ -114,6 +132,30 @@ impl Resolution {
     }
 }
 
+/// A socket through a proxy, or why there is none, on its way from the thread that connected it to the loop.
+#[pyclass(frozen)]
+struct Connected {
+    channel: Weak<Channel>,
+    id: ConnectionId,
+    address: Address,
+    socket: Mutex<Option<io::Result<Socket>>>,
+}
+
+#[pymethods]
+impl Connected {
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(channel) = self.channel.upgrade() else { return Ok(()) };
+        match lock(&self.socket).take() {
+            Some(Ok(socket)) => channel.adopt_socket(py, self.id, &self.address, socket, false),
+            Some(Err(error)) => {
+                channel.connect_failed(self.id, &self.address, &error);
+                channel.drive(py, lock(&channel.state), Chores::default())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 impl Resolution {
     fn tell(&self, py: Python<'_>, result: Result<Vec<Address>, String>) -> PyResult<()> {
         let Some(channel) = self.0.upgrade() else { return Ok(()) };
@@ -125,23 +167,44 @@ impl Resolution {
 impl Channel {
     /// A channel in IDLE; connects when first used.
     pub(crate) fn new(
-        target: &str,
+        name: &str,
         options: &ChannelOptions,
         event_loop: Arc<EventLoop>,
         resolve: &Arc<Py<PyAny>>,
     ) -> Arc<Channel> {
-        let (target, target_error) = match Target::parse(target) {
+        let (mut target, mut target_error) = match Target::parse(name) {
             Ok(target) => (target, None),
             Err(error) => {
-                let nowhere = farcall_channel::Endpoint::Addresses(Vec::new());
-                let target = Target { endpoint: nowhere, authority: String::new() };
+                let target = Target { endpoint: Endpoint::Addresses(Vec::new()), authority: String::new() };
                 (target, Some(Status::new(Code::Unknown, error.to_string())))
             }
         };
+        let proxy = match Proxied::way(&target.endpoint, options) {
+            Ok(way) => way,
+            Err(error) => {
+                target_error = Some(Status::new(Code::Unavailable, error.to_string()));
+                None
+            }
+        };
+        if let Some(Proxied { proxy, .. }) = &proxy {
+            // The target's name is the proxy's to look up.
+            target.endpoint = Endpoint::Dns { host: proxy.host.clone(), port: proxy.port };
+        }
+        let target_error = target_error.or_else(|| {
+            let error = options.service_config_error.as_ref()?;
+            let text = format!("Failed to create channel to '{name}':{error}");
+            Some(Status::new(Code::InvalidArgument, text))
+        });
         Arc::new_cyclic(|me| Channel {
             event_loop,
             authority: options.authority.clone().unwrap_or_else(|| target.authority.clone()),
             engine: options.engine.clone(),
+            socket: options.socket.clone(),
+            proxy,
+            connect_timeout: options.channel.connect_timeout,
+            throttle: options.channel.service_config.throttling.map(|config| Arc::new(Throttle::new(config))),
+            service_config: Arc::clone(&options.channel.service_config),
+            retry: options.channel.retry.clone(),
             target_error,
             resolve: Arc::clone(resolve),
             ready: Mutex::new(None),
@@ -149,6 +212,8 @@ impl Channel {
                 brain: Brain::new(target, options.channel.clone()),
                 connections: HashMap::new(),
                 waiting: Vec::new(),
+                resting: Vec::new(),
+                keepalive_time: options.engine.keepalive_time,
                 watchers: Vec::new(),
                 idle_watchers: Vec::new(),
                 timer: None,
@@ -167,8 +232,20 @@ impl Channel {
         deadline: Option<Instant>,
     ) -> PyResult<Arc<Call>> {
         outbox.channel = Weak::clone(&self.me);
-        outbox.messages.extend(message.map(|message| (message.into_bytes(), true)));
-        let call = Call::of_client(outbox, deadline, &self.event_loop);
+        let config = self.service_config.method(&outbox.path).cloned();
+        let (deadline, retry) = match &config {
+            Some(config) => self.plan(config, &mut outbox, deadline),
+            None => (deadline, None),
+        };
+        if let Some(message) = message {
+            outbox.push(message.into_bytes(), true);
+        }
+        let refused = config.as_ref().and_then(|config| too_large("Sent", outbox.bytes, config.max_request));
+        let call = Call::of_client(outbox, deadline, &self.event_loop, config, retry);
+        if let Some(status) = refused {
+            call.fail_waiting(status, &mut Vec::new());
+            return Ok(call);
+        }
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             call.fail_waiting(deadline_exceeded(), &mut Vec::new());
             return Ok(call);
@@ -181,6 +258,32 @@ impl Channel {
         }
         self.find_connection(py, &call)?;
         Ok(call)
+    }
+
+    /// What the service config makes of a call: its deadline, and whether it is made again.
+    fn plan(
+        &self,
+        config: &Arc<MethodConfig>,
+        outbox: &mut Outbox,
+        deadline: Option<Instant>,
+    ) -> (Option<Instant>, Option<Box<Retry>>) {
+        outbox.wait_for_ready = outbox.wait_for_ready.or(config.wait_for_ready);
+        outbox.retry_buffer = self.retry.buffer;
+        let timeout = config.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let retry = self.retry.enabled.then(|| Retry::new(config, self.throttle.as_ref(), process::random())).flatten();
+        ([deadline, timeout].into_iter().flatten().min(), retry.map(Box::new))
+    }
+
+    /// Makes a call again once `delay` is over.
+    fn start_over(self: &Arc<Self>, py: Python<'_>, call: Arc<Call>, delay: Duration) -> PyResult<()> {
+        let mut chores = Chores::default();
+        let mut state = lock(&self.state);
+        if state.closed {
+            call.fail_waiting(Status::new(Code::Cancelled, "Channel closed!"), &mut chores.due);
+        } else {
+            state.resting.push((Instant::now() + delay, call));
+        }
+        self.drive(py, state, chores)
     }
 
     /// Finds a connection for a call, or has it wait.
@@ -197,7 +300,9 @@ impl Channel {
 
     /// A call that waited has ended.
     pub(crate) fn forget(&self, call: &Arc<Call>) {
-        lock(&self.state).waiting.retain(|other| !Arc::ptr_eq(other, call));
+        let mut state = lock(&self.state);
+        state.waiting.retain(|other| !Arc::ptr_eq(other, call));
+        state.resting.retain(|(_, other)| !Arc::ptr_eq(other, call));
     }
 
     /// The connectivity state; leaves IDLE if asked to.
@@ -247,7 +352,7 @@ impl Channel {
             state.closed = true;
             state.brain.shutdown();
             let connections: Vec<_> = state.connections.drain().map(|(_, link)| link.connection).collect();
-            (std::mem::take(&mut state.waiting), connections, state.timer.take())
+            (state.take_waiting(), connections, state.timer.take())
         };
         for call in waiting {
             call.fail_waiting(status.clone(), &mut chores.due);
@@ -269,7 +374,7 @@ impl Channel {
             state.closed = true;
             state.brain.shutdown();
             let watchers = (std::mem::take(&mut state.watchers), std::mem::take(&mut state.idle_watchers));
-            (std::mem::take(&mut state.waiting), std::mem::take(&mut state.connections), watchers, state.timer.take())
+            (state.take_waiting(), std::mem::take(&mut state.connections), watchers, state.timer.take())
         };
         for call in waiting {
             call.abandon(&status);
@@ -304,14 +409,14 @@ impl Channel {
                     Action::Disconnect(id) => {
                         chores.disconnect.extend(state.connections.remove(&id).map(|link| link.connection));
                     }
-                    Action::StateChanged(_) => {
-                        chores.changed = true;
+                    Action::StateChanged(connectivity) => {
+                        chores.changed = Some(connectivity);
                         // May well want more of the brain.
                         self.publish(&mut state, &mut chores);
                     }
                 }
             }
-            if chores.changed {
+            if chores.changed.is_some() {
                 let now = state.brain.state();
                 let (kept, changed) =
                     std::mem::take(&mut state.watchers).into_iter().partition(|(last, _)| *last == now);
@@ -320,6 +425,11 @@ impl Channel {
             }
             let (arm, now) = (state.due(), Instant::now());
             drop(state);
+            if let Some(connectivity) = chores.changed
+                && let Some(tell) = trace::line(|| format!("channel {:?} is {connectivity:?}", self.authority))
+            {
+                tell();
+            }
             self.arm(py, arm, now)?;
             let again = self.perform(py, std::mem::take(&mut chores))?;
             state = lock(&self.state);
@@ -375,15 +485,22 @@ impl Channel {
         if state.brain.poll_timeout().is_some_and(|due| due <= now) {
             state.brain.handle_timeout(now);
         }
-        state.waiting.retain(|call| {
+        let mut late = |call: &Arc<Call>| {
             let late = call.deadline.is_some_and(|deadline| deadline <= now);
             if late {
                 call.fail_waiting(deadline_exceeded(), &mut chores.due);
             }
-            !late
-        });
+            late
+        };
+        state.waiting.retain(|call| !late(call));
+        state.resting.retain(|(_, call)| !late(call));
+        let (rested, resting) = std::mem::take(&mut state.resting).into_iter().partition(|(at, _)| *at <= now);
+        state.resting = resting;
         let driven = self.drive(py, state, chores);
         drop(spent);
+        for (_, call) in <Vec<_>>::into_iter(rested) {
+            self.find_connection(py, &call)?;
+        }
         driven
     }
 
@@ -430,35 +547,84 @@ impl Channel {
 
     /// Starts to connect; whether the brain has been told of a failure.
     fn connect(self: &Arc<Self>, py: Python<'_>, id: ConnectionId, address: &Address) -> PyResult<bool> {
-        let socket = match Socket::connect(address) {
-            Ok(socket) => socket,
+        if let Some(way) = &self.proxy {
+            return Ok(self.connect_through(py, way, id, address));
+        }
+        match Socket::connect(address) {
+            Ok(socket) => self.adopt_socket(py, id, address, socket, true).map(|()| false),
             Err(error) => {
-                let error = connect_error(address, &os_text(&error));
-                lock(&self.state).brain.handle_connect_failed(id, &error, Instant::now());
-                return Ok(true);
+                self.connect_failed(id, address, &error);
+                Ok(true)
             }
+        }
+    }
+
+    fn connect_failed(&self, id: ConnectionId, address: &Address, error: &io::Error) {
+        let error = connect_error(address, &os_text(error));
+        lock(&self.state).brain.handle_connect_failed(id, &error, Instant::now());
+    }
+
+    /// Connects through a proxy, on a short-lived thread that waits for it, as the words with a proxy are few and rare;
+    /// whether the brain has been told of a failure.
+    fn connect_through(self: &Arc<Self>, py: Python<'_>, way: &Proxied, id: ConnectionId, to: &Address) -> bool {
+        let (channel, way, address, patience) = (Weak::clone(&self.me), way.clone(), to.clone(), self.connect_timeout);
+        let event_loop = Arc::clone(&self.event_loop);
+        let connect = move || {
+            let connected = proxy::connect(&way.proxy, &address, (&way.host, way.port), patience);
+            let socket = Mutex::new(Some(connected.and_then(|socket| Socket::accepted(socket, true))));
+            process::attach(|py| {
+                let told = Bound::new(py, Connected { channel, id, address, socket });
+                match told {
+                    Ok(told) => event_loop.call_soon_bare(py, told.as_any()),
+                    Err(error) => error.write_unraisable(py, None),
+                }
+                // What is let go of last is a loop of Python.
+                drop(event_loop);
+            });
         };
+        match py.detach(|| std::thread::Builder::new().name("farcall-proxy".to_owned()).spawn(connect)) {
+            Ok(_) => false,
+            Err(error) => {
+                self.connect_failed(id, to, &error);
+                true
+            }
+        }
+    }
+
+    /// Makes a connection of a socket, which may still be connecting.
+    fn adopt_socket(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        id: ConnectionId,
+        address: &Address,
+        socket: Socket,
+        connecting: bool,
+    ) -> PyResult<()> {
+        self.socket.apply(socket.handle());
         let owner = Owner::Client(Attempt { channel: Weak::clone(&self.me), id, address: address.clone() });
-        let config = Config { seed: process::random(), ..self.engine.clone() };
-        let connection = Connection::new(socket, address.to_string(), config, true, &self.event_loop, owner);
+        let keepalive_time = lock(&self.state).keepalive_time;
+        let config = Config { seed: process::random(), keepalive_time, ..self.engine.clone() };
+        let connection = Connection::new(socket, address.to_string(), config, connecting, &self.event_loop, owner);
         {
             let mut state = lock(&self.state);
             if state.closed {
-                return Ok(false);
+                return Ok(());
             }
-            state.connections.insert(id, Link { connection: Arc::clone(&connection), works: false });
+            state.connections.insert(id, Link { connection: Arc::clone(&connection), works: None });
         }
-        connection.begin(py)?;
-        Ok(false)
+        connection.begin(py)
     }
 }
 
 impl State {
     /// Whether a call that waits goes somewhere, fails, or waits on.
     fn sort(&mut self, call: &Arc<Call>, now: Instant, chores: &mut Chores) {
-        let wait_for_ready = match &call.lock().place {
-            Place::Waiting(outbox) => outbox.wait_for_ready,
-            Place::On(..) | Place::Gone => return,
+        let wait_for_ready = {
+            let call_state = call.lock();
+            if !matches!(call_state.place, Place::Waiting(_)) {
+                return;
+            }
+            call_state.waits_for_ready()
         };
         match self.brain.pick(wait_for_ready, now) {
             Pick::Connection(id) => match self.connections.get(&id) {
@@ -478,9 +644,18 @@ impl State {
         }
     }
 
+    /// Every call that has no connection.
+    fn take_waiting(&mut self) -> Vec<Arc<Call>> {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.extend(std::mem::take(&mut self.resting).into_iter().map(|(_, call)| call));
+        waiting
+    }
+
     /// Whether no call is in flight.
     fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.connections.values().all(|link| link.connection.is_idle())
+        self.waiting.is_empty()
+            && self.resting.is_empty()
+            && self.connections.values().all(|link| link.connection.is_idle())
     }
 
     fn take_idle_watchers(&mut self, due: &mut Vec<Due>) {
@@ -491,8 +666,9 @@ impl State {
 
     /// When the loop must call.
     fn due(&self) -> Option<Instant> {
-        let deadlines = self.waiting.iter().filter_map(|call| call.deadline);
-        self.brain.poll_timeout().into_iter().chain(deadlines).min()
+        let calls = self.waiting.iter().chain(self.resting.iter().map(|(_, call)| call));
+        let times = calls.filter_map(|call| call.deadline).chain(self.resting.iter().map(|(at, _)| *at));
+        self.brain.poll_timeout().into_iter().chain(times).min()
     }
 }
 
@@ -519,10 +695,10 @@ impl Attempt {
                 Due::Wake(_) | Due::Callback(_) | Due::Cancel(_) => wakes.push(due),
                 Due::Ended(..) => ended = true,
                 Due::Request(..) => {}
-                Due::Ready | Due::Draining | Due::Lost { .. } | Due::Again(_) => match &channel {
+                Due::Ready | Due::Draining | Due::Lost { .. } | Due::Again(..) => match &channel {
                     Some(channel) => self.tell(py, channel, connection, due)?,
                     None => {
-                        if let Due::Again(call) = due {
+                        if let Due::Again(call, _) = due {
                             call.fail_waiting(Status::new(Code::Cancelled, "Channel deallocated!"), &mut wakes);
                         }
                     }
@@ -536,21 +712,27 @@ impl Attempt {
     }
 
     fn tell(&self, py: Python<'_>, channel: &Arc<Channel>, connection: &Arc<Connection>, due: Due) -> PyResult<()> {
+        let keepalive_time = match due {
+            Due::Lost { .. } | Due::Draining => connection.next_keepalive_time(),
+            _ => None,
+        };
         let mut state = lock(&channel.state);
+        state.keepalive_time = state.keepalive_time.max(keepalive_time);
         // Dropped after the lock.
         let mut link = None;
         match due {
             Due::Ready => {
                 if let Some(known) = state.connections.get_mut(&self.id) {
-                    known.works = true;
+                    known.works = Some(Instant::now());
                     state.brain.handle_connected(self.id);
                 }
             }
             Due::Draining => state.brain.handle_disconnected(self.id),
             Due::Lost { why, connected } => {
                 link = state.connections.remove(&self.id);
-                if link.as_ref().is_some_and(|link| link.works) {
-                    state.brain.handle_disconnected(self.id);
+                if let Some(since) = link.as_ref().and_then(|link: &Link| link.works) {
+                    let now = Instant::now();
+                    state.brain.handle_broken(self.id, &why, now - since, now);
                 } else {
                     let error = if connected {
                         ConnectError { code: Code::Unavailable, why }
@@ -560,7 +742,12 @@ impl Attempt {
                     state.brain.handle_connect_failed(self.id, &error, Instant::now());
                 }
             }
-            Due::Again(call) => {
+            Due::Again(call, delay) if !delay.is_zero() => {
+                drop(state);
+                channel.start_over(py, call, delay)?;
+                state = lock(&channel.state);
+            }
+            Due::Again(call, _) => {
                 state.lose(connection);
                 drop(state);
                 channel.find_connection(py, &call)?;

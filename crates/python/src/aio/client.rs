@@ -146,7 +146,7 @@ impl AioChannel {
                 let outbox = Outbox {
                     path: method,
                     metadata,
-                    wait_for_ready: wait_for_ready.unwrap_or(false),
+                    wait_for_ready,
                     encoding,
                     half_closed: request.is_some(),
                     ..Outbox::default()

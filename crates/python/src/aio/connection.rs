@@ -147,6 +147,11 @@ impl Connection {
         self.generation == process::generation()
     }
 
+    /// How long connections to the same server may be silent before they are asked whether they are there.
+    pub(crate) fn next_keepalive_time(&self) -> Option<Duration> {
+        self.lock().engine.next_keepalive_time()
+    }
+
     /// Whether no call is on it.
     pub(crate) fn is_idle(&self) -> bool {
         self.lock().engine.calls() == 0
@@ -348,16 +353,29 @@ impl Connection {
                     due.push(Due::Request(call, head));
                 }
                 Event::Headers { call, metadata } => state.update(call, due, |call| call.headers_arrived(metadata)),
-                Event::Message { call, message } => state.update(call, due, |call| call.message_arrived(message)),
+                Event::Message { call: id, message } => {
+                    let Some(Some(call)) = state.calls.get(id.index()) else { continue };
+                    if let Some(status) = call.refuse_response(&message) {
+                        // The server may have ended it already.
+                        call.lock().refuse(status.clone());
+                        state.engine.cancel(id, status);
+                    } else {
+                        call.update(due, |call| call.message_arrived(message));
+                    }
+                }
                 Event::HalfClosed { call } => state.update(call, due, CallState::half_close_arrived),
                 Event::Writable { call } => state.update(call, due, CallState::room_came),
-                Event::Closed { call: id, closed } => {
+                Event::Closed { call: id, mut closed } => {
                     if let Some(call) = state.calls.get_mut(id.index()).and_then(Option::take) {
                         let mut call_state = call.lock();
-                        if call_state.start_over(&closed) {
+                        if let Some(delay) = call_state.start_over(&closed) {
                             drop(call_state);
-                            due.push(Due::Again(call));
+                            due.push(Due::Again(call, delay));
                         } else {
+                            if let Some(status) = call_state.refused() {
+                                closed.status = status;
+                                closed.completed = false;
+                            }
                             let given_up = call_state.end(closed, due);
                             drop(call_state);
                             due.push(Due::Ended(call, given_up));

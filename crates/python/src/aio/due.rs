@@ -1,6 +1,6 @@
 //! What is left to do once no lock is held: the words of a brain that concern Python or other brains.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use farcall_engine::RequestHead;
 use pyo3::{intern, prelude::*};
@@ -31,8 +31,9 @@ pub(crate) enum Due {
     },
     /// Server: a call begins.
     Request(Arc<Call>, Box<RequestHead>),
-    /// Client: a call ended that the server has done nothing for; it may go onto another connection.
-    Again(Arc<Call>),
+    /// Client: a call ended that is to be made again after this time; at once, on another connection, if the server has
+    /// done nothing for it.
+    Again(Arc<Call>, Duration),
     /// A call has ended, and with it what it held.
     Ended(Arc<Call>, GivenUp),
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::Config;
+use farcall_engine::{Config, Encoding};
 use pyo3::{exceptions::PyRuntimeError, prelude::*};
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     waiter::Waiter,
 };
 use crate::{
-    options::ServerOptions,
+    options::{ServerOptions, SocketOptions},
     process,
     sync::{
         listener::{ListenError, bind_sockets},
@@ -32,6 +32,9 @@ pub(crate) struct Server {
     generation: u32,
     engine: Config,
     reuse_port: bool,
+    encoding: Encoding,
+    max_connections: Option<usize>,
+    socket: SocketOptions,
     /// The loop that it was started on.
     event_loop: OnceLock<Arc<EventLoop>>,
     state: Mutex<State>,
@@ -66,6 +69,9 @@ impl Server {
             generation: process::generation(),
             engine: options.engine.clone(),
             reuse_port: options.reuse_port,
+            encoding: options.encoding,
+            max_connections: options.max_connections,
+            socket: options.socket.clone(),
             event_loop: OnceLock::new(),
             state: Mutex::default(),
             me: Weak::clone(me),
@@ -130,6 +136,10 @@ impl Server {
 
     /// Takes an accepted connection.
     pub(crate) fn serve(&self, py: Python<'_>, socket: Socket) -> PyResult<()> {
+        if self.max_connections.is_some_and(|max| lock(&self.state).connections.len() >= max) {
+            return Ok(());
+        }
+        self.socket.apply(socket.handle());
         let peer = socket.peer();
         let config = Config { seed: process::random(), ..self.engine.clone() };
         let owner = Owner::Server(Weak::clone(&self.me));
@@ -251,6 +261,9 @@ impl Server {
         let on_call = server.as_ref().and_then(|server| lock(&server.state).on_call.clone());
         let mut result = Ok(());
         for (call, head) in requests {
+            if let Some(server) = server.as_ref().filter(|server| server.encoding != Encoding::Identity) {
+                call.set_encoding(py, server.encoding)?;
+            }
             let call = AioServerCall::new(call, head);
             let called = match &on_call {
                 Some(on_call) => on_call.bind(py).call1((call,)).map(drop),

@@ -19,22 +19,25 @@ fi
 
 stat() { sed -n "s/^stat::$2: *//p" "$logs/$1.log" | tail -1; }
 
-found=0
-printf '%-20s %9s %9s %14s %8s\n' target seconds 'CPU s' executions findings
+# Built first, all of them, and copied, so that what changes in the meantime does not change what runs.
+binaries=$(mktemp -d)
+trap 'rm -rf "$binaries"' EXIT
 for target in "$@"; do
     RUSTUP_TOOLCHAIN=nightly "$cargo_fuzz" build "$target" >"$logs/$target.build.log" 2>&1 ||
         { cat "$logs/$target.build.log" >&2; exit 2; }
-    # A copy, so that a build in the meantime does not change what runs.
-    binary=$(mktemp)
-    chmod +x "$binary"
-    cp "${CARGO_TARGET_DIR:-target}/$(rustc -vV | sed -n 's/^host: //p')/release/$target" "$binary"
+    cp "${CARGO_TARGET_DIR:-target}/$(rustc -vV | sed -n 's/^host: //p')/release/$target" "$binaries"
+done
+
+found=0
+printf '%-20s %9s %9s %14s %8s\n' target seconds 'CPU s' executions findings
+for target in "$@"; do
     mkdir -p "corpus/$target" "artifacts/$target"
     seeds=(); [ -d "seeds/$target" ] && seeds=("seeds/$target")
     started=$SECONDS findings=0
     TIMEFORMAT='%U %S'
-    cpu=$({ time "$binary" "corpus/$target" "${seeds[@]}" -artifact_prefix="artifacts/$target/" -max_total_time="$seconds" \
-        -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 >"$logs/$target.log" 2>&1 || echo failed >&2; } 2>&1)
-    rm "$binary"
+    cpu=$({ time "$binaries/$target" "corpus/$target" "${seeds[@]}" -artifact_prefix="artifacts/$target/" \
+        -max_total_time="$seconds" -timeout=20 -rss_limit_mb=3000 -print_final_stats=1 >"$logs/$target.log" 2>&1 ||
+        echo failed >&2; } 2>&1)
     case $cpu in *failed*) findings=1 found=1 ;; esac
     printf '%-20s %9d %9.0f %14s %8d\n' "$target" $((SECONDS - started)) \
         "$(tail -1 <<<"$cpu" | awk '{ print $1 + $2 }')" "$(stat "$target" number_of_executed_units)" "$findings"

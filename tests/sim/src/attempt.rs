@@ -176,6 +176,10 @@ fn step(side: &mut Side, name: (usize, usize), end: &mut End, plan: &Plan, text:
         end.drain();
         return true;
     }
+    if side.side == 1 && side.sent == 0 && !side.finished {
+        // Refused once the headers are gone.
+        let _ = end.connection.set_encoding(side.call, plan.encoding[1]);
+    }
     if side.side == 1 && plan.headers_first && side.sent == 0 && !side.finished {
         moved |= end.connection.send_headers(side.call, &plan.metadata).is_ok();
     }

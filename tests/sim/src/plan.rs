@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use farcall_core::{Code, Metadata, Status};
+use farcall_engine::Encoding;
 use fastrand::Rng;
 
 /// The plan of one call.
@@ -20,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) status: Status,
     pub(crate) trailers: Metadata,
     pub(crate) metadata: Metadata,
+    /// How the client, the server compresses.
+    pub(crate) encoding: [Encoding; 2],
     pub(crate) timeout: Option<Duration>,
     pub(crate) wait_for_ready: bool,
     /// The client, the server gives the call up after this time.
@@ -75,6 +78,7 @@ impl Plan {
             status,
             trailers: metadata(rng),
             metadata: metadata(rng),
+            encoding: [encoding(rng), encoding(rng)],
             timeout: (rng.u8(0..3) == 0).then(|| Duration::from_micros(rng.u64(0..8_000_000))),
             wait_for_ready: rng.bool(),
             cancel: [cancel(rng), cancel(rng)],
@@ -95,6 +99,7 @@ impl Plan {
             status: Status::OK,
             trailers: Metadata::new(),
             metadata: Metadata::new(),
+            encoding: [Encoding::Identity; 2],
             timeout: None,
             wait_for_ready: true,
             cancel: [None; 2],
@@ -132,6 +137,14 @@ fn metadata(rng: &mut Rng) -> Metadata {
     metadata
 }
 
+fn encoding(rng: &mut Rng) -> Encoding {
+    match rng.u8(0..8) {
+        0 => Encoding::Gzip,
+        1 => Encoding::Deflate,
+        _ => Encoding::Identity,
+    }
+}
+
 fn cancel(rng: &mut Rng) -> Option<Duration> {
     (rng.u8(0..10) == 0).then(|| Duration::from_micros(rng.u64(0..3_000_000)))
 }
@@ -152,9 +165,17 @@ pub(crate) struct Text(Bytes);
 const TEXT: usize = 1_000_003;
 
 impl Text {
+    /// Half of it noise, and half what compresses well: the same few thousand bytes with a count between them.
     pub(crate) fn new() -> Text {
         let mut text = vec![0; TEXT];
         Rng::with_seed(0).fill(&mut text);
+        let (phrase, half) = (text[..5_003].to_vec(), TEXT / 2);
+        for (index, part) in text[half..].chunks_mut(phrase.len()).enumerate() {
+            part.copy_from_slice(&phrase[..part.len()]);
+            let count = index.to_be_bytes();
+            let len = part.len().min(count.len());
+            part[..len].copy_from_slice(&count[..len]);
+        }
         Text(text.into())
     }
 

@@ -9,7 +9,7 @@ use std::{
 
 use farcall_channel::{Action, Address, Channel, ConnectError, ConnectionId, Pick, Target};
 use farcall_core::{Code, Status};
-use farcall_engine::{Config, ErrorCode, Limits, Request};
+use farcall_engine::{Config, Encoding, ErrorCode, Limits, Request};
 use fastrand::Rng;
 
 use crate::{
@@ -512,7 +512,13 @@ impl<'a> World<'a> {
 
     fn open(&mut self, tag: usize, index: usize) -> bool {
         let call = &mut self.calls[tag];
-        let [end, _] = &mut self.links[index].ends;
+        let link = &mut self.links[index];
+        let configs = [&self.clients[link.client].config, &self.servers[link.server].config];
+        if configs.iter().any(|config| config.limits.unread < 1 << 20) {
+            // Where little may be unread a compressed message can end its call.
+            call.plan.encoding = [Encoding::Identity; 2];
+        }
+        let [end, _] = &mut link.ends;
         let number = call.attempts;
         let request = Request {
             path: &format!("/sim.Sim/{tag}.{number}"),
@@ -520,7 +526,7 @@ impl<'a> World<'a> {
             metadata: &call.plan.metadata,
             deadline: call.deadline,
         };
-        let Ok(id) = end.connection.open(request, self.now) else { return false };
+        let Ok(id) = end.connection.open_encoded(request, call.plan.encoding[0], self.now) else { return false };
         end.opened(id);
         end.drain();
         call.attempts += 1;
@@ -611,7 +617,7 @@ fn client(servers: usize, rng: &mut Rng) -> Client {
         format!("ipv4:{}", addresses.join(","))
     };
     let target = Target::parse(&target).expect("a target");
-    let mut config = Config { limits: limits(rng), ..Config::client() };
+    let mut config = Config { limits: limits(rng), runs: rng.bool(), ..Config::client() };
     config.keepalive_time = seconds(&[None, Some(10), Some(3)], rng);
     config.keepalive_timeout = Duration::from_secs(5);
     config.keepalive_without_calls = rng.bool();
@@ -633,7 +639,7 @@ fn weather(rng: &mut Rng) -> Weather {
 }
 
 fn server(rng: &mut Rng) -> Server {
-    let mut config = Config { limits: limits(rng), ..Config::server() };
+    let mut config = Config { limits: limits(rng), runs: rng.bool(), ..Config::server() };
     config.keepalive_time = seconds(&[Some(7200), None, Some(5)], rng);
     config.limits.min_ping_interval = seconds(&[Some(0), Some(300)], rng).unwrap_or_default();
     config.limits.min_ping_interval_without_calls = config.limits.min_ping_interval;

@@ -190,15 +190,18 @@ impl End {
                 seen.headers = Some(metadata);
             }
             Event::Message { call, message } => {
-                let seen = self.live(call);
-                assert!(!seen.half_closed, "no message comes after the half-close");
                 let len = message.len();
-                seen.messages.push(message);
-                if self.role == Role::Client {
-                    assert!(self.live(call).headers.is_some(), "headers come before messages");
-                }
+                self.note_messages(call, [message]);
                 if self.release {
                     self.connection.release(call, len);
+                }
+            }
+            Event::Messages { call, run } => {
+                let (count, len) = (run.len(), run.body_len());
+                assert!(count > 1, "a run is of several");
+                self.note_messages(call, run);
+                if self.release {
+                    self.connection.release_many(call, count, len);
                 }
             }
             Event::HalfClosed { call } => {
@@ -226,6 +229,14 @@ impl End {
             }
             other => panic!("an event the fake world does not know: {other:?}"),
         }
+    }
+
+    fn note_messages(&mut self, call: CallId, messages: impl IntoIterator<Item = Bytes>) {
+        let client = self.role == Role::Client;
+        let seen = self.live(call);
+        assert!(!seen.half_closed, "no message comes after the half-close");
+        assert!(!client || seen.headers.is_some(), "headers come before messages");
+        seen.messages.extend(messages);
     }
 
     /// A call that may still have events.

@@ -23,6 +23,8 @@ pub fn hostile(script: &[u8]) {
     if config.limits.unread == 100 {
         (config.limits.incomplete, config.limits.request_headers) = (100, 1000);
     }
+    config.limits.unsent = script.pick(&[512 << 20, 100_000, 1]);
+    config.runs = script.below(2) == 0;
     let raw = if server { Raw::server(config) } else { Raw::client(config) };
     let mut peer = Peer { script, server, raw, ledger: Ledger::default(), calls: Vec::new(), opened: 0 };
     if !server {

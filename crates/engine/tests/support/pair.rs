@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use farcall_core::Metadata;
-use farcall_engine::{CallError, CallId, Config, Request};
+use farcall_engine::{CallError, CallId, Config, Encoding, Request};
 use fastrand::Rng;
 
 use super::{
@@ -54,9 +54,20 @@ impl Pair {
         metadata: &Metadata,
         timeout: Option<Duration>,
     ) -> Result<CallId, CallError> {
+        self.open_encoded(path, metadata, timeout, Encoding::Identity)
+    }
+
+    /// [`open_with`](Pair::open_with), with compressed messages.
+    pub fn open_encoded(
+        &mut self,
+        path: &str,
+        metadata: &Metadata,
+        timeout: Option<Duration>,
+        encoding: Encoding,
+    ) -> Result<CallId, CallError> {
         let deadline = timeout.map(|timeout| self.now + timeout);
         let request = Request { path, authority: "test.example", metadata, deadline };
-        let call = self.client.connection.open(request, self.now)?;
+        let call = self.client.connection.open_encoded(request, encoding, self.now)?;
         self.client.opened(call);
         Ok(call)
     }

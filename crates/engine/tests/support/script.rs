@@ -5,7 +5,7 @@ use std::{
 
 use bytes::Bytes;
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::{CallId, Closed, Config, ConnectionError, ErrorCode, Limits};
+use farcall_engine::{CallId, Closed, Config, ConnectionError, Encoding, ErrorCode, Limits, RunBuilder};
 use fastrand::Rng;
 
 use super::{End, Pair, Weather};
@@ -86,6 +86,8 @@ struct World<'a> {
     shut_down: bool,
     /// The server takes only so many calls at once, which the client may not know yet.
     limited: bool,
+    /// Little may be unread.
+    tight: bool,
     /// Limits and weather in words, for the report of a failure.
     setting: String,
 }
@@ -137,12 +139,14 @@ impl<'a> World<'a> {
         let seed = (0..4).fold(0, |seed, _| seed << 8 | script.below(256) as u64);
         let mut client = Config { seed, ..Config::client() };
         let mut server = Config { seed: seed + 1, ..Config::server() };
+        (client.runs, server.runs) = (script.below(2) == 0, script.below(2) == 0);
         client.limits = limits(&mut script);
         client.limits.max_concurrent_streams = None;
         server.limits = limits(&mut script);
         // On a wire of a few hundred bytes a second an acknowledgement can wait behind much else.
         client.limits.settings_timeout = Duration::from_secs(3600);
         server.limits.settings_timeout = client.limits.settings_timeout;
+        let tight = [&client, &server].iter().any(|config| config.limits.unread < 1 << 20);
         let limited = server.limits.max_concurrent_streams.is_some();
         let weather = [weather(&mut script), weather(&mut script)];
         let setting = format!("client: {:?}\nserver: {:?}\nweather: {weather:?}", client.limits, server.limits);
@@ -159,6 +163,7 @@ impl<'a> World<'a> {
             closed: false,
             shut_down: false,
             limited,
+            tight,
             setting,
         }
     }
@@ -180,6 +185,7 @@ impl<'a> World<'a> {
             }
             26 => self.pair.run(),
             27 => self.rarely(),
+            28 => self.client_sends_run(),
             _ => {
                 for _ in 0..self.script.below(64) {
                     self.pair.turn();
@@ -217,6 +223,12 @@ impl<'a> World<'a> {
         }
     }
 
+    /// How messages are compressed: mostly not. Where little may be unread a compressed message can end its call.
+    fn encoding(&mut self) -> Encoding {
+        let choices = [Encoding::Identity, Encoding::Identity, Encoding::Deflate, Encoding::Gzip];
+        self.script.pick(if self.tight { &choices[..1] } else { &choices })
+    }
+
     fn open(&mut self) {
         let tag = self.stories.len() as u32;
         let timeout = match self.script.below(8) {
@@ -230,7 +242,8 @@ impl<'a> World<'a> {
             metadata.append(key, value).expect("keys and values are legal");
         }
         let deadline = timeout.map(|timeout| self.pair.now + timeout);
-        match self.pair.open_with(&format!("/s.S/{tag}"), &metadata, timeout) {
+        let encoding = self.encoding();
+        match self.pair.open_encoded(&format!("/s.S/{tag}"), &metadata, timeout, encoding) {
             Ok(client) => {
                 let story = Story {
                     client,
@@ -281,6 +294,26 @@ impl<'a> World<'a> {
         };
         match sent {
             Ok(()) => story.requests.push(len),
+            Err(_) => assert!(story.half_closed || story.client_cancelled || self.closed),
+        }
+    }
+
+    /// Several small messages as one run.
+    fn client_sends_run(&mut self) {
+        let Some(tag) = self.pick(false) else { return };
+        let (count, len) = (self.script.below(40), self.script.below(300));
+        let Some(story) = self.stories.get_mut(&tag) else { return };
+        let mut run = RunBuilder::default();
+        for index in 0..count {
+            let message = message(tag, 0, story.requests.len() + index, len);
+            let pushed: Result<(), ()> = run.push(|buffer| {
+                buffer.extend_from_slice(&message);
+                Ok(())
+            });
+            pushed.expect("nothing can fail");
+        }
+        match self.pair.client.connection.send_run(story.client, run.take(), true) {
+            Ok(()) => story.requests.resize(story.requests.len() + count, len),
             Err(_) => assert!(story.half_closed || story.client_cancelled || self.closed),
         }
     }
@@ -340,6 +373,8 @@ impl<'a> World<'a> {
     fn send_headers(&mut self) {
         let Some(call) = self.pick(true).and_then(|tag| self.stories[&tag].server) else { return };
         // Refused after the first message; either is fine here.
+        let encoding = self.encoding();
+        let _ = self.pair.server.connection.set_encoding(call, encoding);
         let _ = self.pair.server.connection.send_headers(call, &Metadata::new());
     }
 

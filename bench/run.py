@@ -76,25 +76,35 @@ def rust_works(folder: pathlib.Path, connections: int) -> list[Work]:
     return works
 
 
-def python(interpreter: str, name: str, threads: int) -> Contender:
+def python(interpreter: str, name: str, work: str) -> Contender:
     server, client = ([interpreter, str(PYTHON_PROGRAMS / f"echo_{role}.py")] for role in ("server", "client"))
-    return Contender(name, [*server, "{address}"], [*client, "{address}", str(threads), "{seconds}"])
+    return Contender(name, [*server, "{address}"], [*client, "{address}", work, "{seconds}"])
 
 
-def python_floor(interpreter: str) -> Contender:
-    program = [interpreter, str(PYTHON_PROGRAMS / "sockets.py")]
-    return Contender(
-        "Python socket", [*program, "serve"], [*program, "call", "{address}", str(FRAMING + 32), "{seconds}"]
-    )
+def python_floor(interpreter: str, message: int) -> Contender:
+    program, size = [interpreter, str(PYTHON_PROGRAMS / "sockets.py")], str(FRAMING + message)
+    return Contender("Python socket", [*program, "serve", size], [*program, "call", "{address}", size, "{seconds}"])
 
 
-def python_works(ours: str, peers: str) -> list[Work]:
+def python_works(ours: str, peers: str, connections: int) -> list[Work]:
+    # Key, title, work, against grpcio, of the bare socket, and the message that sockets echo, where that is a floor.
+    rows: list[tuple[str, str, str, float, float | None, int | None]] = [
+        ("unary-1", "unary, 1 thread", "unary:1", 6, 0.35, 32),
+        ("unary-16", "unary, 16 threads", "unary:16", 4, None, None),
+        ("server-stream", "server streaming, 32 B", "server-stream", 15, None, None),
+        ("client-stream", "client streaming, 32 B", "client-stream", 15, None, None),
+        ("ping-pong", "bidi ping-pong, 32 B", "ping-pong", 5, None, 32),
+        ("echo-4m", "4 MiB echo", f"echo:{4 << 20}", 3, None, 4 << 20),
+    ]
     works = []
-    for threads in (1, 16):
-        contenders = [python(ours, "farcall", threads), python(peers, "grpcio", threads)]
-        if threads == 1:
-            contenders.append(python_floor(peers))
-        works.append(Work(f"python-unary-{threads}", f"Python blocking unary, {threads} thread(s)", contenders))
+    for key, title, work, target, of_floor, floor in rows:
+        contenders = [python(ours, "farcall", work), python(peers, "grpcio", work)]
+        if floor:
+            contenders.append(python_floor(peers, floor))
+        works.append(Work(f"python-{key}", f"Python blocking {title}", contenders, target, of_floor))
+    idle = [python(ours, "farcall", f"idle:{connections}"), python(peers, "grpcio", f"idle:{connections}")]
+    title = f"Python blocking {connections:,} idle connections"
+    works.append(Work("python-idle", title, idle, 2, None, memory_counts=True))
     return works
 
 
@@ -142,7 +152,7 @@ def main() -> None:
     if arguments.rust_bin:
         works += rust_works(arguments.rust_bin, connections_allowed())
     if arguments.ours_python and arguments.peers_python:
-        works += python_works(arguments.ours_python, arguments.peers_python)
+        works += python_works(arguments.ours_python, arguments.peers_python, min(2000, connections_allowed()))
     works = [work for work in works if any(word in work.key for word in arguments.only.split(","))]
     if not works:
         sys.exit(f"bench: no work has one of {arguments.only!r} in its key")

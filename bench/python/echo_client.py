@@ -1,9 +1,13 @@
-"""Calls the echo server for a while from some threads over one channel and writes what that took, as JSON.
+"""Calls the echo server for a while on the blocking API and writes what that took, as JSON.
 
-python echo_client.py ADDRESS THREADS SECONDS
+python echo_client.py ADDRESS WORK SECONDS
+
+WORK is "unary:THREADS", "server-stream", "client-stream", "ping-pong", "echo:BYTES", or "idle:CONNECTIONS" (which takes
+as long as it takes).
 """
 
 import json
+import queue
 import sys
 import threading
 import time
@@ -12,17 +16,84 @@ import grpc
 
 MESSAGE = b"32 bytes of something to echo..."
 WARM_UP_CALLS = 200
+UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+# Messages between two looks at the clock.
+STRIDE = 100
+
+clock = time.perf_counter
 
 
-def call_until(echo, stop, latencies):
-    clock = time.perf_counter
+def call_until(echo, message, stop, latencies):
     now = clock()
     while now < stop:
         before = now
-        if echo(MESSAGE) != MESSAGE:
+        if len(echo(message)) != len(message):
             raise AssertionError("the echo is not what was sent")
         now = clock()
         latencies.append(now - before)
+
+
+def unary(channel, threads, message, stop):
+    echo = channel.unary_unary("/bench/Echo")
+    latencies = [[] for _ in range(threads)]
+    workers = [threading.Thread(target=call_until, args=(echo, message, stop, own)) for own in latencies]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return [latency for own in latencies for latency in own]
+
+
+def server_stream(channel, stop):
+    call = channel.unary_stream("/bench/Feed")(MESSAGE)
+    count = 0
+    for _ in call:
+        count += 1
+        if count % STRIDE == 0 and clock() >= stop:
+            break
+    call.cancel()
+    return count
+
+
+def client_stream(channel, stop):
+    sent = 0
+
+    def requests():
+        nonlocal sent
+        while sent % STRIDE or clock() < stop:
+            sent += 1
+            yield MESSAGE
+
+    if int(channel.stream_unary("/bench/Drain")(requests())) != sent:
+        raise AssertionError("not all messages have arrived")
+    return sent
+
+
+def ping_pong(channel, stop):
+    requests = queue.SimpleQueue()
+    responses = channel.stream_stream("/bench/PingPong")(iter(requests.get, None))
+    latencies = []
+    now = clock()
+    while now < stop:
+        before = now
+        requests.put(MESSAGE)
+        next(responses)
+        now = clock()
+        latencies.append(now - before)
+    requests.put(None)
+    return latencies
+
+
+def work(channel, kind, number):
+    if kind == "unary":
+        return lambda stop: unary(channel, number, MESSAGE, stop)
+    if kind == "echo":
+        return lambda stop: unary(channel, 1, b"*" * number, stop)
+    return {
+        "server-stream": lambda stop: server_stream(channel, stop),
+        "client-stream": lambda stop: client_stream(channel, stop),
+        "ping-pong": lambda stop: ping_pong(channel, stop),
+    }[kind]
 
 
 def mark(word):
@@ -30,31 +101,46 @@ def mark(word):
     sys.stdin.readline()
 
 
-def measure(channel, threads, seconds):
-    echo = channel.unary_unary("/bench/Echo")
-    for _ in range(WARM_UP_CALLS):
-        echo(MESSAGE)
-    latencies = [[] for _ in range(threads)]
-    mark("BEGIN")
-    started = time.perf_counter()
-    stop = started + seconds
-    workers = [threading.Thread(target=call_until, args=(echo, stop, own)) for own in latencies]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    took = time.perf_counter() - started
-    mark("END")
-    everything = sorted(latency for own in latencies for latency in own)
-    calls = len(everything)
+def measure(address, name, seconds):
+    kind, _, number = name.partition(":")
+    if kind == "idle":
+        return idle(address, int(number))
+    with grpc.insecure_channel(address, options=UNLIMITED) as channel:
+        echo = channel.unary_unary("/bench/Echo")
+        for _ in range(WARM_UP_CALLS):
+            echo(MESSAGE)
+        mark("BEGIN")
+        started = clock()
+        result = work(channel, kind, int(number or 0))(started + seconds)
+        took = clock() - started
+        mark("END")
+    if isinstance(result, int):
+        return {"operations": result, "seconds": took, "p50_us": None, "p99_us": None}
+    result.sort()
+    count = len(result)
     return {
-        "operations": calls,
+        "operations": count,
         "seconds": took,
-        "p50_us": everything[calls // 2] * 1e6,
-        "p99_us": everything[calls * 99 // 100] * 1e6,
+        "p50_us": result[count // 2] * 1e6,
+        "p99_us": result[count * 99 // 100] * 1e6,
     }
 
 
+def idle(address, count):
+    """Channels with a connection each that have made one call, and are kept."""
+    # grpcio would have them share one connection.
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    with grpc.insecure_channel(address, options=options) as first:
+        first.unary_unary("/bench/Echo")(MESSAGE)
+        mark("BEGIN")
+        started = clock()
+        channels = [grpc.insecure_channel(address, options=options) for _ in range(count)]
+        for channel in channels:
+            channel.unary_unary("/bench/Echo")(MESSAGE)
+        took = clock() - started
+        mark("END")
+    return {"operations": len(channels), "seconds": took, "p50_us": None, "p99_us": None}
+
+
 if __name__ == "__main__":
-    with grpc.insecure_channel(sys.argv[1]) as opened:
-        print(json.dumps(measure(opened, int(sys.argv[2]), float(sys.argv[3]))))
+    print(json.dumps(measure(sys.argv[1], sys.argv[2], float(sys.argv[3]))))

@@ -1,6 +1,6 @@
 """The floor: bytes there and back over bare blocking sockets.
 
-python sockets.py serve
+python sockets.py serve BYTES
 python sockets.py call ADDRESS BYTES SECONDS
 """
 
@@ -10,12 +10,21 @@ import sys
 import time
 
 
-def serve():
+def receive(stream, size):
+    """A message, in whatever pieces it comes; less at the end of the stream."""
+    pieces = []
+    while size and (piece := stream.recv(min(size, 1 << 20))):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
+
+
+def serve(size):
     listener = socket.create_server(("127.0.0.1", 0))
     print(f"LISTENING {listener.getsockname()[1]}", flush=True)
     stream, _ = listener.accept()
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    while received := stream.recv(4096):
+    while received := receive(stream, size):
         stream.sendall(received)
 
 
@@ -34,9 +43,7 @@ def call(address, size, seconds):
     while now < started + seconds:
         before = now
         stream.sendall(message)
-        missing = size
-        while missing:
-            missing -= len(stream.recv(missing))
+        receive(stream, size)
         now = clock()
         latencies.append(now - before)
     mark("END")
@@ -49,6 +56,6 @@ def call(address, size, seconds):
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
-        serve()
+        serve(int(sys.argv[2]))
     else:
         call(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))

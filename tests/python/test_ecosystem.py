@@ -1,6 +1,6 @@
 """Packages that require grpcio, installed from the index beside our wheel and its stand-ins, run on it.
 
-The environment, .venvs/ecosystem, is made once; without an index to make it from, these tests are skipped.
+The environments, below .venvs, are made once; without an index to make them from, these tests are skipped.
 """
 
 import pathlib
@@ -10,13 +10,24 @@ import sys
 import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-ENVIRONMENT = REPOSITORY / ".venvs" / "ecosystem"
-PROGRAMS = pathlib.Path(__file__).with_name("ecosystem")
-PACKAGES = [
+HERE = pathlib.Path(__file__).parent
+PROGRAMS = HERE / "ecosystem"
+
+ECOSYSTEM = [
     "google-api-core[grpc]==2.44.0",
     "opentelemetry-exporter-otlp-proto-grpc==1.45.2",
     "opentelemetry-sdk==1.45.2",
     "grpc-interceptor==0.15.4",
+]
+GRPCIOS_OWN = [
+    "grpcio-health-checking==1.85.1",
+    "grpcio-reflection==1.85.1",
+    "grpcio-status==1.85.1",
+    "grpcio-channelz==1.85.0",
+    "grpcio-testing==1.85.0",
+    "grpcio-admin==1.85.0",
+    "pytest==9.2.0",
+    "pytest-timeout==2.4.0",
 ]
 
 pytestmark = [
@@ -26,40 +37,84 @@ pytestmark = [
 ]
 
 
-def pip(*arguments):
-    command = [ENVIRONMENT / "bin" / "python", "-m", "pip", "--disable-pip-version-check", *arguments]
-    return subprocess.run(command, capture_output=True, text=True)
+@pytest.fixture(scope="session")
+def wheel():
+    """The wheel of farcall for this Python."""
+    tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
+    wheels = sorted((REPOSITORY / "build" / "wheels" / "farcall").glob(f"farcall-*-{tag}-*.whl"))
+    if not wheels:
+        pytest.skip("no wheel of farcall in build/wheels: `make setup` builds it")
+    return wheels[-1]
 
 
 @pytest.fixture(scope="session")
-def python(tmp_path_factory):
-    tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
-    wheels = list((REPOSITORY / "build" / "wheels" / "farcall").glob(f"farcall-*-{tag}-*.whl"))
-    if not wheels:
-        pytest.skip("no wheel of farcall in build/wheels: `make setup` builds it")
-    stand_ins = tmp_path_factory.mktemp("wheels")
-    subprocess.run([sys.executable, REPOSITORY / "scripts" / "stand_in_wheels.py", stand_ins], check=True)
-    links = ["--find-links", stand_ins, "--find-links", wheels[0].parent]
-    if not (ENVIRONMENT / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", ENVIRONMENT], check=True)
-        installed = pip("install", *links, *PACKAGES)
+def stand_ins(tmp_path_factory):
+    """The stand-ins, by the name of the package."""
+    directory = tmp_path_factory.mktemp("wheels")
+    subprocess.run([sys.executable, REPOSITORY / "scripts" / "stand_in_wheels.py", directory], check=True)
+    return {path.name.split("-")[0]: path for path in directory.glob("*.whl")}
+
+
+def pip(python, *arguments):
+    command = [python, "-m", "pip", "--disable-pip-version-check", *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def environment(name, wheel, stand_ins, packages):
+    """The Python of an environment with the packages of the index and, always new, our wheels."""
+    directory = REPOSITORY / ".venvs" / name
+    python = directory / "bin" / "python"
+    own = [wheel, *stand_ins]
+    if not (directory / "ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", directory], check=True)
+        installed = pip(python, "install", *own, *packages)
         if installed.returncode != 0:
             pytest.skip(f"cannot install from the index: {installed.stderr.strip().splitlines()[-1]}")
-        (ENVIRONMENT / "ready").touch()
-    own = [*wheels, *stand_ins.glob("grpcio-*.whl"), *stand_ins.glob("grpcio_status-*.whl")]
-    renewed = pip("install", "--no-index", "--no-deps", "--force-reinstall", *own)
+        (directory / "ready").touch()
+    return python, own
+
+
+@pytest.fixture(scope="session")
+def python(wheel, stand_ins):
+    used = [stand_ins["grpcio"], stand_ins["grpcio_status"]]
+    python, own = environment("ecosystem", wheel, used, ECOSYSTEM)
+    renewed = pip(python, "install", "--no-index", "--no-deps", "--force-reinstall", *own)
     assert renewed.returncode == 0, renewed.stderr
-    return ENVIRONMENT / "bin" / "python"
+    return python
 
 
 def test_what_is_required_is_there(python):
-    assert "No broken requirements found." in pip("check").stdout
+    assert "No broken requirements found." in pip(python, "check").stdout
     versions = "import importlib.metadata as m; print(m.version('grpcio'), m.version('farcall'))"
     installed = subprocess.run([python, "-c", versions], capture_output=True, text=True, check=True).stdout.split()
     assert installed[0] == f"1.85.1+farcall.{installed[1]}"
+
+
+def test_stand_ins_go_before_grpcios_own(python, wheel, stand_ins, tmp_path):
+    """An installer that may choose takes ours: nothing is written over our package `grpc`."""
+    for path in (wheel, *stand_ins.values()):
+        (tmp_path / path.name).symlink_to(path)
+    found = pip(python, "install", "--dry-run", "--ignore-installed", "--find-links", tmp_path, "grpcio==1.85.1")
+    if found.returncode != 0:
+        pytest.skip(f"cannot ask the index: {found.stderr.strip().splitlines()[-1]}")
+    assert f"grpcio-1.85.1+farcall.{wheel.name.split('-')[1]}" in found.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize("program", sorted(path.name for path in PROGRAMS.glob("with_*.py")))
 def test_program(python, program):
     done = subprocess.run([python, PROGRAMS / program], capture_output=True, text=True, timeout=60)
     assert done.stdout == "done\n", done.stderr
+
+
+def test_grpcios_own_packages_over_ours(wheel, stand_ins):
+    """The satellites' tests, with grpcio's pure-Python packages in the place of our modules of the same names."""
+    python, own = environment("stock-satellites", wheel, [stand_ins["grpcio"]], GRPCIOS_OWN)
+    renewed = pip(python, "install", "--no-index", "--no-deps", "--force-reinstall", *own)
+    assert renewed.returncode == 0, renewed.stderr
+    theirs = [package for package in GRPCIOS_OWN if package.startswith("grpcio-")]
+    over = pip(python, "install", "--no-deps", "--force-reinstall", *theirs)
+    if over.returncode != 0:
+        pytest.skip(f"cannot install from the index: {over.stderr.strip().splitlines()[-1]}")
+    tests = [HERE / "satellites", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run([python, "-m", "pytest", *tests], capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stdout

@@ -24,6 +24,7 @@ use crate::{
     sync::{
         call::{Message, too_large},
         lock,
+        transport::Auth,
     },
 };
 
@@ -48,6 +49,8 @@ pub(crate) struct Call {
     pub(crate) event_loop: Arc<EventLoop>,
     /// Client: what the service config asks of it.
     config: Option<Arc<MethodConfig>>,
+    /// Server: who the client is.
+    pub(crate) auth: Option<Auth>,
     state: Mutex<CallState>,
 }
 
@@ -125,6 +128,8 @@ pub(crate) struct Outbox {
     /// How many bytes are kept to be sent again.
     pub(crate) retry_buffer: usize,
     pub(crate) half_closed: bool,
+    /// It waits for more metadata.
+    pub(crate) held: bool,
 }
 
 impl Outbox {
@@ -204,30 +209,37 @@ impl Call {
         retry: Option<Box<Retry>>,
     ) -> Arc<Call> {
         let state = CallState { place: Place::Waiting(Box::new(outbox)), retry, ..CallState::default() };
-        Call::new(deadline, event_loop, config, state)
+        Call::new(deadline, event_loop, config, None, state)
     }
 
     /// A call that a server received.
-    pub(crate) fn of_server(connection: &Arc<Connection>, id: CallId, deadline: Option<Instant>) -> Arc<Call> {
+    pub(crate) fn of_server(
+        connection: &Arc<Connection>,
+        id: CallId,
+        deadline: Option<Instant>,
+        auth: Option<Auth>,
+    ) -> Arc<Call> {
         let place = Place::On(Arc::clone(connection), id);
         let peer = Arc::clone(&connection.peer);
-        Call::new(deadline, &connection.event_loop, None, CallState { place, peer, ..CallState::default() })
+        Call::new(deadline, &connection.event_loop, None, auth, CallState { place, peer, ..CallState::default() })
     }
 
     /// A call that ended before it began.
     pub(crate) fn failed(status: Status, event_loop: &Arc<EventLoop>) -> Arc<Call> {
         let closed = Some(locally_ended(status));
-        Call::new(None, event_loop, None, CallState { closed, ..CallState::default() })
+        Call::new(None, event_loop, None, None, CallState { closed, ..CallState::default() })
     }
 
     fn new(
         deadline: Option<Instant>,
         event_loop: &Arc<EventLoop>,
         config: Option<Arc<MethodConfig>>,
+        auth: Option<Auth>,
         state: CallState,
     ) -> Arc<Call> {
         let event_loop = Arc::clone(event_loop);
-        Arc::new(Call { generation: process::generation(), deadline, event_loop, config, state: Mutex::new(state) })
+        let generation = process::generation();
+        Arc::new(Call { generation, deadline, event_loop, config, auth, state: Mutex::new(state) })
     }
 
     /// Whether it was made in this process.
@@ -480,6 +492,25 @@ impl Call {
         let given_up = self.lock().end(locally_ended(status.clone()), &mut due);
         drop(given_up);
         drop(due);
+    }
+
+    /// Client: the metadata that a held call waited for is here; false when it was not waited for.
+    pub(crate) fn proceed(self: &Arc<Self>, py: Python<'_>, metadata: &Metadata) -> PyResult<bool> {
+        let channel = {
+            let mut state = self.lock();
+            let Place::Waiting(outbox) = &mut state.place else { return Ok(false) };
+            if !std::mem::take(&mut outbox.held) {
+                return Ok(false);
+            }
+            // Only their sum can be too much, and that the server says.
+            let _ = outbox.metadata.extend(metadata);
+            outbox.channel.upgrade()
+        };
+        match channel {
+            Some(channel) => channel.unhold(py, self)?,
+            None => drop(self.cancel(py, Status::new(Code::Cancelled, "Channel deallocated!"))?),
+        }
+        Ok(true)
     }
 
     fn connection(&self) -> Option<(Arc<Connection>, CallId)> {

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    io,
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, Weak},
     time::{Duration, Instant},
@@ -24,6 +23,7 @@ use super::{
     waiter::Waiter,
 };
 use crate::{
+    credentials::ClientSecurity,
     options::{ChannelOptions, SocketOptions},
     process, proxy,
     sync::{
@@ -31,6 +31,7 @@ use crate::{
         channel::Proxied,
         lock,
         socket::{Socket, connect_error, os_text},
+        transport::Transport,
     },
     trace,
 };
@@ -41,6 +42,10 @@ pub(crate) struct Channel {
     authority: String,
     engine: Config,
     socket: SocketOptions,
+    /// `None` is plain text.
+    security: Option<ClientSecurity>,
+    /// The name that the server's certificate must be for.
+    server_name: String,
     /// Between this and the target stands this proxy.
     proxy: Option<Proxied>,
     connect_timeout: Duration,
@@ -62,8 +67,8 @@ struct State {
     connections: HashMap<ConnectionId, Link>,
     /// Calls that wait for a connection, in the order they came.
     waiting: Vec<Arc<Call>>,
-    /// Calls that wait for the end of a delay before they are made again.
-    resting: Vec<(Instant, Arc<Call>)>,
+    /// Calls that wait for the end of a delay before they are made again, or for what they are held for.
+    resting: Vec<(Option<Instant>, Arc<Call>)>,
     /// How long a connection may be silent before it is asked whether it is there; longer once a server has scolded.
     keepalive_time: Option<Duration>,
     /// Who waits for the state to change from this one.
@@ -138,17 +143,18 @@ struct Connected {
     channel: Weak<Channel>,
     id: ConnectionId,
     address: Address,
-    socket: Mutex<Option<io::Result<Socket>>>,
+    result: Mutex<Option<Result<(Socket, Transport), ConnectError>>>,
 }
 
 #[pymethods]
 impl Connected {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
         let Some(channel) = self.channel.upgrade() else { return Ok(()) };
-        match lock(&self.socket).take() {
-            Some(Ok(socket)) => channel.adopt_socket(py, self.id, &self.address, socket, false),
+        let result = lock(&self.result).take();
+        match result {
+            Some(Ok(connected)) => channel.adopt_socket(py, self.id, &self.address, connected, false),
             Some(Err(error)) => {
-                channel.connect_failed(self.id, &self.address, &error);
+                channel.connect_failed(self.id, &error);
                 channel.drive(py, lock(&channel.state), Chores::default())
             }
             None => Ok(()),
@@ -195,9 +201,12 @@ impl Channel {
             let text = format!("Failed to create channel to '{name}':{error}");
             Some(Status::new(Code::InvalidArgument, text))
         });
+        let authority = options.authority.clone().unwrap_or_else(|| target.authority.clone());
         Arc::new_cyclic(|me| Channel {
             event_loop,
-            authority: options.authority.clone().unwrap_or_else(|| target.authority.clone()),
+            server_name: options.server_name(&authority),
+            security: options.security.clone(),
+            authority,
             engine: options.engine.clone(),
             socket: options.socket.clone(),
             proxy,
@@ -237,6 +246,7 @@ impl Channel {
             Some(config) => self.plan(config, &mut outbox, deadline),
             None => (deadline, None),
         };
+        let held = outbox.held;
         if let Some(message) = message {
             outbox.push(message.into_bytes(), true);
         }
@@ -248,6 +258,10 @@ impl Channel {
         }
         if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             call.fail_waiting(deadline_exceeded(), &mut Vec::new());
+            return Ok(call);
+        }
+        if held {
+            self.rest(py, &call, None)?;
             return Ok(call);
         }
         let ready = lock(&self.ready).clone();
@@ -274,16 +288,27 @@ impl Channel {
         ([deadline, timeout].into_iter().flatten().min(), retry.map(Box::new))
     }
 
-    /// Makes a call again once `delay` is over.
-    fn start_over(self: &Arc<Self>, py: Python<'_>, call: Arc<Call>, delay: Duration) -> PyResult<()> {
+    /// Has a call wait until `until`, or for what it is held for.
+    fn rest(self: &Arc<Self>, py: Python<'_>, call: &Arc<Call>, until: Option<Instant>) -> PyResult<()> {
         let mut chores = Chores::default();
         let mut state = lock(&self.state);
         if state.closed {
             call.fail_waiting(Status::new(Code::Cancelled, "Channel closed!"), &mut chores.due);
         } else {
-            state.resting.push((Instant::now() + delay, call));
+            state.resting.push((until, Arc::clone(call)));
         }
         self.drive(py, state, chores)
+    }
+
+    /// What a call was held for has come.
+    pub(crate) fn unhold(self: &Arc<Self>, py: Python<'_>, call: &Arc<Call>) -> PyResult<()> {
+        self.forget(call);
+        self.find_connection(py, call)
+    }
+
+    /// `:authority` of its calls.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
     }
 
     /// Finds a connection for a call, or has it wait.
@@ -494,7 +519,8 @@ impl Channel {
         };
         state.waiting.retain(|call| !late(call));
         state.resting.retain(|(_, call)| !late(call));
-        let (rested, resting) = std::mem::take(&mut state.resting).into_iter().partition(|(at, _)| *at <= now);
+        let (rested, resting) =
+            std::mem::take(&mut state.resting).into_iter().partition(|(at, _)| at.is_some_and(|at| at <= now));
         state.resting = resting;
         let driven = self.drive(py, state, chores);
         drop(spent);
@@ -547,33 +573,63 @@ impl Channel {
 
     /// Starts to connect; whether the brain has been told of a failure.
     fn connect(self: &Arc<Self>, py: Python<'_>, id: ConnectionId, address: &Address) -> PyResult<bool> {
-        if let Some(way) = &self.proxy {
-            return Ok(self.connect_through(py, way, id, address));
-        }
-        match Socket::connect(address) {
-            Ok(socket) => self.adopt_socket(py, id, address, socket, true).map(|()| false),
+        let transport = match &self.security {
+            Some(security) => security.transport(&self.server_name, address),
+            None => Ok(Transport::Plain),
+        };
+        let waits = self.proxy.is_some() || self.security.as_ref().is_some_and(ClientSecurity::waits);
+        let connected = transport.and_then(|transport| {
+            if waits {
+                return self.connect_patiently(py, id, address, transport).map(|()| None);
+            }
+            match Socket::connect(address) {
+                Ok(socket) => Ok(Some((socket, transport))),
+                Err(error) => Err(connect_error(address, &os_text(&error))),
+            }
+        });
+        match connected {
+            Ok(Some((socket, transport))) => self.adopt_socket(py, id, address, (socket, transport), true)?,
+            Ok(None) => {}
             Err(error) => {
-                self.connect_failed(id, address, &error);
-                Ok(true)
+                self.connect_failed(id, &error);
+                return Ok(true);
             }
         }
+        Ok(false)
     }
 
-    fn connect_failed(&self, id: ConnectionId, address: &Address, error: &io::Error) {
-        let error = connect_error(address, &os_text(error));
-        lock(&self.state).brain.handle_connect_failed(id, &error, Instant::now());
+    fn connect_failed(&self, id: ConnectionId, error: &ConnectError) {
+        lock(&self.state).brain.handle_connect_failed(id, error, Instant::now());
     }
 
-    /// Connects through a proxy, on a short-lived thread that waits for it, as the words with a proxy are few and rare;
-    /// whether the brain has been told of a failure.
-    fn connect_through(self: &Arc<Self>, py: Python<'_>, way: &Proxied, id: ConnectionId, to: &Address) -> bool {
-        let (channel, way, address, patience) = (Weak::clone(&self.me), way.clone(), to.clone(), self.connect_timeout);
+    /// Connects on a short-lived thread that waits: for a proxy, whose words are few and rare, and for a handshake that
+    /// calls Python, which may take long.
+    fn connect_patiently(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        id: ConnectionId,
+        to: &Address,
+        mut transport: Transport,
+    ) -> Result<(), ConnectError> {
+        let (channel, way, address, patience) =
+            (Weak::clone(&self.me), self.proxy.clone(), to.clone(), self.connect_timeout);
         let event_loop = Arc::clone(&self.event_loop);
+        let shakes = self.security.as_ref().is_some_and(ClientSecurity::waits);
         let connect = move || {
-            let connected = proxy::connect(&way.proxy, &address, (&way.host, way.port), patience);
-            let socket = Mutex::new(Some(connected.and_then(|socket| Socket::accepted(socket, true))));
+            let socket = match &way {
+                Some(way) => proxy::connect(&way.proxy, &address, (&way.host, way.port), patience)
+                    .and_then(|socket| Socket::accepted(socket, true)),
+                None => Socket::connect_patiently(&address, patience),
+            };
+            let connected = socket.map_err(|error| connect_error(&address, &os_text(&error))).and_then(|socket| {
+                if shakes {
+                    transport.shake(&socket, patience)?;
+                }
+                Ok((socket, transport))
+            });
+            let result = Mutex::new(Some(connected));
             process::attach(|py| {
-                let told = Bound::new(py, Connected { channel, id, address, socket });
+                let told = Bound::new(py, Connected { channel, id, address, result });
                 match told {
                     Ok(told) => event_loop.call_soon_bare(py, told.as_any()),
                     Err(error) => error.write_unraisable(py, None),
@@ -582,12 +638,9 @@ impl Channel {
                 drop(event_loop);
             });
         };
-        match py.detach(|| std::thread::Builder::new().name("farcall-proxy".to_owned()).spawn(connect)) {
-            Ok(_) => false,
-            Err(error) => {
-                self.connect_failed(id, to, &error);
-                true
-            }
+        match py.detach(|| std::thread::Builder::new().name("farcall-connect".to_owned()).spawn(connect)) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(connect_error(to, &os_text(&error))),
         }
     }
 
@@ -597,14 +650,15 @@ impl Channel {
         py: Python<'_>,
         id: ConnectionId,
         address: &Address,
-        socket: Socket,
+        (socket, transport): (Socket, Transport),
         connecting: bool,
     ) -> PyResult<()> {
         self.socket.apply(socket.handle());
         let owner = Owner::Client(Attempt { channel: Weak::clone(&self.me), id, address: address.clone() });
         let keepalive_time = lock(&self.state).keepalive_time;
         let config = Config { seed: process::random(), keepalive_time, ..self.engine.clone() };
-        let connection = Connection::new(socket, address.to_string(), config, connecting, &self.event_loop, owner);
+        let connection =
+            Connection::new(socket, transport, address.to_string(), config, connecting, &self.event_loop, owner);
         {
             let mut state = lock(&self.state);
             if state.closed {
@@ -667,7 +721,7 @@ impl State {
     /// When the loop must call.
     fn due(&self) -> Option<Instant> {
         let calls = self.waiting.iter().chain(self.resting.iter().map(|(_, call)| call));
-        let times = calls.filter_map(|call| call.deadline).chain(self.resting.iter().map(|(at, _)| *at));
+        let times = calls.filter_map(|call| call.deadline).chain(self.resting.iter().filter_map(|(at, _)| *at));
         self.brain.poll_timeout().into_iter().chain(times).min()
     }
 }
@@ -728,13 +782,15 @@ impl Attempt {
                 }
             }
             Due::Draining => state.brain.handle_disconnected(self.id),
-            Due::Lost { why, connected } => {
+            Due::Lost { why, connected, refused } => {
                 link = state.connections.remove(&self.id);
                 if let Some(since) = link.as_ref().and_then(|link: &Link| link.works) {
                     let now = Instant::now();
                     state.brain.handle_broken(self.id, &why, now - since, now);
                 } else {
-                    let error = if connected {
+                    let error = if let Some(refused) = refused {
+                        refused
+                    } else if connected {
                         ConnectError { code: Code::Unavailable, why }
                     } else {
                         connect_error(&self.address, &why)
@@ -744,7 +800,7 @@ impl Attempt {
             }
             Due::Again(call, delay) if !delay.is_zero() => {
                 drop(state);
-                channel.start_over(py, call, delay)?;
+                channel.rest(py, &call, Some(Instant::now() + delay))?;
                 state = lock(&channel.state);
             }
             Due::Again(call, _) => {

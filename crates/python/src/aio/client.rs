@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     convert,
+    credentials::ChannelSecurity,
     options::ChannelOptions,
     sync::{call::Message, lock},
 };
@@ -115,13 +116,28 @@ impl Closing {
 #[pymethods]
 impl AioChannel {
     #[new]
-    fn new(target: String, options: &Bound<'_, PyAny>, resolve: Py<PyAny>) -> PyResult<AioChannel> {
-        let options = ChannelOptions::read(options)?;
+    #[pyo3(signature = (target, options, resolve, security=None))]
+    fn new(
+        target: String,
+        options: &Bound<'_, PyAny>,
+        resolve: Py<PyAny>,
+        security: Option<&ChannelSecurity>,
+    ) -> PyResult<AioChannel> {
+        let mut options = ChannelOptions::read(options)?;
+        if let Some(security) = security {
+            options = options.secured(security.0.clone());
+        }
         let resolve = Arc::new(resolve);
         Ok(AioChannel { target, options, resolve, loops: Mutex::default(), closed: AtomicBool::new(false) })
     }
 
+    /// `:authority` of its calls.
+    fn authority(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(self.here(py)?.authority().to_owned())
+    }
+
     #[expect(clippy::too_many_arguments, reason = "as Python calls it")]
+    #[pyo3(signature = (method, request, metadata, timeout, wait_for_ready, compression, held=false))]
     fn start(
         &self,
         py: Python<'_>,
@@ -131,6 +147,7 @@ impl AioChannel {
         timeout: Option<f64>,
         wait_for_ready: Option<bool>,
         compression: Option<u32>,
+        held: bool,
     ) -> PyResult<AioClientCall> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(PyValueError::new_err("Channel is closed."));
@@ -149,6 +166,7 @@ impl AioChannel {
                     wait_for_ready,
                     encoding,
                     half_closed: request.is_some(),
+                    held,
                     ..Outbox::default()
                 };
                 let message: Option<Message<'_>> = request.map(convert::read_message);
@@ -223,6 +241,17 @@ impl AioClientCall {
         let sent =
             if self.0.is_ours() { self.0.send(py, convert::read_message(message), compress)? } else { Sent::Over };
         Ok(sent.into_python(py))
+    }
+
+    /// Goes on with a call that was held for this metadata; false, and nothing, when it was not.
+    fn proceed(&self, py: Python<'_>, metadata: &Bound<'_, PyAny>) -> PyResult<bool> {
+        if !self.0.is_ours() {
+            return Ok(false);
+        }
+        match convert::read_metadata(Some(metadata))? {
+            Ok(metadata) => self.0.proceed(py, &metadata),
+            Err(_) => self.0.cancel(py, Status::new(Code::Unavailable, "Illegal metadata")),
+        }
     }
 
     fn half_close(&self, py: Python<'_>) -> PyResult<()> {

@@ -1,12 +1,11 @@
 //! A socket, the brain of its connection, and the calls on it, watched by a loop.
 
 use std::{
-    io::{self, IoSlice},
+    io,
     sync::{Arc, Mutex, MutexGuard, Weak},
     time::{Duration, Instant},
 };
 
-use bytes::Buf;
 use farcall_core::Status;
 use farcall_engine::{CallId, Config, Connection as Engine, ErrorCode, Event};
 use pyo3::{intern, prelude::*};
@@ -23,6 +22,7 @@ use crate::{
     sync::{
         lock,
         socket::{Socket, os_text},
+        transport::Transport,
     },
 };
 
@@ -31,9 +31,6 @@ const READS_IN_A_ROW: usize = 16;
 
 /// How long a peer that does not read may keep a connection that has ended.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-
-/// Pieces of one vectored write.
-const PIECES: usize = 64;
 
 /// Who is told about a connection.
 pub(crate) enum Owner {
@@ -54,6 +51,8 @@ pub(crate) struct Connection {
 
 /// The part of a connection that changes.
 struct State {
+    /// What lies between the socket and the brain: here bytes come from and go to.
+    transport: Transport,
     engine: Engine,
     /// By [`CallId::index`].
     calls: Vec<Option<Arc<Call>>>,
@@ -106,6 +105,7 @@ impl Connection {
     /// A connection over `socket`, which may still be connecting. [`begin`](Connection::begin) has the loop watch it.
     pub(crate) fn new(
         socket: Socket,
+        transport: Transport,
         peer: String,
         config: Config,
         connecting: bool,
@@ -119,6 +119,7 @@ impl Connection {
             event_loop: Arc::clone(event_loop),
             owner,
             state: Mutex::new(State {
+                transport,
                 engine: Engine::new(config, Instant::now()),
                 calls: Vec::new(),
                 connecting,
@@ -300,11 +301,9 @@ impl Connection {
     /// Writes what the brain has, as far as the socket takes it.
     fn write(&self, state: &mut State, now: Instant) {
         while !state.blocked && !state.connecting && !state.over {
-            let Some(transmit) = state.engine.poll_transmit(now) else { return };
-            let mut pieces = [IoSlice::new(&[]); PIECES];
-            let count = transmit.chunks_vectored(&mut pieces);
-            match self.socket.write(&pieces[..count]) {
-                Ok(written) => transmit.advance(written),
+            match state.transport.write(&self.socket, &mut state.engine, now) {
+                Ok(true) => {}
+                Ok(false) => return,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => state.blocked = true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return state.engine.handle_transport_closed(&os_text(&error), now),
@@ -318,15 +317,9 @@ impl Connection {
             if state.over || state.engine.error().is_some() {
                 return;
             }
-            let buffer = state.engine.receive_buffer();
-            let room = buffer.len();
-            match self.socket.read(buffer) {
-                Ok(len) => {
-                    state.engine.handle_received(len, now);
-                    if len < room {
-                        return;
-                    }
-                }
+            match state.transport.read(&self.socket, &mut state.engine, now) {
+                Ok(taken) if taken.full => {}
+                Ok(_) => return,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return state.engine.handle_transport_closed(&os_text(&error), now),
@@ -345,10 +338,11 @@ impl Connection {
                 Event::Ready => due.push(Due::Ready),
                 Event::Draining => due.push(Due::Draining),
                 Event::Disconnected(error) => {
-                    due.push(Due::Lost { why: error.to_string(), connected: state.connected });
+                    let refused = state.transport.failure();
+                    due.push(Due::Lost { why: error.to_string(), connected: state.connected, refused });
                 }
                 Event::Request { call: id, head } => {
-                    let call = Call::of_server(self, id, head.deadline);
+                    let call = Call::of_server(self, id, head.deadline, state.transport.auth());
                     state.place(id, Arc::clone(&call));
                     due.push(Due::Request(call, head));
                 }

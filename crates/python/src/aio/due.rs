@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use farcall_channel::ConnectError;
 use farcall_engine::RequestHead;
 use pyo3::{intern, prelude::*};
 
@@ -28,6 +29,8 @@ pub(crate) enum Due {
         why: String,
         /// Whether the transport was connected.
         connected: bool,
+        /// Why TLS would have none of it.
+        refused: Option<ConnectError>,
     },
     /// Server: a call begins.
     Request(Arc<Call>, Box<RequestHead>),

@@ -15,6 +15,7 @@ use pyo3::{intern, prelude::*};
 
 use super::server::Server;
 use crate::{
+    credentials::PortSecurity,
     process,
     sync::{
         listener::{BACKLOG, BoundSocket, OUT_OF_DESCRIPTORS, is_exhausted},
@@ -30,6 +31,7 @@ const ACCEPTS_IN_A_ROW: usize = 64;
 pub(crate) struct Listener {
     socket: socket2::Socket,
     server: Weak<Server>,
+    security: Option<PortSecurity>,
     /// The file of a Unix socket, removed at the end.
     path: Option<PathBuf>,
     tcp: bool,
@@ -59,13 +61,18 @@ impl Listener {
 }
 
 impl Listener {
-    pub(crate) fn new(bound: BoundSocket, server: &Weak<Server>) -> io::Result<Listener> {
+    pub(crate) fn new(
+        bound: BoundSocket,
+        server: &Weak<Server>,
+        security: Option<PortSecurity>,
+    ) -> io::Result<Listener> {
         bound.socket.set_nonblocking(true)?;
         bound.socket.listen(BACKLOG)?;
         Ok(Listener {
             tcp: bound.path.is_none() && bound.socket.local_addr().is_ok_and(|local| local.as_socket().is_some()),
             socket: bound.socket,
             server: Weak::clone(server),
+            security,
             path: bound.path,
             generation: process::generation(),
             watched: AtomicBool::new(false),
@@ -104,7 +111,7 @@ impl Listener {
                 Ok((socket, _)) => {
                     // A peer that is gone already is no loss.
                     if let Ok(socket) = Socket::accepted(socket, this.get().tcp) {
-                        server.serve(py, socket)?;
+                        server.serve(py, socket, this.get().security.as_ref())?;
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),

@@ -18,12 +18,14 @@ use super::{
     waiter::Waiter,
 };
 use crate::{
+    credentials::PortSecurity,
     options::{ServerOptions, SocketOptions},
     process,
     sync::{
         listener::{ListenError, bind_sockets},
         lock,
         socket::Socket,
+        transport::Transport,
     },
 };
 
@@ -92,14 +94,19 @@ impl Server {
     }
 
     /// Binds an address now; the port. May look up a name.
-    pub(crate) fn add_port(&self, py: Python<'_>, address: &str) -> PyResult<Result<u16, ListenError>> {
+    pub(crate) fn add_port(
+        &self,
+        py: Python<'_>,
+        address: &str,
+        security: Option<&PortSecurity>,
+    ) -> PyResult<Result<u16, ListenError>> {
         let (sockets, port) = match py.detach(|| bind_sockets(address, self.reuse_port)) {
             Ok(bound) => bound,
             Err(error) => return Ok(Err(error)),
         };
         let mut listeners = Vec::new();
         for bound in sockets {
-            match Listener::new(bound, &self.me) {
+            match Listener::new(bound, &self.me, security.cloned()) {
                 Ok(listener) => listeners.push(Py::new(py, listener)?),
                 Err(error) => return Ok(Err(error.into())),
             }
@@ -135,15 +142,22 @@ impl Server {
     }
 
     /// Takes an accepted connection.
-    pub(crate) fn serve(&self, py: Python<'_>, socket: Socket) -> PyResult<()> {
+    pub(crate) fn serve(&self, py: Python<'_>, socket: Socket, security: Option<&PortSecurity>) -> PyResult<()> {
         if self.max_connections.is_some_and(|max| lock(&self.state).connections.len() >= max) {
             return Ok(());
         }
         self.socket.apply(socket.handle());
+        // It may ask a user's function for certificates, here on the loop.
+        let transport = match security {
+            None => Some(Transport::Plain),
+            Some(security) => security.transport(&socket),
+        };
+        // One that cannot be secured is closed.
+        let Some(transport) = transport else { return Ok(()) };
         let peer = socket.peer();
         let config = Config { seed: process::random(), ..self.engine.clone() };
         let owner = Owner::Server(Weak::clone(&self.me));
-        let connection = Connection::new(socket, peer, config, false, self.event_loop()?, owner);
+        let connection = Connection::new(socket, transport, peer, config, false, self.event_loop()?, owner);
         let phase = {
             let mut state = lock(&self.state);
             state.connections.insert(key(&connection), Arc::clone(&connection));

@@ -10,7 +10,7 @@ use farcall_engine::RequestHead;
 use pyo3::{
     exceptions::{PyOSError, PyValueError},
     prelude::*,
-    types::{PyBytes, PyTuple},
+    types::{PyBytes, PyDict, PyTuple},
 };
 
 use super::{
@@ -20,7 +20,13 @@ use super::{
     server::Server,
     waiter::Waiter,
 };
-use crate::{client::checked_metadata, convert, options::ServerOptions, sync::listener::ListenError};
+use crate::{
+    client::checked_metadata,
+    convert,
+    credentials::{self, ServerSecurity},
+    options::ServerOptions,
+    sync::listener::ListenError,
+};
 
 /// A server on the loop that it is started on. In a forked child it is stopped.
 #[pyclass(frozen, module = "farcall._native")]
@@ -33,8 +39,9 @@ impl AioServer {
         Ok(AioServer(Server::new(&ServerOptions::read(options)?)))
     }
 
-    fn add_port(&self, py: Python<'_>, address: &str) -> PyResult<u16> {
-        self.0.add_port(py, address)?.map_err(|error| match error {
+    #[pyo3(signature = (address, security=None))]
+    fn add_port(&self, py: Python<'_>, address: &str, security: Option<&ServerSecurity>) -> PyResult<u16> {
+        self.0.add_port(py, address, security.map(|security| &security.0))?.map_err(|error| match error {
             ListenError::Invalid(why) => PyValueError::new_err(why),
             ListenError::Refused(error) => PyOSError::new_err(error),
         })
@@ -107,6 +114,10 @@ impl AioServerCall {
 
     fn peer(&self) -> String {
         self.call.lock().peer.to_string()
+    }
+
+    fn auth_context<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        credentials::auth_context(py, self.call.auth.as_ref())
     }
 
     fn time_remaining(&self) -> Option<f64> {

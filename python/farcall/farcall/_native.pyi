@@ -41,7 +41,13 @@ def channelz(question: str, *arguments: int) -> bytes:
 class Channel:
     """A channel: target, connectivity, connection. Shared by all threads. Closed when collected."""
 
-    def __new__(cls, target: str, options: Sequence[tuple[str, Any]]) -> Channel: ...
+    def __new__(
+        cls, target: str, options: Sequence[tuple[str, Any]], security: ChannelSecurity | None = None
+    ) -> Channel: ...
+    @property
+    def authority(self) -> str:
+        """`:authority` of its calls."""
+
     def start_call(
         self,
         method: str,
@@ -49,6 +55,7 @@ class Channel:
         timeout: float | None,
         wait_for_ready: bool | None,
         compression: int | None = None,
+        held: bool = False,
     ) -> ClientCall:
         """Starts a call; never waits. `compression` is grpc.Compression's number, None the channel's default.
 
@@ -62,6 +69,7 @@ class Channel:
         timeout: float | None,
         wait_for_ready: bool | None,
         compression: int | None = None,
+        held: bool = False,
     ) -> ClientCall:
         """start_call + send + half_close in one crossing (and one write); never waits."""
 
@@ -94,6 +102,11 @@ class ClientCall:
     def send(self, message: bytes) -> bool:
         """Sends a message; waits while the send buffer is full. False: the call is over, nothing was sent."""
 
+    def proceed(self, metadata: Pairs) -> bool:
+        """Goes on with a held call, with this metadata besides its own; False when it was not held, or is over.
+
+        Metadata that may not be sent ends it with UNAVAILABLE."""
+
     def half_close(self) -> None: ...
     def receive(self) -> bytes | None:
         """The next message; waits. None: there are no more (the call is over; see status)."""
@@ -120,7 +133,7 @@ class Server:
     """A server with its own reactor thread, started by `start`."""
 
     def __new__(cls, options: Sequence[tuple[str, Any]], handover: Handover | None = None) -> Server: ...
-    def add_port(self, address: str) -> int:
+    def add_port(self, address: str, security: ServerSecurity | None = None) -> int:
         """Binds now; the port (1 for unix sockets). OSError or ValueError says why not."""
 
     def start(self, on_call: Callable[[ServerCall], object]) -> None:
@@ -156,6 +169,7 @@ class ServerCall:
     def authority(self) -> str: ...
     def metadata(self) -> Metadata: ...
     def peer(self) -> str: ...
+    def auth_context(self) -> dict[str, list[bytes]]: ...
     def time_remaining(self) -> float | None: ...
     def is_active(self) -> bool:
         """False once the call is cancelled, past its deadline, disconnected or answered."""
@@ -222,7 +236,11 @@ class AioChannel:
         target: str,
         options: Sequence[tuple[str, Any]],
         resolve: Callable[[asyncio.AbstractEventLoop, str, int, AioResolution], None],
+        security: ChannelSecurity | None = None,
     ) -> AioChannel: ...
+    def authority(self) -> str:
+        """:authority of its calls."""
+
     def start(
         self,
         method: str,
@@ -231,8 +249,11 @@ class AioChannel:
         timeout: float | None,
         wait_for_ready: bool | None,
         compression: int | None,
+        held: bool = False,
     ) -> AioClientCall:
-        """Starts a call, with its only request if that is given. Raises ValueError when the channel is closed."""
+        """Starts a call, with its only request if that is given. A held one waits for `proceed`.
+
+        Raises ValueError when the channel is closed."""
 
     def state(self, try_to_connect: bool) -> int: ...
     def wait_for_state_change(self, last: int) -> Waiter | None:
@@ -252,6 +273,9 @@ class AioClientCall:
 
     def send(self, message: bytes, compress: bool = True) -> Waiter | Literal[False] | None:
         """Sends a message. None: there is room for the next; a Waiter: there will be; False: the call is over."""
+
+    def proceed(self, metadata: Pairs) -> bool:
+        """Goes on with a held call, with these metadata besides its own; False when it was not held any more."""
 
     def half_close(self) -> None: ...
     def receive(self) -> bytes | Waiter | None:
@@ -292,7 +316,7 @@ class AioServer:
     """A server on the loop on which it is started."""
 
     def __new__(cls, options: Sequence[tuple[str, Any]]) -> AioServer: ...
-    def add_port(self, address: str) -> int:
+    def add_port(self, address: str, security: ServerSecurity | None = None) -> int:
         """Binds now; the port (1 for unix sockets). OSError or ValueError says why not."""
 
     def start(self, on_call: Callable[[AioServerCall], object]) -> bool:
@@ -316,6 +340,7 @@ class AioServerCall:
     def authority(self) -> str: ...
     def metadata(self) -> Metadata: ...
     def peer(self) -> str: ...
+    def auth_context(self) -> dict[str, list[bytes]]: ...
     def time_remaining(self) -> float | None: ...
     def is_active(self) -> bool:
         """False once the call is cancelled, past its deadline, disconnected or answered."""
@@ -340,3 +365,56 @@ class AioServerCall:
         """None: the call is over."""
 
     def add_done_callback(self, callback: Callable[[], object]) -> bool: ...
+
+class ChannelSecurity:
+    """How a channel's connections are secured. What is wrong with it shows when they are made."""
+
+    @staticmethod
+    def local(kind: str) -> ChannelSecurity:
+        """Nothing is encrypted, but the server must be on this machine: "uds" or "local_tcp"."""
+
+    @staticmethod
+    def tls(
+        roots: bytes | None,
+        key: bytes | None,
+        chain: bytes | None,
+        *,
+        sign: Callable[[bytes, int], bytes] | None = None,
+        identity: Callable[[], tuple[bytes, bytes] | None] | None = None,
+        verify: str = "full",
+        check: Callable[[list[bytes]], object] | None = None,
+    ) -> ChannelSecurity:
+        """TLS. Everything in PEM; None for `roots` are the default ones.
+
+        `sign(data, algorithm)` signs in the place of `key`, `algorithm` by its number in TLS. `identity()` is asked at
+        each handshake for (key, chain). `verify` is "full", "chain" (not the name) or "none". `check(certificates)`,
+        in DER, raises when it does not like them. All these run on a thread of their own."""
+
+    def with_sessions(self, cache: SessionCache) -> ChannelSecurity:
+        """The same, resuming the sessions in `cache`."""
+
+class SessionCache:
+    """TLS sessions that channels may resume."""
+
+    def __new__(cls, capacity: int) -> SessionCache: ...
+
+class ServerSecurity:
+    """How a port's connections are secured. ValueError says what is wrong with it."""
+
+    @staticmethod
+    def local(kind: str) -> ServerSecurity:
+        """Nothing is encrypted, but clients must be on this machine: "uds" or "local_tcp"."""
+
+    @staticmethod
+    def tls(pairs: Sequence[tuple[bytes, bytes]], roots: bytes | None, clients: str) -> ServerSecurity:
+        """TLS with these (key, chain) pairs in PEM. Certificates of `clients`: "none", "optional", "required"."""
+
+    @staticmethod
+    def dynamic(
+        pairs: Sequence[tuple[bytes, bytes]],
+        roots: bytes | None,
+        fetch: Callable[[], tuple[Sequence[tuple[bytes, bytes]], bytes | None] | None],
+        clients: str,
+    ) -> ServerSecurity:
+        """As `tls`, with what `fetch()` answers at each handshake: (pairs, roots), or None for no change. It runs on a
+        thread of its own."""

@@ -59,7 +59,7 @@ class Channel:
     ) -> ClientCall:
         """Starts a call; never waits. `compression` is grpc.Compression's number, None the channel's default.
 
-        Raises ValueError when the channel is closed."""
+        Raises ValueError when the channel is closed. A `held` call goes nowhere until `ClientCall.proceed`."""
 
     def start_unary(
         self,
@@ -253,7 +253,7 @@ class AioChannel:
     ) -> AioClientCall:
         """Starts a call, with its only request if that is given. A held one waits for `proceed`.
 
-        Raises ValueError when the channel is closed."""
+        Raises ValueError when the channel is closed. A `held` call goes nowhere until `ClientCall.proceed`."""
 
     def state(self, try_to_connect: bool) -> int: ...
     def wait_for_state_change(self, last: int) -> Waiter | None:

@@ -12,10 +12,12 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
-from grpc import _client_api, _common, _compression, _grpcio_metadata
+from grpc import _client_api, _common, _compression, _grpcio_metadata, _plugin_wrapping
 from grpc._connectivity import Subscriptions
-from grpc._credentials import INSECURE
+from grpc._credentials import ChannelSecurity
 from grpc._engine import native
+from grpc._plugin_wrapping import INSUFFICIENT as _INSECURE_CALL_CREDENTIALS
+from grpc._plugin_wrapping import CallSecurity
 from grpc._rendezvous import (
     BAD_ITERATOR,
     BAD_REQUEST,
@@ -60,9 +62,6 @@ _ALL_SINGLE_THREADED = os.getenv("GRPC_SINGLE_THREADED_UNARY_STREAM") is not Non
 
 _CLOSED = "Cannot invoke RPC: Channel closed!"
 _CLOSED_BLOCKING = "Cannot invoke RPC on closed channel!"
-_INSECURE_CALL_CREDENTIALS = (
-    "Established channel does not have a sufficient security level to transfer call credential."
-)
 
 
 def _send_requests(requests: Iterator[Any], call: ClientCall, serializer: SerializingFunction | None) -> None:
@@ -106,6 +105,28 @@ class _MultiCallable:
         self._request_serializer = request_serializer
         self._response_deserializer = response_deserializer
 
+    #: What the channel's credentials mean to its calls; None for plain text.
+    _security: CallSecurity | None = None
+
+    def _secured(
+        self, credentials: CallCredentials | None, pairs: Any, start: Callable[[Any, bool], ClientCall]
+    ) -> ClientCall | EndedCall:
+        """Starts a call with its metadata and that of credentials, once that is there."""
+        security = self._security
+        if security is None:
+            if credentials is not None:
+                return EndedCall(UNAUTHENTICATED, _INSECURE_CALL_CREDENTIALS)
+            return start(pairs, False)
+        if security.refusal is not None:
+            return EndedCall(*security.refusal)
+        plugins = security.plugins_for(credentials)
+        fixed = _plugin_wrapping.fixed(plugins)
+        if fixed is not None:
+            return start([*(pairs or ()), *fixed] if fixed else pairs, False)
+        call = start(pairs, True)
+        security.ask(plugins, self._method, _plugin_wrapping.proceeding(call))
+        return call
+
     def _serialized(self, request: Any) -> bytes:
         serializer = self._request_serializer
         try:
@@ -136,10 +157,12 @@ class _MultiCallable:
     ) -> ClientCall | EndedCall:
         data = self._serialized(request)
         pairs = None if metadata is None else _common.metadata_pairs(metadata)
-        if credentials is not None:
-            return EndedCall(UNAUTHENTICATED, _INSECURE_CALL_CREDENTIALS)
+
+        def start(pairs: Any, held: bool) -> ClientCall:
+            return self._channel.start_unary(self._method, data, pairs, timeout, wait_for_ready, compression, held)
+
         try:
-            return self._channel.start_unary(self._method, data, pairs, timeout, wait_for_ready, compression)
+            return self._secured(credentials, pairs, start)
         except ValueError as error:
             raise self._refusal(error, closed) from None
 
@@ -154,12 +177,16 @@ class _MultiCallable:
         closed: str,
     ) -> ClientCall | EndedCall:
         pairs = None if metadata is None else _common.metadata_pairs(metadata)
-        if credentials is not None:
-            return EndedCall(UNAUTHENTICATED, _INSECURE_CALL_CREDENTIALS)
+
+        def start(pairs: Any, held: bool) -> ClientCall:
+            return self._channel.start_call(self._method, pairs, timeout, wait_for_ready, compression, held)
+
         try:
-            call = self._channel.start_call(self._method, pairs, timeout, wait_for_ready, compression)
+            call = self._secured(credentials, pairs, start)
         except ValueError as error:
             raise self._refusal(error, closed) from None
+        if isinstance(call, EndedCall):
+            return call
         threading.Thread(
             target=contextvars.copy_context().run,
             args=(_send_requests, request_iterator, call, self._request_serializer),
@@ -256,6 +283,21 @@ class _UnaryUnaryMultiCallable(_MultiCallable, _client_api.UnaryUnaryMultiCallab
     ) -> _MultiThreadedRendezvous:
         call = self._start_unary(request, timeout, metadata, credentials, wait_for_ready, compression, _CLOSED)
         return _MultiThreadedRendezvous(call, self._response_deserializer, False)
+
+
+class _SecuredUnaryUnaryMultiCallable(_UnaryUnaryMultiCallable):
+    """One whose calls carry credentials of the channel."""
+
+    def __call__(
+        self,
+        request: Any,
+        timeout: float | None = None,
+        metadata: MetadataToSend | None = None,
+        credentials: CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: Compression | None = None,
+    ) -> Any:
+        return self.with_call(request, timeout, metadata, credentials, wait_for_ready, compression)[0]
 
 
 class _UnaryStreamMultiCallable(_MultiCallable, _client_api.UnaryStreamMultiCallable):
@@ -361,8 +403,6 @@ class Channel(_client_api.Channel):
           compression: the default for all calls.
         """
         self._subscriptions = Subscriptions()
-        if credentials is not None and credentials is not INSECURE:
-            raise NotImplementedError("secure channels (TLS) are not available in this release of farcall")
         name = _common.decode(_common.encode(target))
         given = [*_common.options(options), *_compression.create_channel_option(compression)]
         core, single_threaded = _split_options(given)
@@ -371,7 +411,12 @@ class Channel(_client_api.Channel):
             if single_threaded or _ALL_SINGLE_THREADED
             else _UnaryStreamMultiCallable
         )
-        self._channel = native.Channel(name, core)
+        security = ChannelSecurity(credentials, core)
+        self._channel = native.Channel(name, core, security.native)
+        self._security = None if security.is_plain else CallSecurity(security, self._channel.authority, name)
+        self._unary_unary: type[_UnaryUnaryMultiCallable] = (
+            _SecuredUnaryUnaryMultiCallable if security.plugins or security.unusable else _UnaryUnaryMultiCallable
+        )
 
     def _callable(
         self,
@@ -381,7 +426,10 @@ class Channel(_client_api.Channel):
         response_deserializer: DeserializingFunction | None,
     ) -> Any:
         path = _common.decode(_common.encode(method))
-        return kind(self._channel, path, request_serializer, response_deserializer)
+        made = kind(self._channel, path, request_serializer, response_deserializer)
+        if self._security is not None:
+            made._security = self._security
+        return made
 
     def subscribe(self, callback: Callable[[ChannelConnectivity], None], try_to_connect: bool | None = None) -> None:
         self._subscriptions.add(self._channel, callback, bool(try_to_connect))
@@ -397,7 +445,7 @@ class Channel(_client_api.Channel):
         _registered_method: bool | None = False,
     ) -> _client_api.UnaryUnaryMultiCallable:
         multi_callable: _client_api.UnaryUnaryMultiCallable = self._callable(
-            _UnaryUnaryMultiCallable, method, request_serializer, response_deserializer
+            self._unary_unary, method, request_serializer, response_deserializer
         )
         return multi_callable
 

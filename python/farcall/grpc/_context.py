@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from grpc import _common, _compression
+from grpc import _common, _compression, _credentials
 from grpc._server_api import ServicerContext
 from grpc._vocabulary import RpcError, StatusCode
 
@@ -85,13 +85,13 @@ class _Context(ServicerContext):
         return self._call.peer()
 
     def peer_identities(self) -> Sequence[bytes] | None:
-        return None
+        return _credentials.peer_identities(self._call.auth_context())
 
     def peer_identity_key(self) -> str | None:
-        return None
+        return _credentials.peer_identity_key(self._call.auth_context())
 
     def auth_context(self) -> Mapping[str, Sequence[bytes]]:
-        return {"transport_security_type": [b"insecure"], "security_level": [b"TSI_SECURITY_NONE"]}
+        return self._call.auth_context()
 
     def send_initial_metadata(self, initial_metadata: MetadataToSend) -> None:
         if not self._initial_metadata_allowed:

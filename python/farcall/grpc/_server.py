@@ -14,7 +14,7 @@ from typing import Any
 
 from grpc import _common, _compression, _server_api
 from grpc._context import _Context, _RequestIterator
-from grpc._credentials import INSECURE
+from grpc._credentials import INSECURE, server_security
 from grpc._dispatcher import Dispatcher, _HandlerCallDetails
 from grpc._engine import native
 
@@ -135,19 +135,20 @@ class _Server(_server_api.Server):
         self._state.dispatcher.add_registered_handlers(service_name, method_handlers)
 
     def add_insecure_port(self, address: str) -> int:
+        return self._add_port(address, INSECURE)
+
+    def add_secure_port(self, address: str, server_credentials: ServerCredentials) -> int:
+        return self._add_port(address, server_credentials._credentials)
+
+    def _add_port(self, address: str, credentials: Any) -> int:
         name = _common.decode(_common.encode(address))
         try:
-            return self._state.server.add_port(name)
+            return self._state.server.add_port(name, server_security(credentials))
         except (OSError, ValueError) as error:
             raise RuntimeError(
                 f"Failed to bind to address {name}; set GRPC_VERBOSITY=debug environment "
                 "variable to see detailed error message."
             ) from error
-
-    def add_secure_port(self, address: str, server_credentials: ServerCredentials) -> int:
-        if server_credentials._credentials is not INSECURE:
-            raise NotImplementedError("secure ports (TLS) are not available in this release of farcall")
-        return self.add_insecure_port(address)
 
     def start(self) -> None:
         state = self._state

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+
 from grpc._common import _Metadatum
 
 __all__ = [
@@ -14,6 +16,7 @@ __all__ = [
     "ConnectivityState",
     "ExecuteBatchError",
     "InternalError",
+    "PrivateKeySignatureAlgorithm",
     "StatusCode",
     "UsageError",
     "_Metadatum",
@@ -109,6 +112,20 @@ class CompressionLevel:
     low = 1
     medium = 2
     high = 3
+
+
+class PrivateKeySignatureAlgorithm(enum.IntEnum):
+    """How a private key signs."""
+
+    RSA_PKCS1_SHA256 = 0
+    RSA_PKCS1_SHA384 = 1
+    RSA_PKCS1_SHA512 = 2
+    ECDSA_SECP256R1_SHA256 = 3
+    ECDSA_SECP384R1_SHA384 = 4
+    ECDSA_SECP521R1_SHA512 = 5
+    RSA_PSS_RSAE_SHA256 = 6
+    RSA_PSS_RSAE_SHA384 = 7
+    RSA_PSS_RSAE_SHA512 = 8
 
 
 class ChannelArgKey:

@@ -147,17 +147,12 @@ class UnaryUnaryMultiCallable(_MultiCallable, _base_channel.UnaryUnaryMultiCalla
         if data.__class__ is not bytes or credentials is not None:
             given = (timeout, metadata, credentials, wait_for_ready, compression)
             return self._begin_unary(UnaryUnaryCall.__new__(UnaryUnaryCall), request, *given)  # type: ignore[no-any-return]
+        if metadata is not None:
+            metadata = _common.metadata_pairs(metadata)
         call = _new(UnaryUnaryCall)
         call._deserializer = self._deserializer
         try:
-            call._native = self._start(
-                self._method,
-                data,
-                None if metadata is None else _common.metadata_pairs(metadata),
-                timeout,
-                wait_for_ready,
-                compression,
-            )
+            call._native = self._start(self._method, data, metadata, timeout, wait_for_ready, compression)
         except ValueError as error:
             raise UsageError(str(error)) from None
         return call

@@ -12,6 +12,7 @@ use std::{
 use bytes::Buf;
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{CallId, Closed, Connection, ConnectionError, ErrorCode, Event, Outgoing, Request, RequestHead};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::{
     connect::reason,
@@ -27,6 +28,9 @@ const WRITE_PIECES: usize = 64;
 
 /// How long a connection that is over may take to get its last words (a GOAWAY) out.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// From so many calls on it is likely that several have something to send at the same time.
+const CROWD: usize = 8;
 
 /// Who a connection reports to: a channel, or a server.
 pub(crate) trait Owner: Send + Unpin + 'static {
@@ -54,6 +58,10 @@ pub(crate) struct Driver<S, O: Owner> {
     wake: Vec<Waker>,
     begun: Vec<(Box<RequestHead>, Arc<Slot>)>,
     timer: Timer,
+    /// It waits for commands, among others.
+    waiting: bool,
+    /// Whether it lets others go first when a command wakes it, as long as there is a [`CROWD`].
+    polite: bool,
     /// When a peer that has not sent its SETTINGS is given up.
     ready_by: Option<Instant>,
     phase: Phase,
@@ -95,6 +103,8 @@ where
             wake: Vec::new(),
             begun: Vec::new(),
             timer: Timer::default(),
+            waiting: false,
+            polite: is_polite(),
             ready_by: None,
             phase: Phase::Alive,
         }
@@ -399,6 +409,11 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
+        let crowded = this.polite && this.engine.calls() >= CROWD;
+        if std::mem::take(&mut this.waiting) && crowded && this.mailbox.has_woken() {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
             match this.phase {
                 Phase::Alive => {}
@@ -413,7 +428,10 @@ where
             }
             match this.engine.poll_timeout().into_iter().chain(this.ready_by).min() {
                 Some(at) if this.timer.poll(at, context).is_ready() => {}
-                _ => return Poll::Pending,
+                _ => {
+                    this.waiting = true;
+                    return Poll::Pending;
+                }
             }
         }
     }
@@ -426,6 +444,12 @@ impl<S, O: Owner> Drop for Driver<S, O> {
             self.end(&ConnectionError::ClosedLocally);
         }
     }
+}
+
+/// A run time with several threads runs a task that is woken before those that wait for their turn. Those may have
+/// something to send as well, and it should go with the same system call: a connection waits for its turn.
+fn is_polite() -> bool {
+    Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() != RuntimeFlavor::CurrentThread)
 }
 
 fn entry(calls: &mut [Option<Call>], id: CallId) -> Option<&mut Call> {

@@ -153,6 +153,11 @@ impl Mailbox {
         true
     }
 
+    /// Whether a command has come since [`wait`](Mailbox::wait) that woke the connection.
+    pub(crate) fn has_woken(&self) -> bool {
+        !self.lock().asleep
+    }
+
     /// From now on calls are refused.
     pub(crate) fn drain(&self) {
         self.lock().draining = true;

@@ -11,6 +11,8 @@ use farcall_engine::Run;
 pub struct Messages {
     /// The run that is being taken.
     run: Run,
+    /// The next one, if it is alone: most calls have no more, and need no queue.
+    one: Option<Bytes>,
     rest: VecDeque<Arrival>,
 }
 
@@ -30,7 +32,11 @@ pub(crate) struct Taken {
 
 impl Messages {
     pub(crate) fn push(&mut self, message: Bytes) {
-        self.rest.push_back(Arrival::Message(message));
+        if self.is_empty() {
+            self.one = Some(message);
+        } else {
+            self.rest.push_back(Arrival::Message(message));
+        }
     }
 
     pub(crate) fn push_run(&mut self, run: Run) {
@@ -39,10 +45,13 @@ impl Messages {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.run.len() == 0 && self.rest.is_empty()
+        self.run.len() == 0 && self.one.is_none() && self.rest.is_empty()
     }
 
     fn next_of_rest(&mut self) -> Option<Bytes> {
+        if let Some(message) = self.one.take() {
+            return Some(message);
+        }
         match self.rest.pop_front()? {
             Arrival::Message(message) => Some(message),
             Arrival::Run(run) => {
@@ -62,6 +71,7 @@ impl Messages {
     pub(crate) fn total(&self) -> Taken {
         let mut total = Taken::default();
         total.add_run(&self.run);
+        self.one.iter().for_each(|message| total.add(message));
         for arrival in &self.rest {
             match arrival {
                 Arrival::Message(message) => total.add(message),

@@ -49,7 +49,6 @@ WORKING = {
     "grpc.max_reconnect_backoff_ms": int,
     "grpc.min_reconnect_backoff_ms": int,
     "grpc.testing.fixed_reconnect_backoff_ms": int,
-    "grpc.use_local_subchannel_pool": int,
     "grpc.enable_http_proxy": int,
     "grpc.http_proxy": str,
     "grpc.dns_min_time_between_resolutions_ms": int,
@@ -67,6 +66,8 @@ WORKING = {
     "grpc.dscp": int,
 }
 PLUMBING = {
+    # No channel shares its connection with another anyway.
+    "grpc.use_local_subchannel_pool": int,
     "grpc.per_message_decompression": int,
     "grpc.http2.min_time_between_pings_ms": int,
     "grpc.http2.ping_timeout_ms": int,

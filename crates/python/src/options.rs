@@ -39,12 +39,8 @@ pub(crate) struct ChannelOptions {
     pub(crate) proxy: Option<String>,
     /// Whether proxies of the environment count.
     pub(crate) environment_proxy: bool,
-    /// Whether connections are shared with no other channel.
-    pub(crate) own_connections: bool,
     /// Why the service config cannot be used; then no call can be made.
     pub(crate) service_config_error: Option<String>,
-    /// What makes connections of two channels interchangeable, besides where they go to.
-    pub(crate) fingerprint: String,
 }
 
 /// What a server is made with.
@@ -119,7 +115,6 @@ struct Draft {
     socket: SocketOptions,
     proxy: Option<String>,
     environment_proxy: bool,
-    own_connections: bool,
     reuse_port: bool,
     max_connections: Option<usize>,
     keepalive_timeout_given: bool,
@@ -147,7 +142,6 @@ impl Draft {
             socket: SocketOptions::default(),
             proxy: None,
             environment_proxy: true,
-            own_connections: false,
             reuse_port: true,
             max_connections: None,
             keepalive_timeout_given: false,
@@ -157,22 +151,14 @@ impl Draft {
     }
 
     /// Reads all options; warns of those that mean nothing.
-    fn read(side: Side, options: &Bound<'_, PyAny>) -> PyResult<(Draft, String)> {
+    fn read(side: Side, options: &Bound<'_, PyAny>) -> PyResult<Draft> {
         let mut draft = Draft::new(side);
-        let mut fingerprint = String::new();
         for (key, value) in pairs(options)? {
-            if !table::is_of_one_channel(&key) {
-                let text = match &value {
-                    Value::Int(number) => number.to_string(),
-                    Value::Text(text) | Value::Object(text) => format!("{text:?}"),
-                };
-                fingerprint += &format!("{key}={text};");
-            }
             table::apply(side, &mut draft, &key, value);
         }
         draft.settle();
         report::warn(options.py(), &draft.complaints)?;
-        Ok((draft, fingerprint))
+        Ok(draft)
     }
 
     /// What follows from several options together.
@@ -219,7 +205,7 @@ impl ChannelOptions {
     }
 
     pub(crate) fn read(options: &Bound<'_, PyAny>) -> PyResult<ChannelOptions> {
-        let (mut draft, fingerprint) = Draft::read(Side::Channel, options)?;
+        let mut draft = Draft::read(Side::Channel, options)?;
         draft.engine.user_agent = format!(
             "{}{USER_AGENT} ({}){}",
             draft.primary_user_agent,
@@ -237,16 +223,14 @@ impl ChannelOptions {
             socket: draft.socket,
             proxy: draft.proxy,
             environment_proxy: draft.environment_proxy,
-            own_connections: draft.own_connections,
             service_config_error: draft.service_config_error,
-            fingerprint,
         })
     }
 }
 
 impl ServerOptions {
     pub(crate) fn read(options: &Bound<'_, PyAny>) -> PyResult<ServerOptions> {
-        let (draft, _) = Draft::read(Side::Server, options)?;
+        let draft = Draft::read(Side::Server, options)?;
         Ok(ServerOptions {
             engine: draft.engine,
             reuse_port: draft.reuse_port,

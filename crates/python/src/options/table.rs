@@ -114,7 +114,8 @@ const TABLE: &[Row] = &[
     channel("grpc.max_reconnect_backoff_ms", Int(|d, n| d.channel.backoff.max = backoff(n))),
     channel("grpc.min_reconnect_backoff_ms", Int(|d, n| d.channel.connect_timeout = backoff(n))),
     channel("grpc.testing.fixed_reconnect_backoff_ms", Int(fixed_backoff)),
-    channel("grpc.use_local_subchannel_pool", Int(|d, n| d.own_connections = n != 0)),
+    // No channel shares its connection with another.
+    channel("grpc.use_local_subchannel_pool", NoInt),
     channel("grpc.happy_eyeballs_connection_attempt_delay_ms", NoInt),
     channel("grpc.enable_http_proxy", Int(|d, n| d.environment_proxy = n != 0)),
     channel("grpc.http_proxy", Text(|d, text| d.proxy = Some(text.to_owned()))),
@@ -219,17 +220,6 @@ pub(super) fn rows() -> impl Iterator<Item = (&'static str, &'static str, &'stat
         };
         (row.key, kind, side, matches!(row.effect, Int(_) | Text(_)))
     })
-}
-
-/// Options whose values say nothing about a channel's connections.
-pub(super) fn is_of_one_channel(key: &str) -> bool {
-    matches!(
-        key,
-        "grpc.default_compression_algorithm"
-            | "grpc.service_config"
-            | "grpc.enable_retries"
-            | "grpc.per_rpc_retry_buffer_size"
-    )
 }
 
 impl Effect {

@@ -584,24 +584,6 @@ def test_options_that_nobody_knows(serve):
     assert peer.uu("echo")(b"x", timeout=LONG) == b"x"
 
 
-# What is not there yet says so
-
-
-@pytest.mark.better_than_grpcio("has these")
-def test_what_is_missing_says_so(peer):
-    missing = [
-        lambda: grpc.ssl_channel_credentials(),
-        lambda: grpc.ssl_server_credentials([(b"key", b"chain")]),
-        lambda: grpc.local_channel_credentials(),
-        lambda: grpc.alts_server_credentials(),
-        lambda: grpc.xds_channel_credentials(),
-        lambda: grpc.server(peer.pool, xds=True),
-    ]
-    for use in missing:
-        with pytest.raises(NotImplementedError, match="not available in this release"):
-            use()
-
-
 def test_arguments_of_credentials_are_checked():
     with pytest.raises(TypeError, match="expected certificate to be bytes, got"):
         grpc.ssl_channel_credentials("text")

@@ -80,7 +80,6 @@ impl Channel {
         Ok(Channel { target, options, inner, closed: AtomicBool::new(false) })
     }
 
-    #[getter]
     fn authority(&self) -> PyResult<String> {
         Ok(self.inner()?.authority().to_owned())
     }

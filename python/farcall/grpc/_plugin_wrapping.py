@@ -127,7 +127,7 @@ class CallSecurity:
 
     __slots__ = ("_authority", "_plugins", "_secure", "refusal")
 
-    def __init__(self, security: ChannelSecurity, authority: str, target: str) -> None:
+    def __init__(self, security: ChannelSecurity, authority: Callable[[], str], target: str) -> None:
         self._authority = authority
         self._plugins = security.plugins
         self._secure = security.native is not None
@@ -144,7 +144,7 @@ class CallSecurity:
 
     def ask(self, plugins: Sequence[_MetadataPlugin], path: str, answer: Answer) -> None:
         """Asks them for an RPC of this method."""
-        ask(plugins, self._authority, path, answer)
+        ask(plugins, self._authority(), path, answer)
 
 
 def proceed(call: Any, metadata: Sequence[tuple[str, Any]], failed: str | None) -> None:

@@ -118,7 +118,7 @@ class _Server(_server_api.Server):
         xds: bool,
     ) -> None:
         if xds:
-            raise NotImplementedError("xDS servers are not available in this release of farcall")
+            _LOGGER.info("There is no xDS in this release: the server does without a control plane")
         _validate_generic_rpc_handlers(generic_handlers)
         given = [*_common.options(options), *_compression.create_channel_option(compression)]
         dispatcher = Dispatcher(thread_pool, generic_handlers, interceptors, maximum_concurrent_rpcs)

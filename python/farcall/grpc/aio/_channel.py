@@ -8,15 +8,17 @@ from typing import Any
 
 import grpc
 from grpc import _common, _compression, _grpcio_metadata
-from grpc._credentials import INSECURE
+from grpc._credentials import ChannelSecurity
 from grpc._cython.cygrpc import UsageError
 from grpc._engine import native
+from grpc._plugin_wrapping import CallSecurity
 from grpc.aio import _base_call, _base_channel, _interceptor, _loops
 from grpc.aio._call import (
     _CANCELLED_HERE,
     _INTERNAL,
     _SERIALIZER_FAILED,
     COMPRESSION_KEY,
+    SecuredChannel,
     StreamStreamCall,
     StreamUnaryCall,
     UnaryStreamCall,
@@ -61,7 +63,7 @@ class _MultiCallable:
     ) -> None:
         # Held, so that a stub keeps the channel that it was made with.
         self._channel = channel
-        self._native = channel._native
+        self._native = channel._starter
         self._start = channel._native.start
         self._method = method
         self._serializer = request_serializer
@@ -158,6 +160,25 @@ class UnaryUnaryMultiCallable(_MultiCallable, _base_channel.UnaryUnaryMultiCalla
         return call
 
 
+class _SecuredUnaryUnaryMultiCallable(UnaryUnaryMultiCallable):
+    """One whose calls carry credentials of the channel."""
+
+    def __call__(
+        self,
+        request: Any,
+        *,
+        timeout: float | None = None,
+        metadata: MetadataType | None = None,
+        credentials: grpc.CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: grpc.Compression | None = None,
+    ) -> _base_call.UnaryUnaryCall[Any, Any]:
+        given = (timeout, metadata, credentials, wait_for_ready, compression)
+        if self._interceptors:
+            return self._intercepted(_interceptor.InterceptedUnaryUnaryCall, request, *given)  # type: ignore[no-any-return]
+        return self._begin_unary(UnaryUnaryCall.__new__(UnaryUnaryCall), request, *given)  # type: ignore[no-any-return]
+
+
 class UnaryStreamMultiCallable(_MultiCallable, _base_channel.UnaryStreamMultiCallable[Any, Any]):
     """A method of one request and a stream of responses."""
 
@@ -235,11 +256,17 @@ class Channel(_base_channel.Channel):
         self._interceptors = _by_kind(interceptors or ())
         self._closing: asyncio.Future[None] | None = None
         self._closed = False
-        if credentials is not None and credentials is not INSECURE:
-            raise NotImplementedError("secure channels (TLS) are not available in this release of farcall")
         name = _common.decode(_common.encode(target))
         given = [*_common.options(options), *_compression.create_channel_option(compression)]
-        self._native = native.AioChannel(name, given, _loops.resolve)
+        security = ChannelSecurity(credentials, given)
+        self._native = native.AioChannel(name, given, _loops.resolve, security.native)
+        #: Starts the calls.
+        self._starter: native.AioChannel | SecuredChannel = self._native
+        if not security.is_plain:
+            self._starter = SecuredChannel(self._native, CallSecurity(security, self._native.authority, name))
+        self._unary_unary: type[UnaryUnaryMultiCallable] = (
+            _SecuredUnaryUnaryMultiCallable if security.plugins or security.unusable else UnaryUnaryMultiCallable
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -289,7 +316,7 @@ class Channel(_base_channel.Channel):
         response_deserializer: DeserializingFunction[Any] | None = None,
         _registered_method: bool | None = False,
     ) -> UnaryUnaryMultiCallable:
-        return UnaryUnaryMultiCallable(self, method, request_serializer, response_deserializer, self._interceptors[0])
+        return self._unary_unary(self, method, request_serializer, response_deserializer, self._interceptors[0])
 
     def unary_stream(
         self,

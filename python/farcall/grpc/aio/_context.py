@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import grpc
-from grpc import _common, _compression
+from grpc import _common, _compression, _credentials
 from grpc._cython.cygrpc import EOF, AbortError, InternalError, UsageError
 from grpc.aio import _base_server
 
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger("grpc.aio._server")
 
 CANCELLED, UNKNOWN, UNIMPLEMENTED, INTERNAL = 1, 2, 12, 13
-
-_AUTH_CONTEXT: Mapping[str, Iterable[bytes]] = {
-    "transport_security_type": [b"insecure"],
-    "security_level": [b"TSI_SECURITY_NONE"],
-}
 
 
 class RequestFailed(Exception):
@@ -243,13 +238,13 @@ class Context(_base_server.ServicerContext[Any, Any]):
         return self._call.peer()
 
     def peer_identities(self) -> Sequence[bytes] | None:
-        return None
+        return _credentials.peer_identities(self._call.auth_context())
 
     def peer_identity_key(self) -> str | None:
-        return None
+        return _credentials.peer_identity_key(self._call.auth_context())
 
     def auth_context(self) -> Mapping[str, Iterable[bytes]]:
-        return _AUTH_CONTEXT
+        return self._call.auth_context()
 
     def time_remaining(self) -> float | None:
         remaining = self._call.time_remaining()

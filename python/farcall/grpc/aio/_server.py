@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 from grpc import _common, _compression
-from grpc._credentials import INSECURE
+from grpc._credentials import INSECURE, server_security
 from grpc._cython.cygrpc import UsageError
 from grpc._dispatcher import _HandlerCallDetails
 from grpc._engine import native
@@ -244,19 +244,20 @@ class Server(_base_server.Server):
         self._dispatcher.register(service_name, method_handlers)
 
     def add_insecure_port(self, address: str) -> int:
+        return self._add_port(address, INSECURE)
+
+    def add_secure_port(self, address: str, server_credentials: grpc.ServerCredentials) -> int:
+        return self._add_port(address, server_credentials._credentials)
+
+    def _add_port(self, address: str, credentials: Any) -> int:
         name = _common.decode(_common.encode(address))
         try:
-            return self._native.add_port(name)
+            return self._native.add_port(name, server_security(credentials))
         except (OSError, ValueError) as error:
             raise RuntimeError(
                 f"Failed to bind to address {name}; set GRPC_VERBOSITY=debug environment "
                 "variable to see detailed error message."
             ) from error
-
-    def add_secure_port(self, address: str, server_credentials: grpc.ServerCredentials) -> int:
-        if server_credentials._credentials is not INSECURE:
-            raise NotImplementedError("secure ports (TLS) are not available in this release of farcall")
-        return self.add_insecure_port(address)
 
     async def start(self) -> None:
         if self._stopping:

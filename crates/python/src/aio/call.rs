@@ -91,6 +91,8 @@ pub(crate) struct CallState {
     callbacks: Vec<Py<PyAny>>,
     /// Server: the task that works on it.
     task: Option<Py<PyAny>>,
+    /// Server: that task has answered.
+    answered: bool,
     /// Messages and bytes taken by the application since the last release.
     taken: (usize, usize),
     /// Client: what it takes to start over, as long as nothing but this was sent and nothing was received.
@@ -301,6 +303,11 @@ impl Call {
         drop(state);
         drop(before);
         !over
+    }
+
+    /// Server: the task that works on it has answered.
+    pub(crate) fn set_answered(&self) {
+        self.lock().answered = true;
     }
 
     // Verbs.
@@ -649,7 +656,7 @@ impl CallState {
             inbox = std::mem::take(&mut self.inbox);
         }
         let task = self.task.take();
-        let task = if closed.completed {
+        let task = if closed.completed && self.answered {
             task
         } else {
             due.extend(task.map(Due::Cancel));

@@ -177,6 +177,7 @@ impl AioServerCall {
         if !self.is_active() || self.answered.swap(true, Ordering::SeqCst) {
             return Ok(false);
         }
+        self.call.set_answered();
         self.call.finish(py, message.map(|message| (convert::read_message(message), compress)), &status, &trailers)
     }
 

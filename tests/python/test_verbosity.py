@@ -49,10 +49,22 @@ def test_verbosity_is_a_level(verbosity, level):
 
 LOGGING = "import logging; logging.basicConfig(level=logging.DEBUG)\n"
 
+# Lines come from a thread of their own, which the end of the program does not wait for.
+WAITING = """
+import logging, threading
+told = threading.Event()
+class Told(logging.Handler):
+    def emit(self, record):
+        if "TransientFailure" in record.getMessage():
+            told.set()
+logging.basicConfig(level=logging.DEBUG)
+logging.getLogger().addHandler(Told())
+"""
+
 
 @pytest.mark.parametrize("trace", ["connectivity_state", "all", "connectivity_*", "nothing,all"])
 def test_what_channels_do_can_be_traced(trace):
-    printed = run(LOGGING + CALL_NOBODY, GRPC_TRACE=trace)
+    printed = run(WAITING + CALL_NOBODY + "\nassert told.wait(20)", GRPC_TRACE=trace)
     assert "DEBUG:grpc.trace:channel" in printed and "TransientFailure" in printed
 
 

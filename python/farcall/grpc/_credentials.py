@@ -12,12 +12,23 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from grpc._engine import native
 from grpc._vocabulary import LocalConnectionType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from grpc._engine import native
     from grpc._typing import MetadataToSend
+else:
+
+    class native:
+        """The native module, loaded when it is first needed: `import grpc` is to be quick."""
+
+        def __getattr__(self, name):
+            from grpc._engine import native
+
+            return getattr(native, name)
+
+    native = native()
 
 _LOGGER = logging.getLogger(__name__)
 

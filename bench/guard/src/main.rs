@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use farcall_core::{Metadata, Status};
-use farcall_engine::{CallId, Config, Connection, Event, Outgoing, Request, RunBuilder};
+use farcall_engine::{CallId, Config, Connection, Encoding, Event, Outgoing, Request, RunBuilder};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -29,6 +29,7 @@ fn main() {
         "upload-32" => pair.upload(times),
         "download-32" => pair.download(times),
         "runs-32" => pair.runs(times),
+        "gzip-1k" => pair.gzip(times),
         _ => panic!("no such work: {work}"),
     }
 }
@@ -155,6 +156,24 @@ impl Pair {
         self.client.step(|connection| take(connection, &events));
         assert!(matches!(events.last(), Some(Event::Closed { closed, .. }) if closed.status.is_ok()));
         self.server.events();
+    }
+
+    /// So many messages of 1 KiB to the server, compressed to a tenth.
+    fn gzip(&mut self, times: usize) {
+        let (now, metadata) = (self.now, Metadata::new());
+        let request =
+            Request { path: "/package.Service/Method", authority: "example.org", metadata: &metadata, deadline: None };
+        let call =
+            self.client.connection.open_encoded(request, Encoding::Gzip, now).expect("the connection takes calls");
+        let message: Vec<u8> =
+            (0..1 << 10).map(|at| b"the quick brown fox jumps over the lazy dog "[at * at % 44]).collect();
+        for _ in 0..times {
+            self.client.step(|connection| connection.send_message(call, &message[..])).expect("the call is open");
+            self.settle();
+            let events = self.server.events();
+            let taken = self.server.step(|connection| take(connection, &events));
+            assert_eq!(taken, 1);
+        }
     }
 
     /// So many messages of 32 bytes to the server, as many at a time as it lets the client queue.

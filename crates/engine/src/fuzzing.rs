@@ -8,7 +8,12 @@ use crate::{
         GoAway, HEAD_LEN, Head, Ping, Reset, Settings, WindowUpdate, block_fragment, encode_settings, kind,
         settings_parameters,
     },
-    grpc::{base64, percent},
+    grpc::{
+        base64,
+        encoding::{Codecs, Encoding},
+        message::MessageFault,
+        percent,
+    },
     hpack::{Decoder, Encoder, Indexing, huffman},
 };
 
@@ -54,6 +59,25 @@ pub fn hpack_decode(data: &[u8]) {
             assert_eq!(field, Some((name, value)));
         });
         assert!(decoded.is_ok() && expected.next().is_none());
+    }
+}
+
+/// Any bytes as a compressed message; and what comes of compressing them is read as they were.
+pub fn compression(data: &[u8]) {
+    let Some((&choice, body)) = data.split_first() else { return };
+    let encoding = if choice & 1 == 0 { Encoding::Gzip } else { Encoding::Deflate };
+    let max = usize::from(choice) * 100;
+    let mut codecs = Codecs::default();
+    // Twice, for the second time with a codec that was used.
+    let results = [(); 2].map(|()| codecs.decompress(encoding, body, Some(max)));
+    assert_eq!(results[0], results[1]);
+    match &results[0] {
+        Ok(message) => assert!(message.len() <= max && message.capacity() <= 2 * max.max(64)),
+        Err(fault) => assert!(matches!(fault, MessageFault::Corrupt | MessageFault::TooLarge { .. })),
+    }
+    if let Some(shorter) = codecs.compress(encoding, body) {
+        assert!(shorter.len() < body.len());
+        assert_eq!(codecs.decompress(encoding, &shorter, Some(body.len())), Ok(body.to_vec()));
     }
 }
 
@@ -214,7 +238,8 @@ mod tests {
 
     type Door = fn(&[u8]);
 
-    const DOORS: [(&str, Door); 8] = [
+    const DOORS: [(&str, Door); 9] = [
+        ("compression", super::compression),
         ("hpack_decode", super::hpack_decode),
         ("hpack_encode", super::hpack_encode),
         ("huffman", super::huffman),

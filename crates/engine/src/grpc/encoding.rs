@@ -2,7 +2,7 @@
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-use super::message::MessageFault;
+use super::{gzip, message::MessageFault};
 
 /// How messages are compressed.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -67,6 +67,8 @@ pub(crate) struct Codecs {
     deflate: Option<Compress>,
     gzip: Option<Compress>,
     inflate: Option<Decompress>,
+    /// Inflates what is within gzip.
+    raw: Option<Decompress>,
 }
 
 /// The largest window there is, which every peer can read, as 2 to this power.
@@ -106,47 +108,52 @@ impl Codecs {
         body: &[u8],
         max: Option<usize>,
     ) -> Result<Vec<u8>, MessageFault> {
-        let mut fresh;
-        let codec = match encoding {
-            Encoding::Identity => return Err(MessageFault::CompressedWithoutEncoding),
+        match encoding {
+            Encoding::Identity => Err(MessageFault::CompressedWithoutEncoding),
             Encoding::Deflate => {
                 let codec = self.inflate.get_or_insert_with(|| Decompress::new(true));
                 codec.reset(true);
-                codec
+                inflate(codec, body, max)
             }
-            // One for gzip cannot be reset and stay one for gzip.
+            // To make a codec for gzip costs many times what a small message does, and it cannot be reset.
             Encoding::Gzip => {
-                fresh = Decompress::new_gzip(WINDOW_BITS);
-                &mut fresh
+                let member = gzip::Member::parse(body).ok_or(MessageFault::Corrupt)?;
+                let codec = self.raw.get_or_insert_with(|| Decompress::new(false));
+                codec.reset(false);
+                let message = inflate(codec, member.deflated, max)?;
+                if member.matches(&message) { Ok(message) } else { Err(MessageFault::Corrupt) }
             }
-        };
-        let max = max.unwrap_or(u32::MAX as usize);
-        let ceiling = max.saturating_add(1);
-        let mut out = Vec::with_capacity(body.len().saturating_mul(4).clamp(64, FIRST_GROWTH).min(ceiling));
-        loop {
-            let (read, written) = (codec.total_in(), out.len());
-            let rest = usize::try_from(read).ok().and_then(|read| body.get(read..)).unwrap_or_default();
-            let status =
-                codec.decompress_vec(rest, &mut out, FlushDecompress::None).map_err(|_| MessageFault::Corrupt)?;
-            if out.len() > max {
-                return Err(MessageFault::TooLarge { len: out.len(), max });
+        }
+    }
+}
+
+/// What a codec, fresh or reset, makes of all of `body`, no further than `max` bytes.
+fn inflate(codec: &mut Decompress, body: &[u8], max: Option<usize>) -> Result<Vec<u8>, MessageFault> {
+    let max = max.unwrap_or(u32::MAX as usize);
+    let ceiling = max.saturating_add(1);
+    let mut out = Vec::with_capacity(body.len().saturating_mul(4).clamp(64, FIRST_GROWTH).min(ceiling));
+    loop {
+        let (read, written) = (codec.total_in(), out.len());
+        let rest = usize::try_from(read).ok().and_then(|read| body.get(read..)).unwrap_or_default();
+        let status = codec.decompress_vec(rest, &mut out, FlushDecompress::None).map_err(|_| MessageFault::Corrupt)?;
+        if out.len() > max {
+            return Err(MessageFault::TooLarge { len: out.len(), max });
+        }
+        if status == Status::StreamEnd {
+            let whole = codec.total_in() == body.len() as u64;
+            if out.capacity() / 2 > out.len() {
+                out.shrink_to_fit();
             }
-            if status == Status::StreamEnd {
-                let whole = codec.total_in() == body.len() as u64;
-                if out.capacity() / 2 > out.len() {
-                    out.shrink_to_fit();
-                }
-                return if whole { Ok(out) } else { Err(MessageFault::Corrupt) };
+            return if whole { Ok(out) } else { Err(MessageFault::Corrupt) };
+        }
+        if out.len() < out.capacity() {
+            // There was room, so what is missing is input.
+            if codec.total_in() == body.len() as u64 || (codec.total_in() == read && out.len() == written) {
+                return Err(MessageFault::Corrupt);
             }
-            if out.len() < out.capacity() {
-                // There was room, so what is missing is input.
-                if codec.total_in() == body.len() as u64 || (codec.total_in() == read && out.len() == written) {
-                    return Err(MessageFault::Corrupt);
-                }
-            } else {
-                // Twice as much, and never more than it takes to see that it is too much.
-                out.reserve_exact(out.len().min(ceiling.saturating_sub(out.len())).max(1));
-            }
+        } else {
+            // Twice as much, and never more than it takes to see that it is too much.
+            out.reserve_exact(out.len().min(ceiling.saturating_sub(out.len())).max(1));
         }
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod base64;
 pub(crate) mod encoding;
 pub(crate) mod fields;
+mod gzip;
 pub(crate) mod message;
 pub(crate) mod percent;
 pub(crate) mod request;

@@ -8,6 +8,7 @@ import case_io
 import grpc
 import interop_pb2
 import interop_pb2_grpc
+import peer_tls
 
 METHODS = {
     "unary": "Echo",
@@ -110,7 +111,11 @@ def perform_many(stub, case):
 
 
 def main(address):
-    with grpc.insecure_channel(address) as channel:
+    secure = peer_tls.folder() is not None
+    made = (
+        grpc.secure_channel(address, peer_tls.channel_credentials(grpc)) if secure else grpc.insecure_channel(address)
+    )
+    with made as channel:
         stub = interop_pb2_grpc.InteropStub(channel)
         for case in case_io.read_cases():
             outcome = perform_many(stub, case) if "at_once" in case else perform(stub, case)

@@ -7,6 +7,7 @@ from concurrent import futures
 import grpc
 import interop_pb2
 import interop_pb2_grpc
+import peer_tls
 
 
 class Watched:
@@ -101,7 +102,10 @@ class Interop(interop_pb2_grpc.InteropServicer):
 def serve(address):
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=32))
     interop_pb2_grpc.add_InteropServicer_to_server(Interop(), server)
-    port = server.add_insecure_port(address)
+    if peer_tls.folder() is None:
+        port = server.add_insecure_port(address)
+    else:
+        port = server.add_secure_port(address, peer_tls.server_credentials(grpc))
     server.start()
     print(f"LISTENING {port}", flush=True)
     server.wait_for_termination()

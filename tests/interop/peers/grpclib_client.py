@@ -8,6 +8,7 @@ import grpclib
 import grpclib.client
 import grpclib.exceptions
 import interop_pb2
+import peer_tls
 
 SERVICE = "/farcall.interop.Interop/"
 METHODS = {
@@ -102,7 +103,8 @@ async def perform(channel, case):
 
 async def main(address):
     host, _, port = address.rpartition(":")
-    async with grpclib.client.Channel(host, int(port)) as channel:
+    tls = None if peer_tls.folder() is None else peer_tls.context(server=False)
+    async with grpclib.client.Channel(host, int(port), ssl=tls) as channel:
         for case in case_io.read_cases():
             if "at_once" in case:
                 outcomes = await asyncio.gather(*(perform(channel, case) for _ in range(case["at_once"])))

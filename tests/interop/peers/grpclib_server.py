@@ -7,6 +7,7 @@ import grpclib
 import grpclib.const
 import grpclib.server
 import interop_pb2
+import peer_tls
 
 SERVICE = "/farcall.interop.Interop/"
 Cardinality = grpclib.const.Cardinality
@@ -122,7 +123,7 @@ class Interop:
 async def serve(address):
     host, _, port = address.rpartition(":")
     server = grpclib.server.Server([Interop()])
-    await server.start(host, int(port))
+    await server.start(host, int(port), ssl=None if peer_tls.folder() is None else peer_tls.context(server=True))
     sockets = server._server.sockets
     print(f"LISTENING {sockets[0].getsockname()[1]}", flush=True)
     await server.wait_closed()

@@ -1,0 +1,67 @@
+"""Every client against every server over TLS, with and without certificates of clients."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+from typing import Any
+
+import cases
+import programs
+import pytest
+from conftest import command_for
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "python"))
+
+from certificates import Authority
+
+PEERS = ("ours-python", "grpcio", "grpclib")
+PAIRS = [
+    *(("ours-python", server) for server in PEERS),
+    *((client, "ours-python") for client in PEERS if client != "ours-python"),
+]
+# What passes through TLS is the business of the other tests: some of each kind, and what is large.
+KINDS = ("unary", "server_stream", "client_stream", "bidi")
+
+
+def chosen() -> list[dict[str, Any]]:
+    some: list[dict[str, Any]] = []
+    for kind in KINDS:
+        of_kind = [case for case in cases.all_cases() if case["kind"] == kind and "at_once" not in case]
+        large = [case for case in of_kind if any("size" in request for request in case.get("requests", []))]
+        some += [*of_kind[:2], *(case for case in large if case not in of_kind[:2])]
+    return [{**case, "requests": case.get("requests", [{}])} for case in some]
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("certificates")
+    authority = Authority()
+    (folder / "roots.pem").write_bytes(authority.root)
+    for name, pair in (
+        ("server", authority.issue("server", "DNS:localhost", "IP:127.0.0.1")),
+        ("client", authority.issue("client", "DNS:client.example")),
+    ):
+        (folder / f"{name}.key").write_bytes(pair.key)
+        (folder / f"{name}.pem").write_bytes(pair.chain)
+    return folder
+
+
+@pytest.mark.parametrize("mutual", [False, True], ids=["tls", "mtls"])
+@pytest.mark.parametrize(("client", "server"), PAIRS, ids=[f"{client}->{server}" for client, server in PAIRS])
+def test_interop_over_tls(
+    client: str, server: str, mutual: bool, certificates: pathlib.Path, generated: dict[str, pathlib.Path]
+) -> None:
+    tls = {"INTEROP_TLS": str(certificates), "INTEROP_MUTUAL": "yes" if mutual else ""}
+    asked = chosen()
+    command, env = command_for(server, "server", generated)
+    with programs.Server([*command, "127.0.0.1:0"], env={**env, **tls}) as running:
+        command, env = command_for(client, "client", generated)
+        stdin = "\n".join(json.dumps({key: case[key] for key in case if key != "expect"}) for case in asked)
+        printed = programs.run([*command, f"localhost:{running.port}"], env={**env, **tls}, stdin=stdin)
+    outcomes = {outcome["name"]: outcome for outcome in map(json.loads, printed.splitlines())}
+    assert len(asked) > 8
+    for case in asked:
+        wrong = cases.mismatch(case["expect"], outcomes[case["name"]])
+        assert not wrong, (case["name"], wrong)

@@ -484,6 +484,13 @@ class _StreamRequest(Call):
         # When the RPC is over nobody wants requests: what makes them hears of it, wherever it waits.
         self._native.add_done_callback(consumer.cancel)
 
+    def cancel(self) -> bool:
+        cancelled = super().cancel()
+        if cancelled and self._consumer is not None:
+            # Before it asks for another request.
+            self._consumer.cancel()
+        return cancelled
+
     def _refuse_other_style(self) -> None:
         if self._request_style is _APIStyle.ASYNC_GENERATOR:
             raise UsageError(_API_STYLE_ERROR)

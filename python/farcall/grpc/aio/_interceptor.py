@@ -458,11 +458,11 @@ class UnaryUnaryCallResponse(_base_call.UnaryUnaryCall[RequestType, ResponseType
     def time_remaining(self) -> float | None:
         return None
 
-    async def initial_metadata(self) -> Metadata:
-        return Metadata()
+    async def initial_metadata(self) -> Metadata | None:  # type: ignore[override]
+        return None
 
-    async def trailing_metadata(self) -> Metadata:
-        return Metadata()
+    async def trailing_metadata(self) -> Metadata | None:  # type: ignore[override]
+        return None
 
     async def code(self) -> grpc.StatusCode:
         return grpc.StatusCode.OK

@@ -10,7 +10,7 @@ use farcall_channel::{self as brain, Connectivity, InvalidTarget, Target};
 use farcall_engine as engine;
 use farcall_net::ChannelConfig;
 
-use crate::Status;
+use crate::{Compression, Status};
 
 /// A channel to a server, which connects by itself when the first call is made, and again when a connection is lost.
 ///
@@ -23,6 +23,8 @@ pub struct Channel {
     pub(crate) net: farcall_net::Channel,
     /// The timeout of calls that set none.
     pub(crate) timeout: Option<Duration>,
+    /// How messages of calls are compressed that do not say so themselves.
+    pub(crate) compression: Compression,
 }
 
 impl Channel {
@@ -64,6 +66,7 @@ pub struct Endpoint {
     target: Cow<'static, str>,
     authority: Option<String>,
     timeout: Option<Duration>,
+    compression: Compression,
     channel: brain::Config,
     engine: engine::Config,
 }
@@ -72,7 +75,8 @@ impl Endpoint {
     fn new(target: Cow<'static, str>) -> Endpoint {
         let mut engine = engine::Config::client();
         engine.seed = random_seed();
-        Endpoint { target, authority: None, timeout: None, channel: brain::Config::new(random_seed()), engine }
+        let channel = brain::Config::new(random_seed());
+        Endpoint { target, authority: None, timeout: None, compression: Compression::Identity, channel, engine }
     }
 
     /// How long calls may take that do not say so themselves. Default: no limit.
@@ -148,6 +152,58 @@ impl Endpoint {
         self
     }
 
+    /// Whether windows grow where they hold the server back, which is found out by PINGs (bandwidth-delay probing). Default
+    /// true.
+    #[must_use]
+    pub fn adaptive_window(mut self, adaptive: bool) -> Endpoint {
+        self.engine.bdp_probe = adaptive;
+        self
+    }
+
+    /// How messages are compressed, those that get shorter by it; [`Request::set_compression`](crate::Request::set_compression)
+    /// is for one call. A server that cannot read it fails the call with `UNIMPLEMENTED`. Default: not at all. What
+    /// servers send may be compressed in any way.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Endpoint {
+        self.compression = compression;
+        self
+    }
+
+    /// After this long without a byte from the server it is sent a PING, to see whether it is still there (gRFC A8).
+    /// Servers end connections that send them more often than they allow (grpcio's: every 5 minutes); the channel's
+    /// next connection then sends them half as often. Default: never.
+    ///
+    /// On Linux what is sent may then stay unacknowledged no longer than [`keepalive_timeout`](Endpoint::keepalive_timeout)
+    /// either (TCP_USER_TIMEOUT, gRFC A18).
+    #[must_use]
+    pub fn keepalive_time(mut self, time: Duration) -> Endpoint {
+        self.engine.keepalive_time = Some(time);
+        self
+    }
+
+    /// When nothing comes from the server for this long after a keepalive PING, the connection is lost, and its calls
+    /// fail with `UNAVAILABLE`. Default 20 s.
+    #[must_use]
+    pub fn keepalive_timeout(mut self, timeout: Duration) -> Endpoint {
+        self.engine.keepalive_timeout = timeout;
+        self
+    }
+
+    /// Whether keepalive goes on while there are no calls. Default false.
+    #[must_use]
+    pub fn keepalive_without_calls(mut self, without_calls: bool) -> Endpoint {
+        self.engine.keepalive_without_calls = without_calls;
+        self
+    }
+
+    /// A connection without calls for this long, give or take a tenth, is closed; the next call makes another. Default:
+    /// never.
+    #[must_use]
+    pub fn max_connection_idle(mut self, idle: Duration) -> Endpoint {
+        self.engine.max_connection_idle = Some(idle);
+        self
+    }
+
     /// The channel, which connects when the first call is made.
     ///
     /// # Errors
@@ -155,7 +211,8 @@ impl Endpoint {
     pub fn connect_lazy(self) -> Result<Channel, InvalidTarget> {
         let target = parse(&self.target)?;
         let config = ChannelConfig { channel: self.channel, engine: self.engine, authority: self.authority };
-        Ok(Channel { net: farcall_net::Channel::new(target, config), timeout: self.timeout })
+        let net = farcall_net::Channel::new(target, config);
+        Ok(Channel { net, timeout: self.timeout, compression: self.compression })
     }
 
     /// The channel, connected.

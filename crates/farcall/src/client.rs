@@ -116,7 +116,8 @@ impl Channel {
         let timeout = options.timeout.or(self.timeout);
         // A deadline past the end of time is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        NewCall { path: path.into(), metadata, deadline, wait_for_ready: options.wait_for_ready }
+        let encoding = options.compression.unwrap_or(self.compression);
+        NewCall { path: path.into(), metadata, deadline, wait_for_ready: options.wait_for_ready, encoding }
     }
 }
 
@@ -124,7 +125,7 @@ impl Channel {
 fn answer<R>(answered: Answered, codec: &impl Codec<R>) -> Result<Response<R>, Status> {
     let Answered { headers, mut messages, closed, .. } = answered;
     if !closed.status.is_ok() {
-        return Err(Status::of(*closed));
+        return Err(Status::of(*closed).with_initial_metadata(headers));
     }
     match (messages.next(), messages.is_empty()) {
         (Some(message), true) => Ok(Response::received(codec.decode(message)?, headers, closed.trailers)),

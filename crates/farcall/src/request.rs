@@ -8,6 +8,8 @@ use farcall_channel::Address;
 use farcall_core::Metadata;
 use futures_core::Stream;
 
+use crate::Compression;
+
 /// A message to the server, or a stream of them, with metadata and what else goes with the call.
 #[derive(Clone, Debug)]
 pub struct Request<T> {
@@ -22,6 +24,7 @@ pub struct Request<T> {
 pub(crate) struct CallOptions {
     pub(crate) timeout: Option<Duration>,
     pub(crate) wait_for_ready: bool,
+    pub(crate) compression: Option<Compression>,
 }
 
 /// What a server knows of a call.
@@ -82,6 +85,11 @@ impl<T> Request<T> {
     /// Default false.
     pub fn set_wait_for_ready(&mut self, wait: bool) {
         self.options.wait_for_ready = wait;
+    }
+
+    /// Client: how this call's messages are compressed, those that get shorter by it. Default: as the channel says.
+    pub fn set_compression(&mut self, compression: Compression) {
+        self.options.compression = Some(compression);
     }
 
     /// Server: when the client stops waiting; `None` when it set no deadline.

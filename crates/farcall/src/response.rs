@@ -1,21 +1,24 @@
 use farcall_core::Metadata;
 
+use crate::Compression;
+
 /// A message from the server, or a stream of them, with metadata.
 #[derive(Clone, Debug)]
 pub struct Response<T> {
     message: T,
     metadata: Metadata,
     trailers: Metadata,
+    compression: Option<Compression>,
 }
 
 impl<T> Response<T> {
     /// A response without metadata.
     pub fn new(message: T) -> Response<T> {
-        Response { message, metadata: Metadata::new(), trailers: Metadata::new() }
+        Response { message, metadata: Metadata::new(), trailers: Metadata::new(), compression: None }
     }
 
     pub(crate) fn received(message: T, metadata: Metadata, trailers: Metadata) -> Response<T> {
-        Response { message, metadata, trailers }
+        Response { message, metadata, trailers, compression: None }
     }
 
     /// The message.
@@ -35,8 +38,8 @@ impl<T> Response<T> {
 
     /// The same response with another message.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Response<U> {
-        let Response { message, metadata, trailers } = self;
-        Response { message: change(message), metadata, trailers }
+        let Response { message, metadata, trailers, compression } = self;
+        Response { message: change(message), metadata, trailers, compression }
     }
 
     /// Initial metadata, which goes before the first message.
@@ -60,8 +63,14 @@ impl<T> Response<T> {
         &mut self.trailers
     }
 
-    pub(crate) fn split(self) -> (T, Metadata, Metadata) {
-        (self.message, self.metadata, self.trailers)
+    /// Server: how this call's messages are compressed, those that get shorter by it, if the client reads that. Default:
+    /// as the server says.
+    pub fn set_compression(&mut self, compression: Compression) {
+        self.compression = Some(compression);
+    }
+
+    pub(crate) fn split(self) -> (T, Metadata, Metadata, Option<Compression>) {
+        (self.message, self.metadata, self.trailers, self.compression)
     }
 }
 

@@ -12,8 +12,17 @@ pub struct Status {
     code: Code,
     message: Cow<'static, str>,
     /// Rare, and large: a status lies in every `Result`.
-    metadata: Option<Box<Metadata>>,
+    metadata: Option<Box<Both>>,
 }
+
+/// The metadata of a call that failed.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+struct Both {
+    initial: Metadata,
+    trailing: Metadata,
+}
+
+static EMPTY: Metadata = Metadata::new();
 
 /// A constructor for each code.
 macro_rules! constructors {
@@ -40,7 +49,8 @@ impl Status {
 
     /// A status with trailing metadata.
     pub fn with_metadata(code: Code, message: impl Into<Cow<'static, str>>, metadata: Metadata) -> Status {
-        Status { code, message: message.into(), metadata: Some(Box::new(metadata)) }
+        let both = Both { initial: Metadata::new(), trailing: metadata };
+        Status { code, message: message.into(), metadata: Some(Box::new(both)) }
     }
 
     constructors! {
@@ -95,27 +105,38 @@ impl Status {
 
     /// Trailing metadata.
     pub fn metadata(&self) -> &Metadata {
-        static EMPTY: Metadata = Metadata::new();
-        self.metadata.as_deref().unwrap_or(&EMPTY)
+        self.metadata.as_deref().map_or(&EMPTY, |both| &both.trailing)
+    }
+
+    /// Client: initial metadata, where the server sent some before a call with one response failed.
+    pub fn initial_metadata(&self) -> &Metadata {
+        self.metadata.as_deref().map_or(&EMPTY, |both| &both.initial)
     }
 
     /// Trailing metadata, to be changed.
     pub fn metadata_mut(&mut self) -> &mut Metadata {
-        self.metadata.get_or_insert_default()
+        &mut self.metadata.get_or_insert_default().trailing
     }
 
     /// The end of a call, as a client sees it.
     pub(crate) fn of(closed: Closed) -> Status {
         let mut status = Status::from(closed.status);
         if !closed.trailers.is_empty() {
-            status.metadata = Some(Box::new(closed.trailers));
+            *status.metadata_mut() = closed.trailers;
         }
         status
     }
 
+    pub(crate) fn with_initial_metadata(mut self, metadata: Metadata) -> Status {
+        if !metadata.is_empty() {
+            self.metadata.get_or_insert_default().initial = metadata;
+        }
+        self
+    }
+
     pub(crate) fn split(self) -> (farcall_core::Status, Metadata) {
-        let metadata = self.metadata.map(|boxed| *boxed).unwrap_or_default();
-        (farcall_core::Status { code: self.code, message: self.message }, metadata)
+        let both = self.metadata.map(|boxed| *boxed).unwrap_or_default();
+        (farcall_core::Status { code: self.code, message: self.message }, both.trailing)
     }
 }
 
@@ -137,7 +158,7 @@ impl fmt::Debug for Status {
         let mut debug = f.debug_struct("Status");
         debug.field("code", &self.code).field("message", &self.message);
         if let Some(metadata) = &self.metadata {
-            debug.field("metadata", metadata);
+            debug.field("metadata", &metadata.trailing);
         }
         debug.finish()
     }

@@ -4,13 +4,13 @@ use std::{
     borrow::Cow,
     future::poll_fn,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use farcall_channel::{self as brain, Action, Address, ConnectError, ConnectionId, Connectivity, Pick, Target};
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::{self as engine, ConnectionError, RequestHead};
+use farcall_engine::{self as engine, ConnectionError, Encoding, RequestHead};
 use tokio::{runtime::Handle, sync::watch, task::AbortHandle};
 
 use crate::{
@@ -20,6 +20,9 @@ use crate::{
     mailbox::{Command, Mailbox, Open},
     slot::Slot,
 };
+
+/// Why a connection is left that has not broken.
+const NO_MORE_CALLS: &str = "the server takes no more calls";
 
 /// What the owner of a channel chooses.
 #[derive(Clone, Debug)]
@@ -43,6 +46,8 @@ pub struct NewCall {
     pub deadline: Option<Instant>,
     /// Whether the call waits out failures to connect.
     pub wait_for_ready: bool,
+    /// How its messages are compressed.
+    pub encoding: Encoding,
 }
 
 /// A channel to one target. Clones share it; when the last one is dropped, calls in flight finish and the connection
@@ -70,13 +75,24 @@ struct Shared {
 struct State {
     brain: brain::Channel,
     /// The connection that takes calls.
-    ready: Option<(ConnectionId, Arc<Mailbox>)>,
+    ready: Option<Ready>,
+    /// The keepalive time of the next connection: longer than was asked for once a server has said that it was too
+    /// often.
+    keepalive: Option<Duration>,
     /// The task that resolves.
     resolution: Option<AbortHandle>,
     /// The attempt under way.
     attempt: Option<(ConnectionId, AbortHandle)>,
     /// The task that waits for the brain's time-out.
     timer: Option<(Instant, AbortHandle)>,
+}
+
+/// A connection that takes calls.
+#[derive(Clone, Debug)]
+struct Ready {
+    id: ConnectionId,
+    mailbox: Arc<Mailbox>,
+    since: Instant,
 }
 
 impl Channel {
@@ -86,6 +102,7 @@ impl Channel {
         let state = State {
             brain: brain::Channel::new(target, config.channel),
             ready: None,
+            keepalive: config.engine.keepalive_time,
             resolution: None,
             attempt: None,
             timer: None,
@@ -174,14 +191,15 @@ impl Channel {
     }
 
     fn open(&self, call: NewCall, unary: Option<Bytes>) -> Open {
-        let NewCall { path, metadata, deadline, wait_for_ready: _ } = call;
-        Open { path, authority: Arc::clone(&self.shared().authority), metadata, deadline, unary, taken: false }
+        let NewCall { path, metadata, deadline, wait_for_ready: _, encoding } = call;
+        let authority = Arc::clone(&self.shared().authority);
+        Open { path, authority, metadata, deadline, encoding, unary, taken: false }
     }
 
     /// Brings a call to a connection, as soon as there is one.
     async fn post(&self, mut open: Box<Open>, wait_for_ready: bool) -> Result<Posted, Status> {
         loop {
-            let (connection, mailbox) = self.connection(wait_for_ready, open.deadline).await?;
+            let Ready { id: connection, mailbox, .. } = self.connection(wait_for_ready, open.deadline).await?;
             let slot = Arc::new(Slot::default());
             match mailbox.post(Command::Open(open, Arc::clone(&slot))) {
                 Ok(()) => return Ok(Posted { connection, mailbox, slot }),
@@ -189,16 +207,12 @@ impl Channel {
                 Err(_) => return Err(Status::new(Code::Internal, "the mailbox gave back another command")),
             }
             // It takes no more calls, and the word has not reached the brain yet.
-            self.shared().disconnected(connection);
+            self.shared().disconnected(connection, NO_MORE_CALLS);
         }
     }
 
     /// A connection that takes calls.
-    async fn connection(
-        &self,
-        wait_for_ready: bool,
-        deadline: Option<Instant>,
-    ) -> Result<(ConnectionId, Arc<Mailbox>), Status> {
+    async fn connection(&self, wait_for_ready: bool, deadline: Option<Instant>) -> Result<Ready, Status> {
         if let Some(ready) = self.shared().lock().ready.clone() {
             return Ok(ready);
         }
@@ -242,7 +256,7 @@ impl Retry {
         let mut open = unprocessed?;
         if !std::mem::take(&mut open.taken) {
             // The connection takes no calls any more, and its word may not have reached the brain yet.
-            shared.disconnected(connection);
+            shared.disconnected(connection, NO_MORE_CALLS);
             return Some(open);
         }
         (!std::mem::replace(&mut self.used, true)).then_some(open)
@@ -259,7 +273,7 @@ struct Posted {
 impl Drop for Alive {
     fn drop(&mut self) {
         let mut state = self.0.lock();
-        if let Some((_, mailbox)) = state.ready.take() {
+        if let Some(Ready { mailbox, .. }) = state.ready.take() {
             // Calls in flight hold the mailbox themselves, and may finish.
             let _ = mailbox.post(Command::Shutdown);
         }
@@ -277,8 +291,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Connections to come are not to send more keepalive than this one was told to.
+    fn next_keepalive(&self, time: Option<Duration>) {
+        let mut state = self.lock();
+        state.keepalive = state.keepalive.max(time);
+    }
+
     /// Where a call goes; `None` is to wait for the next change of state.
-    fn pick(self: &Arc<Self>, wait_for_ready: bool) -> Result<Option<(ConnectionId, Arc<Mailbox>)>, Status> {
+    fn pick(self: &Arc<Self>, wait_for_ready: bool) -> Result<Option<Ready>, Status> {
         let mut state = self.lock();
         state.revive();
         let pick = state.brain.pick(wait_for_ready, Instant::now());
@@ -297,12 +317,13 @@ impl Shared {
         self.pump(&mut state);
     }
 
-    fn disconnected(self: &Arc<Self>, id: ConnectionId) {
+    /// A connection that worked takes no more calls.
+    fn disconnected(self: &Arc<Self>, id: ConnectionId, why: &str) {
         self.step(|state| {
-            if state.ready.as_ref().is_some_and(|(ready, _)| *ready == id) {
-                state.ready = None;
+            if let Some(ready) = state.ready.take_if(|ready| ready.id == id) {
+                let now = Instant::now();
+                state.brain.handle_broken(id, why, now - ready.since, now);
             }
-            state.brain.handle_disconnected(id);
         });
     }
 
@@ -316,7 +337,8 @@ impl Shared {
                     state.resolution = Some(task.abort_handle());
                 }
                 Action::Connect { id, address } => {
-                    let task = runtime.spawn(attempt(Arc::downgrade(self), id, address, self.engine.clone()));
+                    let config = engine::Config { keepalive_time: state.keepalive, ..self.engine.clone() };
+                    let task = runtime.spawn(attempt(Arc::downgrade(self), id, address, config));
                     state.attempt = Some((id, task.abort_handle()));
                 }
                 Action::Disconnect(id) => state.disconnect(id),
@@ -359,7 +381,7 @@ impl State {
         if let Some((_, attempt)) = self.attempt.take_if(|(attempt, _)| *attempt == id) {
             attempt.abort();
         }
-        if let Some((_, mailbox)) = self.ready.take_if(|(ready, _)| *ready == id) {
+        if let Some(Ready { mailbox, .. }) = self.ready.take_if(|ready| ready.id == id) {
             let _ = mailbox.post(Command::Close(Status::new(Code::Cancelled, "Channel closed!")));
         }
     }
@@ -391,6 +413,7 @@ async fn timeout(shared: Weak<Shared>, at: Instant) {
 async fn attempt(shared: Weak<Shared>, id: ConnectionId, address: Address, config: engine::Config) {
     match connect(&address).await {
         Ok(stream) => {
+            stream.set_user_timeout(config.keepalive_time.map(|_| config.keepalive_timeout));
             let mailbox = Arc::new(Mailbox::new(&config.limits));
             let engine = engine::Connection::new(config, Instant::now());
             let owner = Attempt { shared, id, mailbox: Arc::clone(&mailbox), was_ready: false };
@@ -425,7 +448,7 @@ impl Owner for Attempt {
             state.attempt.take_if(|(attempt, _)| *attempt == self.id);
             state.brain.handle_connected(self.id);
             if state.brain.state() == Connectivity::Ready {
-                state.ready = Some((self.id, Arc::clone(&self.mailbox)));
+                state.ready = Some(Ready { id: self.id, mailbox: Arc::clone(&self.mailbox), since: Instant::now() });
             }
         });
     }
@@ -434,21 +457,45 @@ impl Owner for Attempt {
         // A client's engine tells no requests.
     }
 
-    fn draining(&mut self) {
+    fn draining(&mut self, keepalive: Option<Duration>) {
         if let Some(shared) = self.shared.upgrade() {
-            shared.disconnected(self.id);
+            shared.next_keepalive(keepalive);
+            shared.disconnected(self.id, NO_MORE_CALLS);
         }
     }
 
-    fn disconnected(&mut self, why: &ConnectionError) {
+    fn disconnected(&mut self, why: &ConnectionError, keepalive: Option<Duration>) {
         let Some(shared) = self.shared.upgrade() else { return };
+        shared.next_keepalive(keepalive);
         if self.was_ready {
-            return shared.disconnected(self.id);
+            return shared.disconnected(self.id, &why.to_string());
         }
         let error = ConnectError { code: Code::Unavailable, why: why.to_string() };
         shared.step(|state| {
             state.attempt.take_if(|(attempt, _)| *attempt == self.id);
             state.brain.handle_connect_failed(self.id, &error, Instant::now());
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn connections_to_come_send_no_more_keepalive_than_this_one_was_told_to() {
+        let seconds = |count| Some(Duration::from_secs(count));
+        let mut config =
+            ChannelConfig { channel: brain::Config::new(0), engine: engine::Config::client(), authority: None };
+        config.engine.keepalive_time = seconds(10);
+        let channel = Channel::new(Target::parse("localhost:1").unwrap(), config);
+        let shared = channel.shared();
+        let mailbox = Arc::new(Mailbox::new(&shared.engine.limits));
+        let mut first = Attempt { shared: Arc::downgrade(shared), id: ConnectionId(0), mailbox, was_ready: true };
+        first.draining(seconds(20));
+        first.disconnected(&ConnectionError::ClosedLocally, seconds(10));
+        assert_eq!(shared.lock().keepalive, seconds(20));
     }
 }

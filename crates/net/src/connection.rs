@@ -38,10 +38,10 @@ pub(crate) trait Owner: Send + Unpin + 'static {
     fn ready(&mut self);
     /// Server: a call begins.
     fn request(&mut self, head: Box<RequestHead>, slot: Arc<Slot>);
-    /// The connection takes no new calls.
-    fn draining(&mut self);
+    /// The connection takes no new calls. `keepalive` is the keepalive time for the next one.
+    fn draining(&mut self, keepalive: Option<Duration>);
     /// The connection is over. Told exactly once.
-    fn disconnected(&mut self, why: &ConnectionError);
+    fn disconnected(&mut self, why: &ConnectionError, keepalive: Option<Duration>);
 }
 
 /// The connection's task: reads, steps the engine, writes, until the connection is over.
@@ -169,8 +169,11 @@ where
             Command::Run(slot, run) => self.send(&slot, run.wire_len(), |engine, id| {
                 let _ = engine.send_run(id, run, true);
             }),
-            Command::Headers(slot, metadata) => {
-                let _ = slot.id.get().map(|id| self.engine.send_headers(*id, &metadata));
+            Command::Headers(slot, metadata, encoding) => {
+                if let Some(id) = slot.id.get() {
+                    let _ = self.engine.set_encoding(*id, encoding);
+                    let _ = self.engine.send_headers(*id, &metadata);
+                }
             }
             Command::HalfClose(slot) => {
                 let _ = slot.id.get().map(|id| self.engine.half_close(*id));
@@ -198,7 +201,7 @@ where
     fn open(&mut self, mut open: Box<Open>, slot: Arc<Slot>, now: Instant) {
         let request =
             Request { path: &open.path, authority: &open.authority, metadata: &open.metadata, deadline: open.deadline };
-        let id = match self.engine.open(request, now) {
+        let id = match self.engine.open_encoded(request, open.encoding, now) {
             Ok(id) => id,
             Err(error) => {
                 let status = Status::new(Code::Unavailable, error.to_string());
@@ -235,6 +238,8 @@ where
     }
 
     fn respond(&mut self, id: CallId, answer: Answer) {
+        // Refused when headers are gone already, which said it.
+        let _ = self.engine.set_encoding(id, answer.encoding);
         if let Some(headers) = answer.headers {
             let _ = self.engine.send_headers(id, &headers);
         }
@@ -333,7 +338,7 @@ where
             }
             Event::Draining => {
                 self.mailbox.drain();
-                self.owner.draining();
+                self.owner.draining(self.engine.next_keepalive_time());
             }
             Event::Disconnected(why) => {
                 self.phase = Phase::Over { give_up_at: now + LINGER };
@@ -393,7 +398,7 @@ impl<S, O: Owner> Driver<S, O> {
         for call in self.calls.drain(..).flatten() {
             call.slot.close(Box::new(over(status.clone(), false)), None, &mut self.wake);
         }
-        self.owner.disconnected(why);
+        self.owner.disconnected(why, self.engine.next_keepalive_time());
         for waker in self.wake.drain(..) {
             waker.wake();
         }
@@ -471,7 +476,7 @@ mod tests {
     use std::sync::mpsc;
 
     use bytes::Bytes;
-    use farcall_engine::Config;
+    use farcall_engine::{Config, Encoding};
     use tokio::io::DuplexStream;
 
     use super::*;
@@ -483,8 +488,8 @@ mod tests {
     impl Owner for Told {
         fn ready(&mut self) {}
         fn request(&mut self, _head: Box<RequestHead>, _slot: Arc<Slot>) {}
-        fn draining(&mut self) {}
-        fn disconnected(&mut self, why: &ConnectionError) {
+        fn draining(&mut self, _keepalive: Option<Duration>) {}
+        fn disconnected(&mut self, why: &ConnectionError, _keepalive: Option<Duration>) {
             self.0.send(why.to_string()).unwrap();
         }
     }
@@ -505,6 +510,7 @@ mod tests {
             authority: "a".into(),
             metadata: Metadata::new(),
             deadline: None,
+            encoding: Encoding::Identity,
             unary: Some(Bytes::new()),
             taken: false,
         };

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use farcall_channel::Address;
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::RequestHead;
+use farcall_engine::{Encoding, RequestHead};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::{
@@ -54,9 +54,9 @@ pub struct Responder {
 }
 
 impl Responder {
-    /// Sends initial metadata now.
-    pub fn headers(&self, metadata: Metadata) {
-        self.outbox.post(Command::Headers(Arc::clone(&self.outbox.slot), metadata));
+    /// Sends initial metadata now. Messages are compressed by `encoding`, if the client has said that it reads it.
+    pub fn headers(&self, metadata: Metadata, encoding: Encoding) {
+        self.outbox.post(Command::Headers(Arc::clone(&self.outbox.slot), metadata, encoding));
     }
 
     /// Where messages are put.
@@ -64,10 +64,14 @@ impl Responder {
         &mut self.outbox
     }
 
-    /// Ends the call with a status, after the one message of a unary answer, if any. `headers` that were sent already
-    /// are not sent again.
-    pub fn respond(mut self, headers: Option<Metadata>, message: Option<Bytes>, status: Status, trailers: Metadata) {
-        self.answer(Answer { headers, message, status, trailers });
+    /// Ends the call with a status.
+    pub fn respond(mut self, status: Status, trailers: Metadata) {
+        self.answer(Answer { encoding: Encoding::Identity, headers: None, message: None, status, trailers });
+    }
+
+    /// Ends the call well, after its one message, which is compressed by `encoding` if the client reads that.
+    pub fn respond_with(mut self, headers: Option<Metadata>, message: Bytes, encoding: Encoding, trailers: Metadata) {
+        self.answer(Answer { encoding, headers, message: Some(message), status: Status::OK, trailers });
     }
 
     /// The life of the call, for a handler to run in.
@@ -89,7 +93,8 @@ impl Drop for Responder {
         }
         let why = if std::thread::panicking() { "the handler panicked" } else { "the handler gave no answer" };
         let status = Status::new(Code::Unknown, why);
-        self.answer(Answer { headers: None, message: None, status, trailers: Metadata::new() });
+        let trailers = Metadata::new();
+        self.answer(Answer { encoding: Encoding::Identity, headers: None, message: None, status, trailers });
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use farcall_core::{Metadata, Status};
-use farcall_engine::{Limits, Run};
+use farcall_engine::{Encoding, Limits, Run};
 
 use crate::{messages::Taken, slot::Slot};
 
@@ -20,6 +20,8 @@ pub(crate) struct Open {
     pub(crate) authority: Arc<str>,
     pub(crate) metadata: Metadata,
     pub(crate) deadline: Option<Instant>,
+    /// How messages are compressed.
+    pub(crate) encoding: Encoding,
     /// The one message of a unary request, which is then over.
     pub(crate) unary: Option<Bytes>,
     /// Whether an engine has taken it: then a server may have seen it, unless the engine says otherwise.
@@ -29,6 +31,8 @@ pub(crate) struct Open {
 /// What a server answers, in one go.
 #[derive(Debug)]
 pub(crate) struct Answer {
+    /// How the message is compressed, if the client reads that.
+    pub(crate) encoding: Encoding,
     pub(crate) headers: Option<Metadata>,
     pub(crate) message: Option<Bytes>,
     pub(crate) status: Status,
@@ -40,8 +44,8 @@ pub(crate) struct Answer {
 pub(crate) enum Command {
     /// Client: begin a call.
     Open(Box<Open>, Arc<Slot>),
-    /// Server: send initial metadata now.
-    Headers(Arc<Slot>, Metadata),
+    /// Server: send initial metadata now. Messages are compressed so, if the client reads that.
+    Headers(Arc<Slot>, Metadata, Encoding),
     /// Send a message.
     Message(Arc<Slot>, Bytes),
     /// Send several.
@@ -186,7 +190,7 @@ mod tests {
     use std::task::{Context, Wake, Waker};
 
     use farcall_core::{Metadata, Status};
-    use farcall_engine::Limits;
+    use farcall_engine::{Encoding, Limits};
 
     use super::{Command, Mailbox, Open};
     use crate::{messages::Taken, slot::Slot};
@@ -226,6 +230,7 @@ mod tests {
             authority: "a".into(),
             metadata: Metadata::new(),
             deadline: None,
+            encoding: Encoding::Identity,
             unary: None,
             taken: false,
         };

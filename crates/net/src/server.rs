@@ -22,8 +22,10 @@ use crate::{
     stream::Stream,
 };
 
-/// How long accepting rests after the system refused it, for instance for want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long accepting rests after the system refused it, for instance for want of file descriptors: at first, and at
+/// most; twice as long each time in a row.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the owner of a server chooses.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub struct ServerConfig {
     pub engine: engine::Config,
     /// How long a client may take from connecting until its SETTINGS are here. gRPC's default is 120 s.
     pub handshake_timeout: Duration,
+    /// Connections at a time; while there are so many, no more are accepted. `None` is no limit.
+    pub max_connections: Option<usize>,
 }
 
 /// Serves until `stop` is ready; then accepts no more, tells every client to go elsewhere (GOAWAY), waits for the
@@ -45,6 +49,7 @@ where
     let config = ServerConfig { engine: engine::Config { runs: true, ..config.engine }, ..config };
     let mut stop = pin!(stop);
     let mut connections = Connections { tasks: JoinSet::new(), mailboxes: HashMap::new() };
+    let (mut pause, mut rest) = (FIRST_PAUSE, pin!(tokio::time::sleep(Duration::ZERO)));
     loop {
         let accepted = poll_fn(|context| {
             if stop.as_mut().poll(context).is_ready() {
@@ -52,6 +57,11 @@ where
             }
             while let Poll::Ready(Some(ended)) = connections.tasks.poll_join_next_with_id(context) {
                 connections.ended(ended);
+            }
+            // Clients beyond wait in the system's queue for their place.
+            let full = config.max_connections.is_some_and(|max| connections.tasks.len() >= max);
+            if full || (!rest.is_elapsed() && rest.as_mut().poll(context).is_pending()) {
+                return Poll::Pending;
             }
             for listener in &listeners {
                 if let Poll::Ready(accepted) = listener.poll_accept(context) {
@@ -62,9 +72,16 @@ where
         });
         match accepted.await {
             None => break,
-            Some(Ok((stream, peer))) => connections.start(stream, peer, &config, handler.clone()),
+            Some(Ok((stream, peer))) => {
+                pause = FIRST_PAUSE;
+                connections.start(stream, peer, &config, handler.clone());
+            }
             Some(Err(error)) if is_of_one_connection(&error) => {}
-            Some(Err(_)) => tokio::time::sleep(ACCEPT_PAUSE).await,
+            Some(Err(error)) => {
+                tracing::warn!(%error, pause_ms = pause.as_millis(), "cannot accept connections");
+                rest.as_mut().reset(tokio::time::Instant::now() + pause);
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
         }
     }
     drop(listeners);
@@ -87,6 +104,7 @@ impl Connections {
         let mailbox = Arc::new(Mailbox::new(&config.engine.limits));
         let now = Instant::now();
         let engine = engine::Connection::new(config.engine.clone(), now);
+        stream.set_user_timeout(config.engine.keepalive_time.map(|_| config.engine.keepalive_timeout));
         let owner = Accepted { mailbox: Arc::clone(&mailbox), peer: Arc::new(peer), handler };
         let driver = Driver::new(stream, engine, Arc::clone(&mailbox), owner);
         let task = self.tasks.spawn(match now.checked_add(config.handshake_timeout) {
@@ -125,7 +143,7 @@ impl<H: Fn(Incoming) + Send + Unpin + 'static> Owner for Accepted<H> {
         (self.handler)(Incoming::new(head, Arc::clone(&self.peer), &self.mailbox, slot));
     }
 
-    fn draining(&mut self) {}
+    fn draining(&mut self, _keepalive: Option<Duration>) {}
 
-    fn disconnected(&mut self, _why: &ConnectionError) {}
+    fn disconnected(&mut self, _why: &ConnectionError, _keepalive: Option<Duration>) {}
 }

@@ -4,6 +4,7 @@ use std::{
     io::{self, IoSlice, IoSliceMut, Read},
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use socket2::SockRef;
@@ -20,6 +21,20 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+}
+
+impl Stream {
+    /// How long what is sent may stay unacknowledged before the connection is lost (TCP_USER_TIMEOUT, gRFC A18). Where
+    /// the system has no such setting, keepalive's own time-out finds the loss a little later.
+    pub(crate) fn set_user_timeout(&self, timeout: Option<Duration>) {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let (Stream::Tcp(socket), Some(timeout)) = (self, timeout) {
+            // None of it is needed for a connection to work.
+            let _ = SockRef::from(socket).set_tcp_user_timeout(Some(timeout));
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let _ = timeout;
+    }
 }
 
 /// What a connection's task needs of its transport.

@@ -12,10 +12,10 @@ use std::{
 use farcall_channel::Address;
 use farcall_core::MethodPath;
 use farcall_engine as engine;
-use farcall_net::{Incoming, Listener, ServerConfig, serve};
+use farcall_net::{Listener, ServerConfig, serve};
 
 use super::{Call, Service};
-use crate::channel::random_seed;
+use crate::{Compression, channel::random_seed};
 
 /// A server to be started: its services and settings.
 ///
@@ -28,6 +28,8 @@ pub struct Server {
     services: HashMap<&'static str, Box<dyn Service>>,
     engine: engine::Config,
     handshake_timeout: Duration,
+    max_connections: Option<usize>,
+    compression: Compression,
 }
 
 impl Server {
@@ -35,7 +37,13 @@ impl Server {
     pub fn builder() -> Server {
         let mut engine = engine::Config::server();
         engine.seed = random_seed();
-        Server { services: HashMap::new(), engine, handshake_timeout: Duration::from_secs(120) }
+        Server {
+            services: HashMap::new(),
+            engine,
+            handshake_timeout: Duration::from_secs(120),
+            max_connections: None,
+            compression: Compression::Identity,
+        }
     }
 
     /// Adds a service; one of the same name that was there is replaced.
@@ -93,6 +101,87 @@ impl Server {
     #[must_use]
     pub fn handshake_timeout(mut self, timeout: Duration) -> Server {
         self.handshake_timeout = timeout;
+        self
+    }
+
+    /// How many connections there may be at a time; more wait, not accepted, until one ends. Default: no limit.
+    #[must_use]
+    pub fn max_connections(mut self, connections: impl Into<Option<usize>>) -> Server {
+        self.max_connections = connections.into();
+        self
+    }
+
+    /// Whether windows grow where they hold a client back, which is found out by PINGs (bandwidth-delay probing). Default
+    /// true.
+    #[must_use]
+    pub fn adaptive_window(mut self, adaptive: bool) -> Server {
+        self.engine.bdp_probe = adaptive;
+        self
+    }
+
+    /// How answers are compressed, messages that get shorter by it, for clients that read it;
+    /// [`Response::set_compression`](crate::Response::set_compression) is for one call. Default: not at all. What clients
+    /// send may be compressed in any way.
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Server {
+        self.compression = compression;
+        self
+    }
+
+    /// After this long without a byte from a client it is sent a PING, to see whether it is still there (gRFC A9); `None`
+    /// sends none. Default 2 hours.
+    ///
+    /// On Linux what is sent may then stay unacknowledged no longer than [`keepalive_timeout`](Server::keepalive_timeout)
+    /// either (TCP_USER_TIMEOUT, gRFC A18).
+    #[must_use]
+    pub fn keepalive_time(mut self, time: impl Into<Option<Duration>>) -> Server {
+        self.engine.keepalive_time = time.into();
+        self
+    }
+
+    /// When nothing comes from a client for this long after a keepalive PING, its connection is closed. Default 20 s.
+    #[must_use]
+    pub fn keepalive_timeout(mut self, timeout: Duration) -> Server {
+        self.engine.keepalive_timeout = timeout;
+        self
+    }
+
+    /// How often a client that has calls may send PINGs (gRFC A8). One that does more often, three times, is disconnected
+    /// with `too_many_pings`. Default 5 minutes.
+    #[must_use]
+    pub fn min_ping_interval(mut self, interval: Duration) -> Server {
+        self.engine.limits.min_ping_interval = interval;
+        self
+    }
+
+    /// Whether clients without calls may send PINGs as often, rather than every 2 hours; and whether keepalive of this
+    /// side goes on without calls. Default false.
+    #[must_use]
+    pub fn keepalive_without_calls(mut self, without_calls: bool) -> Server {
+        self.engine.keepalive_without_calls = without_calls;
+        self
+    }
+
+    /// A connection without calls for this long, give or take a tenth, is closed (gRFC A9). Default: never.
+    #[must_use]
+    pub fn max_connection_idle(mut self, idle: Duration) -> Server {
+        self.engine.max_connection_idle = Some(idle);
+        self
+    }
+
+    /// A connection this old, give or take a tenth, takes no new calls, and is closed when those it has are over (gRFC
+    /// A9): the client makes another, perhaps to another server. Default: no limit.
+    #[must_use]
+    pub fn max_connection_age(mut self, age: Duration) -> Server {
+        self.engine.max_connection_age = Some(age);
+        self
+    }
+
+    /// How long calls may go on after [`max_connection_age`](Server::max_connection_age); those left then end with
+    /// `UNAVAILABLE`. Default: as long as they like.
+    #[must_use]
+    pub fn max_connection_age_grace(mut self, grace: Duration) -> Server {
+        self.engine.max_connection_age_grace = Some(grace);
         self
     }
 
@@ -160,15 +249,14 @@ impl Bound {
     /// Serves until `signal` is ready; then takes no new calls, tells clients to go elsewhere, and waits for the calls
     /// in flight. Dropping the future stops at once.
     pub async fn serve_with_shutdown(self, signal: impl Future<Output = ()>) {
-        let Server { services, engine, handshake_timeout } = self.server;
+        let Server { services, engine, handshake_timeout, max_connections, compression } = self.server;
         let services = Arc::new(services);
-        let route = move |incoming| route(&services, incoming);
-        serve(self.listeners, ServerConfig { engine, handshake_timeout }, route, signal).await;
+        let route = move |incoming| route(&services, Call::new(incoming, compression));
+        serve(self.listeners, ServerConfig { engine, handshake_timeout, max_connections }, route, signal).await;
     }
 }
 
-fn route(services: &HashMap<&'static str, Box<dyn Service>>, incoming: Incoming) {
-    let call = Call::new(incoming);
+fn route(services: &HashMap<&'static str, Box<dyn Service>>, call: Call) {
     let service = MethodPath::parse(call.path()).ok().and_then(|path| services.get(path.service()));
     match service {
         // One call's panic must not end the connection, and with it all the others. The call answers for itself when it

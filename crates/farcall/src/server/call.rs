@@ -10,7 +10,7 @@ use farcall_net::{Incoming, Outbox, Receiver, Responder};
 use futures_core::Stream;
 
 use crate::{
-    Request, Response, Status, Streaming,
+    Compression, Request, Response, Status, Streaming,
     codec::{self, Codec},
     request::Origin,
 };
@@ -23,11 +23,13 @@ use crate::{
 #[derive(Debug)]
 pub struct Call {
     incoming: Incoming,
+    /// How answers are compressed that do not say so themselves.
+    compression: Compression,
 }
 
 impl Call {
-    pub(crate) fn new(incoming: Incoming) -> Call {
-        Call { incoming }
+    pub(crate) fn new(incoming: Incoming, compression: Compression) -> Call {
+        Call { incoming, compression }
     }
 
     /// The path that the client asks for, as a rule `/package.Service/Method`.
@@ -49,13 +51,14 @@ impl Call {
         H: FnOnce(Request<T>) -> F + Send + 'static,
         F: Future<Output = Result<Response<R>, Status>> + Send + 'static,
     {
+        let compression = self.compression;
         let (receiver, responder, received) = self.open();
         spawn(responder, |responder| async move {
             let result = async {
                 let message = codec.decode(one_request(receiver).await?)?;
                 handler(received(message)).await
             };
-            respond(responder, &codec, result.await);
+            respond(responder, &codec, result.await, compression);
         });
     }
 
@@ -68,11 +71,12 @@ impl Call {
         H: FnOnce(Request<Streaming<T>>) -> F + Send + 'static,
         F: Future<Output = Result<Response<R>, Status>> + Send + 'static,
     {
+        let compression = self.compression;
         let (receiver, responder, received) = self.open();
         spawn(responder, |responder| async move {
             let requests = Streaming::of_server(receiver, codec.clone());
             let result = handler(received(requests)).await;
-            respond(responder, &codec, result);
+            respond(responder, &codec, result, compression);
         });
     }
 
@@ -86,13 +90,14 @@ impl Call {
         H: FnOnce(Request<T>) -> F + Send + 'static,
         F: Future<Output = Result<Response<S>, Status>> + Send + 'static,
     {
+        let compression = self.compression;
         let (receiver, responder, received) = self.open();
         spawn(responder, |responder| async move {
             let result = async {
                 let message = codec.decode(one_request(receiver).await?)?;
                 handler(received(message)).await
             };
-            stream(responder, &codec, result.await).await;
+            stream(responder, &codec, result.await, compression).await;
         });
     }
 
@@ -106,11 +111,12 @@ impl Call {
         H: FnOnce(Request<Streaming<T>>) -> F + Send + 'static,
         F: Future<Output = Result<Response<S>, Status>> + Send + 'static,
     {
+        let compression = self.compression;
         let (receiver, responder, received) = self.open();
         spawn(responder, |responder| async move {
             let requests = Streaming::of_server(receiver, codec.clone());
             let result = handler(received(requests)).await;
-            stream(responder, &codec, result).await;
+            stream(responder, &codec, result, compression).await;
         });
     }
 
@@ -151,31 +157,40 @@ async fn one_request(mut receiver: Receiver) -> Result<Bytes, Status> {
     }
 }
 
-fn respond<R>(responder: Responder, codec: &impl Codec<R>, result: Result<Response<R>, Status>) {
+fn respond<R>(
+    responder: Responder,
+    codec: &impl Codec<R>,
+    result: Result<Response<R>, Status>,
+    compression: Compression,
+) {
     let answer = result.and_then(|response| {
-        let (message, headers, trailers) = response.split();
-        Ok((codec::encode(codec, &message)?, headers, trailers))
+        let (message, headers, trailers, own) = response.split();
+        Ok((codec::encode(codec, &message)?, headers, trailers, own.unwrap_or(compression)))
     });
     match answer {
-        Ok((message, headers, trailers)) => {
+        Ok((message, headers, trailers, compression)) => {
             let headers = (!headers.is_empty()).then_some(headers);
-            responder.respond(headers, Some(message), CoreStatus::OK, trailers);
+            responder.respond_with(headers, message, compression, trailers);
         }
         Err(status) => fail(responder, status),
     }
 }
 
-async fn stream<S, R>(mut responder: Responder, codec: &impl Codec<R>, result: Result<Response<S>, Status>)
-where
+async fn stream<S, R>(
+    mut responder: Responder,
+    codec: &impl Codec<R>,
+    result: Result<Response<S>, Status>,
+    compression: Compression,
+) where
     S: Stream<Item = Result<R, Status>>,
 {
-    let (messages, headers, trailers) = match result {
+    let (messages, headers, trailers, own) = match result {
         Ok(response) => response.split(),
         Err(status) => return fail(responder, status),
     };
-    responder.headers(headers);
+    responder.headers(headers, own.unwrap_or(compression));
     match send_all(responder.outbox(), codec, messages).await {
-        Ok(()) => responder.respond(None, None, CoreStatus::OK, trailers),
+        Ok(()) => responder.respond(CoreStatus::OK, trailers),
         Err(status) => fail(responder, status),
     }
 }
@@ -204,5 +219,5 @@ where
 
 fn fail(responder: Responder, status: Status) {
     let (status, trailers): (CoreStatus, Metadata) = status.split();
-    responder.respond(None, None, status, trailers);
+    responder.respond(status, trailers);
 }

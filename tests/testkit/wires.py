@@ -29,14 +29,20 @@ class Wire:
         while True:
             try:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._server_port))
             except OSError:
                 return
+            try:
+                server = socket.create_connection(("127.0.0.1", self._server_port))
+            except OSError:
+                client.close()
+                continue
+            for each in (client, server):
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # From here on they may be cut.
             with self._lock:
                 self.connections += 1
                 self._sockets += [client, server]
             for source, sink, name in ((client, server, "sent"), (server, client, "received")):
-                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 threading.Thread(target=self._forward, args=(source, sink, name), daemon=True).start()
 
     def _forward(self, source: socket.socket, sink: socket.socket, name: str) -> None:

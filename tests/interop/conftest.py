@@ -23,7 +23,9 @@ Outcome = dict[str, Any]
 PYTHON_PEERS = {
     "grpcio": (PEERS_PYTHON, "grpcio", "theirs"),
     "grpclib": (PEERS_PYTHON, "grpclib", "theirs"),
+    "grpcio-aio": (PEERS_PYTHON, "aio", "theirs"),
     "ours-python": (sys.executable, "grpcio", "ours"),
+    "ours-aio": (sys.executable, "aio", "ours"),
     # Generated code that exists already, made by grpcio-tools, imported by our `grpc`.
     "ours-python-their-code": (sys.executable, "grpcio", "theirs"),
     # And the other way round: what our compiler makes, under grpcio.

@@ -6,11 +6,13 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     sign::CertifiedKey,
 };
+use x509_cert::der::Encode;
 
 use crate::{
     ConfigError,
     handshake::Certificate,
     signer::{ForeignKey, Signer},
+    version1,
 };
 
 /// A certificate with those that lead up to a root, and its private key. Cheap to clone; keys never leave it.
@@ -30,6 +32,14 @@ impl Identity {
         let key =
             provider.key_provider.load_private_key(key).map_err(|error| ConfigError::BadKey(error.to_string()))?;
         let certified = CertifiedKey::new(chain, key);
+        if let Some(parsed) = version1::read(&certified.cert[0]) {
+            let theirs = parsed.tbs_certificate.subject_public_key_info.to_der().ok();
+            let ours = certified.key.public_key();
+            return match ours {
+                Some(ours) if theirs.as_deref() != Some(ours.as_ref()) => Err(ConfigError::KeyMismatch),
+                _ => Ok(Identity(Arc::new(certified))),
+            };
+        }
         match certified.keys_match() {
             Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
                 Ok(Identity(Arc::new(certified)))

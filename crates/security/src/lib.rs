@@ -69,6 +69,7 @@ mod server;
 mod session;
 mod signer;
 mod verify;
+mod version1;
 
 use std::{fmt, sync::Arc};
 

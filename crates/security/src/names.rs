@@ -11,8 +11,8 @@ use crate::handshake::Certificate;
 
 /// Whether `certificate` is for `name`.
 pub(crate) fn is_for(certificate: &CertificateDer<'_>, name: &ServerName<'_>) -> bool {
-    let Ok(parsed) = ParsedCertificate::try_from(certificate) else { return false };
-    if verify_server_name(&parsed, name).is_ok() {
+    // Those of version 1 cannot be read like this, and have no alternative names.
+    if ParsedCertificate::try_from(certificate).is_ok_and(|parsed| verify_server_name(&parsed, name).is_ok()) {
         return true;
     }
     let ServerName::DnsName(name) = name else { return false };

@@ -8,7 +8,7 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_cert_signed_by_trust_anchor,
     },
-    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
     server::{
         ParsedCertificate, WebPkiClientVerifier,
@@ -16,7 +16,7 @@ use rustls::{
     },
 };
 
-use crate::{ConfigError, PeerCheck, Roots, error::Rejection, handshake::Certificate, names};
+use crate::{ConfigError, PeerCheck, Roots, error::Rejection, handshake::Certificate, names, version1};
 
 /// How much of a server's certificate is checked.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -47,6 +47,10 @@ impl ServerCheck {
     ) -> Result<(), Error> {
         if self.roots.given.contains(own) {
             return is_in_time(own, now);
+        }
+        if let Some(parsed) = version1::read(own) {
+            let algorithms = &self.provider.signature_verification_algorithms;
+            return version1::verify_chain(own, &parsed, &self.roots, algorithms, now);
         }
         let parsed = ParsedCertificate::try_from(own)?;
         let algorithms = self.provider.signature_verification_algorithms.all;
@@ -80,7 +84,11 @@ impl ServerCertVerifier for ServerCheck {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        match version1::read(cert) {
+            Some(parsed) => version1::verify_handshake(message, &parsed, dss, algorithms),
+            None => verify_tls12_signature(message, cert, dss, algorithms),
+        }
     }
 
     fn verify_tls13_signature(
@@ -89,7 +97,11 @@ impl ServerCertVerifier for ServerCheck {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        match version1::read(cert) {
+            Some(parsed) => version1::verify_handshake(message, &parsed, dss, algorithms),
+            None => verify_tls13_signature(message, cert, dss, algorithms),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -108,6 +120,7 @@ pub(crate) struct ClientCheck {
     roots: Roots,
     extra: Option<PeerCheck>,
     chain: Arc<dyn ClientCertVerifier>,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
 impl ClientCheck {
@@ -120,7 +133,7 @@ impl ClientCheck {
         let builder = WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots.anchors), Arc::clone(provider));
         let builder = if mandatory { builder } else { builder.allow_unauthenticated() };
         let chain = builder.build().map_err(|error| ConfigError::Refused(error.to_string()))?;
-        Ok(ClientCheck { roots, extra, chain })
+        Ok(ClientCheck { roots, extra, chain, algorithms: provider.signature_verification_algorithms })
     }
 }
 
@@ -141,6 +154,8 @@ impl ClientCertVerifier for ClientCheck {
     ) -> Result<ClientCertVerified, Error> {
         if self.roots.given.contains(end_entity) {
             is_in_time(end_entity, now)?;
+        } else if let Some(parsed) = version1::read(end_entity) {
+            version1::verify_chain(end_entity, &parsed, &self.roots, &self.algorithms, now)?;
         } else {
             self.chain
                 .verify_client_cert(end_entity, intermediates, now)
@@ -156,7 +171,10 @@ impl ClientCertVerifier for ClientCheck {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls12_signature(message, cert, dss)
+        match version1::read(cert) {
+            Some(parsed) => version1::verify_handshake(message, &parsed, dss, &self.algorithms),
+            None => self.chain.verify_tls12_signature(message, cert, dss),
+        }
     }
 
     fn verify_tls13_signature(
@@ -165,7 +183,10 @@ impl ClientCertVerifier for ClientCheck {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls13_signature(message, cert, dss)
+        match version1::read(cert) {
+            Some(parsed) => version1::verify_handshake(message, &parsed, dss, &self.algorithms),
+            None => self.chain.verify_tls13_signature(message, cert, dss),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -190,7 +211,7 @@ fn check(
 }
 
 /// The dates of a certificate that is trusted as it stands.
-fn is_in_time(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
+pub(crate) fn is_in_time(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
     match Certificate::new(certificate).validity() {
         None => Err(CertificateError::BadEncoding.into()),
         Some((first, _)) if now.as_secs() < first => Err(CertificateError::NotValidYet.into()),

@@ -112,3 +112,84 @@ fn suites_are_chosen_by_openssls_names() {
     server.cipher_suites = Some("RC4".to_owned());
     assert!(matches!(ServerConfig::new(server), Err(ConfigError::CipherSuites(_))));
 }
+
+/// What `openssl x509 -req` makes without extensions; rcgen cannot.
+mod version1 {
+    pub(crate) const ROOT: &str = include_str!("version1/root.pem");
+    pub(crate) const LEAF: &str = include_str!("version1/leaf.pem");
+    pub(crate) const KEY: &str = include_str!("version1/leaf.key");
+    /// Of the same name as the root, but another key.
+    pub(crate) const IMPOSTOR: &str = include_str!("version1/impostor.pem");
+    pub(crate) const RSA: &str = include_str!("version1/rsa.pem");
+    pub(crate) const RSA_KEY: &str = include_str!("version1/rsa.key");
+}
+
+fn old(chain: &str, key: &str) -> Identity {
+    Identity::from_pem(chain.as_bytes(), key.as_bytes()).unwrap()
+}
+
+#[test]
+fn certificates_of_version_1_count_for_their_common_name() {
+    let roots = Roots::from_pem(version1::ROOT.as_bytes()).unwrap();
+    for (chain, key) in [(version1::LEAF, version1::KEY), (version1::RSA, version1::RSA_KEY)] {
+        for suites in [None, Some("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256")] {
+            let server = || {
+                let mut server = server_options(vec![old(chain, key)]);
+                server.cipher_suites = suites.map(str::to_owned);
+                server
+            };
+            Pair::new(client_options(roots.clone()), "localhost", server()).shaken();
+            let error = |client, name| {
+                let mut pair = Pair::new(client, name, server());
+                pair.settle();
+                pair.client.error().cloned()
+            };
+            assert_eq!(error(client_options(roots.clone()), "elsewhere"), Some(Error::NameMismatch));
+            let unknown = Some(Error::PeerUntrusted(Untrusted::UnknownIssuer));
+            let impostor = Roots::from_pem(version1::IMPOSTOR.as_bytes()).unwrap();
+            assert_eq!(error(client_options(impostor), "localhost"), unknown);
+            assert_eq!(error(client_options(Authority::new("root").roots()), "localhost"), unknown);
+            for (time, expected) in [(1_700_000_000, Untrusted::NotYetValid), (4_000_000_000, Untrusted::Expired)] {
+                let mut client = client_options(roots.clone());
+                client.clock = Watch::at(time);
+                assert_eq!(error(client, "localhost"), Some(Error::PeerUntrusted(expected)));
+            }
+        }
+    }
+    let mismatch = Identity::from_pem(version1::LEAF.as_bytes(), version1::RSA_KEY.as_bytes());
+    assert_eq!(mismatch.unwrap_err(), ConfigError::KeyMismatch);
+}
+
+#[test]
+fn clients_may_have_them_too() {
+    let authority = Authority::new("root");
+    let mut client = client_options(authority.roots());
+    client.identity = Some(Arc::new(|| Some(old(version1::LEAF, version1::KEY))));
+    let mut server = server_options(vec![authority.issue(&["example.org"])]);
+    server.client_auth = ClientAuth::Required(Roots::from_pem(version1::ROOT.as_bytes()).unwrap());
+    let pair = Pair::new(client, "example.org", server).shaken();
+    assert_eq!(pair.server.handshake().unwrap().peer.as_ref().unwrap().common_names(), ["localhost"]);
+}
+
+#[test]
+fn a_changed_certificate_of_version_1_is_worth_nothing() {
+    let roots = Roots::from_pem(version1::ROOT.as_bytes()).unwrap();
+    let genuine = old(version1::LEAF, version1::KEY);
+    let der = genuine.certificate().der().to_vec();
+    // The last bytes are the signature.
+    for at in [der.len() - 1, der.len() - 20] {
+        let mut changed = der.clone();
+        changed[at] ^= 1;
+        let pem = rcgen_pem(&changed);
+        let Ok(identity) = Identity::from_pem(pem.as_bytes(), version1::KEY.as_bytes()) else { continue };
+        let mut pair = Pair::new(client_options(roots.clone()), "localhost", server_options(vec![identity]));
+        pair.settle();
+        assert!(matches!(pair.client.error(), Some(Error::PeerUntrusted(_))), "{:?}", pair.client.error());
+    }
+}
+
+fn rcgen_pem(der: &[u8]) -> String {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+}

@@ -77,6 +77,7 @@ BENCH_BIN := $(or $(CARGO_TARGET_DIR),$(CURDIR)/bench/rust/target)/release
 bench: $(if $(BENCH_PYTHON),wheels peers,$(VENV)/dev.stamp) ## Measures Farcall beside grpcio and tonic, in turns; takes minutes.
 	$(if $(BENCH_RUST),cd bench/rust && cargo build --locked --release --quiet)
 	$(if $(BENCH_PYTHON),@test -d .venvs/bench || $(PYTHON_BIN) -m venv .venvs/bench)
+	$(if $(BENCH_PYTHON),@.venvs/bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/bench.txt)
 	$(if $(BENCH_PYTHON),@.venvs/bench/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-index --no-deps dist/*.whl)
 	@$(PYTHON_BIN) bench/run.py --only "$(ONLY)" --seconds $(SECONDS) --rounds $(ROUNDS) \
 		$(if $(BENCH_RUST),--rust-bin $(BENCH_BIN)) \

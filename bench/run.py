@@ -108,6 +108,39 @@ def python_works(ours: str, peers: str, connections: int) -> list[Work]:
     return works
 
 
+def python_aio(interpreter: str, name: str, loop: str, work: str) -> Contender:
+    server, client = ([interpreter, str(PYTHON_PROGRAMS / f"aio_{role}.py"), loop] for role in ("server", "client"))
+    return Contender(name, [*server, "{address}"], [*client, "{address}", work, "{seconds}"])
+
+
+def python_aio_floor(interpreter: str, loop: str, count: int) -> Contender:
+    program = [interpreter, str(PYTHON_PROGRAMS / "aio_sockets.py")]
+    return Contender(
+        f"bare {loop}", [*program, "serve", loop], [*program, "call", loop, "{address}", str(count), "{seconds}"]
+    )
+
+
+def python_aio_works(ours: str, peers: str) -> list[Work]:
+    # Key, title, work, against grpcio on asyncio and on uvloop, and how many calls the floor has in flight.
+    rows: list[tuple[str, str, str, float, float, int | None]] = [
+        ("unary-1", "unary, 1 in flight", "unary:1", 5, 9, 1),
+        ("unary-100", "unary, 100 in flight", "unary:100", 8, 8, 100),
+        ("server-stream", "server streaming, 32 B", "server-stream", 15, 15, None),
+        ("client-stream", "client streaming, 32 B", "client-stream", 15, 15, None),
+        ("ping-pong", "bidi ping-pong, 32 B", "ping-pong", 4, 4, None),
+        ("echo-4m", "4 MiB echo", f"echo:{4 << 20}", 4, 4, None),
+    ]
+    works = []
+    for loop in ("asyncio", "uvloop"):
+        for key, title, work, on_asyncio, on_uvloop, floor in rows:
+            contenders = [python_aio(ours, "farcall", loop, work), python_aio(peers, "grpcio", loop, work)]
+            if floor:
+                contenders.append(python_aio_floor(ours, loop, floor))
+            target = on_asyncio if loop == "asyncio" else on_uvloop
+            works.append(Work(f"python-{loop}-{key}", f"Python {loop} {title}", contenders, target))
+    return works
+
+
 def outcome(work: Work, rounds: int, seconds: float, counting: bool) -> Outcome:
     """The medians of everyone; who goes first changes from round to round."""
     taken: dict[str, list[Figures]] = {contender.name: [] for contender in work.contenders}
@@ -153,6 +186,7 @@ def main() -> None:
         works += rust_works(arguments.rust_bin, connections_allowed())
     if arguments.ours_python and arguments.peers_python:
         works += python_works(arguments.ours_python, arguments.peers_python, min(2000, connections_allowed()))
+        works += python_aio_works(arguments.ours_python, arguments.peers_python)
     works = [work for work in works if any(word in work.key for word in arguments.only.split(","))]
     if not works:
         sys.exit(f"bench: no work has one of {arguments.only!r} in its key")

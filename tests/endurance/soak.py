@@ -1,6 +1,6 @@
 """A soak: client and server at load, with connections cut, calls cancelled, deadlines passing; and what that leaves.
 
-python soak.py [--seconds 1800] [--warm-up SECONDS] [--face blocking|aio]
+python soak.py [--seconds 1800] [--warm-up SECONDS] [--slack MiB] [--face blocking|aio]
 
 The client is one process and the server another; both say what they hold (resident memory, threads, descriptors).
 After the warm-up memory may grow by a little and the rest not at all. Every call must end: none is lost. Prints JSON;
@@ -27,8 +27,6 @@ from wires import Wire
 THREADS = 4
 # Longer than anything takes here: a call that is not over by then is lost.
 LOST_SECONDS = 60
-# What resident memory may grow by after the warm-up, KiB.
-MEMORY_SLACK = 8 * 1024
 CUT_EVERY_SECONDS = 2.0
 POOL = 16
 
@@ -280,7 +278,7 @@ def settle(pid):
     return {what: min(look[what] for look in looks) for what in looks[0]}
 
 
-def soak(face, seconds, warm_up):
+def soak(face, seconds, warm_up, slack_mib):
     import grpc
 
     command = [sys.executable, __file__, "--serve", face]
@@ -307,7 +305,11 @@ def soak(face, seconds, warm_up):
         complaints.append(f"{tally.lost()} calls never ended")
     for side in ("client", "server"):
         before, after = (snapshot[side] for snapshot in snapshots)
-        for what, slack in (("KiB", MEMORY_SLACK), ("threads", POOL if side == "server" else 2), ("descriptors", 4)):
+        for what, slack in (
+            ("KiB", slack_mib * 1024),
+            ("threads", POOL if side == "server" else 2),
+            ("descriptors", 4),
+        ):
             if after[what] > before[what] + slack:
                 complaints.append(f"the {side}'s {what} went from {before[what]} to {after[what]}")
     return {
@@ -325,6 +327,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=1800)
     parser.add_argument("--warm-up", type=float)
+    parser.add_argument("--slack", type=int, default=8, help="what memory may grow by after the warm-up, MiB")
     parser.add_argument("--face", choices=("blocking", "aio"), action="append")
     parser.add_argument("--serve", choices=("blocking", "aio"))
     chosen = parser.parse_args()
@@ -334,7 +337,7 @@ def main():
     good = True
     for face in chosen.face or ("blocking", "aio"):
         warm_up = chosen.seconds / 4 if chosen.warm_up is None else chosen.warm_up
-        outcome = soak(face, chosen.seconds, warm_up)
+        outcome = soak(face, chosen.seconds, warm_up, chosen.slack)
         print(json.dumps(outcome, indent=1), flush=True)
         good &= not outcome["complaints"]
     return 0 if good else 1

@@ -19,16 +19,18 @@ def run(program: str, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("face", ["blocking"])
+@pytest.mark.parametrize("face", ["blocking", "aio"])
 @pytest.mark.parametrize("state", ["idle", "busy"])
 @pytest.mark.parametrize("uses", ["new", "parent"])
 def test_children_of_a_fork_can_call(face: str, state: str, uses: str) -> None:
     run("forks.py", "--children", "4", "--face", face, "--state", state, "--uses", uses)
 
 
-@pytest.mark.parametrize("face", ["blocking"])
+@pytest.mark.parametrize("face", ["blocking", "aio"])
 def test_nothing_is_left_behind(face: str) -> None:
-    outcome = json.loads(run("soak.py", "--seconds", "8", "--warm-up", "8", "--face", face))
+    # So short a run has not seen the most that is ever in flight, so memory may still grow: what leaks by the call, or
+    # stays for ever, shows all the same.
+    outcome = json.loads(run("soak.py", "--seconds", "8", "--warm-up", "8", "--slack", "48", "--face", face))
     assert outcome["calls"]["StatusCode.OK"] > 0
 
 

@@ -20,6 +20,8 @@ PEERS = ("ours-python", "grpcio", "grpclib")
 PAIRS = [
     *(("ours-python", server) for server in PEERS),
     *((client, "ours-python") for client in PEERS if client != "ours-python"),
+    *(("ours-aio", server) for server in ("ours-aio", "grpcio", "grpclib")),
+    *((client, "ours-aio") for client in ("ours-python", "grpcio", "grpclib")),
 ]
 # What passes through TLS is the business of the other tests: some of each kind, and what is large.
 KINDS = ("unary", "server_stream", "client_stream", "bidi")

@@ -1,7 +1,7 @@
 //! A non-blocking stream socket, TCP or Unix.
 
 use std::{
-    io::{self, IoSlice, Read},
+    io::{self, IoSlice, IoSliceMut, Read},
     net::{IpAddr, SocketAddr},
     path::Path,
 };
@@ -61,6 +61,14 @@ impl Socket {
 
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         (&self.0).read(buffer)
+    }
+
+    /// Reads into one buffer after the other.
+    pub(crate) fn read_into(&self, [first, second]: [&mut [u8]; 2]) -> io::Result<usize> {
+        if second.is_empty() {
+            return self.read(first);
+        }
+        (&self.0).read_vectored(&mut [IoSliceMut::new(first), IoSliceMut::new(second)])
     }
 
     pub(crate) fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -70,9 +70,9 @@ impl Transport {
     pub(crate) fn read(&mut self, socket: &Socket, engine: &mut Engine, now: Instant) -> io::Result<Taken> {
         match self {
             Transport::Plain | Transport::Local => {
-                let buffer = engine.receive_buffer();
-                let room = buffer.len();
-                let len = socket.read(buffer)?;
+                let buffers = engine.receive_buffers();
+                let room = buffers[0].len() + buffers[1].len();
+                let len = socket.read_into(buffers)?;
                 engine.handle_received(len, now);
                 Ok(Taken { full: len == room, end: len == 0 })
             }

@@ -69,6 +69,8 @@ pub struct Endpoint {
     compression: Compression,
     channel: brain::Config,
     engine: engine::Config,
+    #[cfg(feature = "tls")]
+    tls: Option<farcall_net::ClientTls>,
 }
 
 impl Endpoint {
@@ -76,7 +78,27 @@ impl Endpoint {
         let mut engine = engine::Config::client();
         engine.seed = random_seed();
         let channel = brain::Config::new(random_seed());
-        Endpoint { target, authority: None, timeout: None, compression: Compression::Identity, channel, engine }
+        Endpoint {
+            target,
+            authority: None,
+            timeout: None,
+            compression: Compression::Identity,
+            channel,
+            engine,
+            #[cfg(feature = "tls")]
+            tls: None,
+        }
+    }
+
+    /// Secures connections (feature `tls`). The target may be an `https://` URL then, whose port is 443 unless it has one.
+    ///
+    /// # Errors
+    /// [`ConfigError`](crate::tls::ConfigError) says what is wrong with the configuration.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::tls::ClientTls) -> Result<Endpoint, crate::tls::ConfigError> {
+        self.tls = Some(tls.build()?);
+        self.engine.scheme = "https";
+        Ok(self)
     }
 
     /// How long calls may take that do not say so themselves. Default: no limit.
@@ -209,8 +231,14 @@ impl Endpoint {
     /// # Errors
     /// [`InvalidTarget`] says what is wrong with the target.
     pub fn connect_lazy(self) -> Result<Channel, InvalidTarget> {
-        let target = parse(&self.target)?;
-        let config = ChannelConfig { channel: self.channel, engine: self.engine, authority: self.authority };
+        let target = parse(&self.target, self.engine.scheme)?;
+        let config = ChannelConfig {
+            channel: self.channel,
+            engine: self.engine,
+            authority: self.authority,
+            #[cfg(feature = "tls")]
+            tls: self.tls,
+        };
         let net = farcall_net::Channel::new(target, config);
         Ok(Channel { net, timeout: self.timeout, compression: self.compression })
     }
@@ -228,13 +256,17 @@ impl Endpoint {
     }
 }
 
-/// Targets as the channel's brain knows them, and `http://` URLs.
-fn parse(text: &str) -> Result<Target, InvalidTarget> {
+/// Targets as the channel's brain knows them, and URLs of the channel's scheme.
+fn parse(text: &str, scheme: &str) -> Result<Target, InvalidTarget> {
     let invalid = |why: &str| InvalidTarget { target: text.to_owned(), why: why.to_owned() };
-    if text.starts_with("https://") {
-        return Err(invalid("TLS is not supported yet, use http://"));
+    let (given, rest) = match text.split_once("://") {
+        Some((given @ ("http" | "https"), rest)) => (given, rest),
+        _ => return Target::parse(text),
+    };
+    if given != scheme {
+        let why = if scheme == "http" { "https:// needs TLS" } else { "with TLS it is https://" };
+        return Err(invalid(why));
     }
-    let Some(rest) = text.strip_prefix("http://") else { return Target::parse(text) };
     let authority = rest.trim_end_matches('/');
     if authority.contains(['/', '?', '#', '@']) {
         return Err(invalid("a URL has a host and a port here, and no more"));
@@ -242,7 +274,7 @@ fn parse(text: &str) -> Result<Target, InvalidTarget> {
     let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
     let mut target = Target::parse(&format!("dns:{authority}")).map_err(|error| invalid(&error.why))?;
     if let (false, brain::Endpoint::Dns { port, .. }) = (has_port, &mut target.endpoint) {
-        *port = 80;
+        *port = if scheme == "http" { 80 } else { 443 };
     }
     Ok(target)
 }
@@ -288,12 +320,15 @@ mod tests {
             ("http://[::1]", "::1", 80, "[::1]"),
             ("localhost:5", "localhost", 5, "localhost:5"),
         ] {
-            let target = parse(text).unwrap();
+            let target = parse(text, "http").unwrap();
             let Endpoint::Dns { host: h, port: p } = target.endpoint else { panic!("{text}") };
             assert_eq!((&*h, p, &*target.authority), (host, port, authority), "{text}");
         }
         for text in ["https://example.com", "http://", "http://a/b", "http://me@a:1"] {
-            assert!(parse(text).unwrap_err().to_string().contains(text), "{text}");
+            assert!(parse(text, "http").unwrap_err().to_string().contains(text), "{text}");
         }
+        let Endpoint::Dns { port, .. } = parse("https://example.com", "https").unwrap().endpoint else { panic!() };
+        assert_eq!(port, 443);
+        assert!(parse("http://example.com", "https").is_err());
     }
 }

@@ -60,6 +60,8 @@ mod response;
 pub mod server;
 mod status;
 mod streaming;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use channel::{Channel, ConnectError, Endpoint};
 pub use farcall_channel::{Connectivity, InvalidTarget};

@@ -32,6 +32,8 @@ pub(crate) struct CallOptions {
 pub(crate) struct Origin {
     pub(crate) deadline: Option<Instant>,
     pub(crate) peer: Arc<Address>,
+    #[cfg(feature = "tls")]
+    pub(crate) handshake: Option<Arc<farcall_security::Handshake>>,
 }
 
 impl<T> Request<T> {
@@ -108,6 +110,13 @@ impl<T> Request<T> {
     /// Server: the client's address as every gRPC writes it: `ipv4:127.0.0.1:5`, `ipv6:%5B::1%5D:5`, `unix:`.
     pub fn peer(&self) -> Option<String> {
         Some(self.origin.as_ref()?.peer.to_string())
+    }
+
+    /// Server: what the TLS handshake of the client's connection found out, its certificate among that; `None` for plain
+    /// text (feature `tls`).
+    #[cfg(feature = "tls")]
+    pub fn tls(&self) -> Option<&crate::tls::Handshake> {
+        self.origin.as_ref()?.handshake.as_deref()
     }
 
     pub(crate) fn split(self) -> (T, Metadata, CallOptions) {

@@ -13,6 +13,8 @@ use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{self as engine, ConnectionError, Encoding, RequestHead};
 use tokio::{runtime::Handle, sync::watch, task::AbortHandle};
 
+#[cfg(feature = "tls")]
+use crate::tls::{TlsStream, connect_error as tls_error};
 use crate::{
     call::{Answered, Receiver, Sender},
     connect::{connect, resolve},
@@ -33,6 +35,9 @@ pub struct ChannelConfig {
     pub engine: engine::Config,
     /// `:authority` of every call; `None` takes the target's.
     pub authority: Option<String>,
+    /// How connections are secured; `None` is plain text.
+    #[cfg(feature = "tls")]
+    pub tls: Option<crate::ClientTls>,
 }
 
 /// A call to be made.
@@ -67,6 +72,8 @@ struct Alive(Arc<Shared>);
 struct Shared {
     engine: engine::Config,
     authority: Arc<str>,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::ClientTls>,
     state: Mutex<State>,
     connectivity: watch::Sender<Connectivity>,
 }
@@ -110,6 +117,8 @@ impl Channel {
         let shared = Shared {
             engine: engine::Config { runs: true, ..config.engine },
             authority,
+            #[cfg(feature = "tls")]
+            tls: config.tls,
             state: Mutex::new(state),
             connectivity: watch::Sender::new(Connectivity::Idle),
         };
@@ -411,22 +420,41 @@ async fn timeout(shared: Weak<Shared>, at: Instant) {
 
 /// One attempt to connect, and the connection that comes of it.
 async fn attempt(shared: Weak<Shared>, id: ConnectionId, address: Address, config: engine::Config) {
-    match connect(&address).await {
-        Ok(stream) => {
-            stream.set_user_timeout(config.keepalive_time.map(|_| config.keepalive_timeout));
-            let mailbox = Arc::new(Mailbox::new(&config.limits));
-            let engine = engine::Connection::new(config, Instant::now());
-            let owner = Attempt { shared, id, mailbox: Arc::clone(&mailbox), was_ready: false };
-            Driver::new(stream, engine, mailbox, owner).await;
-        }
-        Err(error) => {
-            if let Some(shared) = shared.upgrade() {
-                shared.step(|state| {
-                    state.attempt.take_if(|(attempt, _)| *attempt == id);
-                    state.brain.handle_connect_failed(id, &error, Instant::now());
-                });
+    let stream = match connect(&address).await {
+        Ok(stream) => stream,
+        Err(error) => return failed(&shared, id, &error),
+    };
+    stream.set_user_timeout(config.keepalive_time.map(|_| config.keepalive_timeout));
+    let mailbox = Arc::new(Mailbox::new(&config.limits));
+    let owner = Attempt { shared, id, mailbox: Arc::clone(&mailbox), was_ready: false };
+    #[cfg(feature = "tls")]
+    {
+        let secured = owner.shared.upgrade().and_then(|shared| Some(shared.tls.as_ref()?.session(&shared.authority)));
+        if let Some(session) = secured {
+            let shaken = match session {
+                Ok(session) => TlsStream::shake(stream, session).await.map_err(|error| tls_error(&error.to_string())),
+                Err(error) => Err(error),
+            };
+            match shaken {
+                Ok(stream) => {
+                    let engine = engine::Connection::new(config, Instant::now());
+                    Driver::new(stream, engine, mailbox, owner).await;
+                }
+                Err(error) => failed(&owner.shared, id, &error),
             }
+            return;
         }
+    }
+    let engine = engine::Connection::new(config, Instant::now());
+    Driver::new(stream, engine, mailbox, owner).await;
+}
+
+fn failed(shared: &Weak<Shared>, id: ConnectionId, error: &ConnectError) {
+    if let Some(shared) = shared.upgrade() {
+        shared.step(|state| {
+            state.attempt.take_if(|(attempt, _)| *attempt == id);
+            state.brain.handle_connect_failed(id, error, Instant::now());
+        });
     }
 }
 
@@ -487,8 +515,13 @@ mod tests {
     #[test]
     fn connections_to_come_send_no_more_keepalive_than_this_one_was_told_to() {
         let seconds = |count| Some(Duration::from_secs(count));
-        let mut config =
-            ChannelConfig { channel: brain::Config::new(0), engine: engine::Config::client(), authority: None };
+        let mut config = ChannelConfig {
+            channel: brain::Config::new(0),
+            engine: engine::Config::client(),
+            authority: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+        };
         config.engine.keepalive_time = seconds(10);
         let channel = Channel::new(Target::parse("localhost:1").unwrap(), config);
         let shared = channel.shared();

@@ -282,6 +282,15 @@ where
             }
             any = true;
         }
+        // What a stream with TLS has sealed; a socket has nothing to flush.
+        if self.phase != Phase::Broken
+            && let Poll::Ready(Err(error)) = Pin::new(&mut self.io).poll_flush(context)
+        {
+            self.engine.handle_transport_closed(&reason(&error), now);
+            self.drain_events(now);
+            self.phase = Phase::Broken;
+            any = true;
+        }
         any
     }
 
@@ -376,7 +385,8 @@ where
     fn finish(&mut self, give_up_at: Instant, context: &mut Context<'_>) -> Poll<()> {
         let now = Instant::now();
         self.write(context, now);
-        let unsent = self.phase != Phase::Broken && self.engine.poll_transmit(now).is_some();
+        let unsent = self.phase != Phase::Broken
+            && (self.engine.poll_transmit(now).is_some() || Pin::new(&mut self.io).poll_flush(context).is_pending());
         if unsent && now < give_up_at && self.timer.poll(give_up_at, context).is_pending() {
             return Poll::Pending;
         }

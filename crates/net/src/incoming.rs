@@ -27,6 +27,9 @@ pub struct Incoming {
     pub head: Box<RequestHead>,
     /// Who asks.
     pub peer: Arc<Address>,
+    /// What the TLS handshake of the connection found out; `None` for plain text.
+    #[cfg(feature = "tls")]
+    pub handshake: Option<Arc<farcall_security::Handshake>>,
     /// The client's messages.
     pub receiver: Receiver,
     /// The way back.
@@ -38,6 +41,8 @@ impl Incoming {
         Incoming {
             head,
             peer,
+            #[cfg(feature = "tls")]
+            handshake: None,
             receiver: Receiver::new(Arc::clone(mailbox), Arc::clone(&slot), false),
             responder: Responder { outbox: Outbox::new(Arc::clone(mailbox), slot), answered: false },
         }

@@ -28,6 +28,8 @@ mod server;
 mod slot;
 mod stream;
 mod timer;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use call::{Answered, Receiver, Sender};
 pub use channel::{Channel, ChannelConfig, NewCall};
@@ -36,3 +38,5 @@ pub use listener::Listener;
 pub use messages::Messages;
 pub use outbox::Outbox;
 pub use server::{ServerConfig, serve};
+#[cfg(feature = "tls")]
+pub use tls::{ClientTls, SystemClock};

@@ -36,6 +36,9 @@ pub struct ServerConfig {
     pub handshake_timeout: Duration,
     /// Connections at a time; while there are so many, no more are accepted. `None` is no limit.
     pub max_connections: Option<usize>,
+    /// How connections are secured; `None` is plain text.
+    #[cfg(feature = "tls")]
+    pub tls: Option<farcall_security::ServerConfig>,
 }
 
 /// Serves until `stop` is ready; then accepts no more, tells every client to go elsewhere (GOAWAY), waits for the
@@ -48,7 +51,12 @@ where
 {
     let config = ServerConfig { engine: engine::Config { runs: true, ..config.engine }, ..config };
     let mut stop = pin!(stop);
-    let mut connections = Connections { tasks: JoinSet::new(), mailboxes: HashMap::new() };
+    let mut connections = Connections {
+        tasks: JoinSet::new(),
+        mailboxes: HashMap::new(),
+        #[cfg(feature = "tls")]
+        stopping: Arc::default(),
+    };
     let (mut pause, mut rest) = (FIRST_PAUSE, pin!(tokio::time::sleep(Duration::ZERO)));
     loop {
         let accepted = poll_fn(|context| {
@@ -85,6 +93,8 @@ where
         }
     }
     drop(listeners);
+    #[cfg(feature = "tls")]
+    connections.stopping.notify_waiters();
     for mailbox in connections.mailboxes.values() {
         let _ = mailbox.post(Command::Shutdown);
     }
@@ -94,6 +104,9 @@ where
 struct Connections {
     tasks: JoinSet<()>,
     mailboxes: HashMap<Id, Arc<Mailbox>>,
+    /// Told once: handshakes that are not over then are given up.
+    #[cfg(feature = "tls")]
+    stopping: Arc<tokio::sync::Notify>,
 }
 
 impl Connections {
@@ -102,14 +115,67 @@ impl Connections {
         H: Fn(Incoming) + Send + Unpin + 'static,
     {
         let mailbox = Arc::new(Mailbox::new(&config.engine.limits));
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &config.tls {
+            return self.start_secured(tls, stream, peer, config, handler);
+        }
         let now = Instant::now();
         let engine = engine::Connection::new(config.engine.clone(), now);
         stream.set_user_timeout(config.engine.keepalive_time.map(|_| config.engine.keepalive_timeout));
-        let owner = Accepted { mailbox: Arc::clone(&mailbox), peer: Arc::new(peer), handler };
+        let owner = Accepted {
+            mailbox: Arc::clone(&mailbox),
+            peer: Arc::new(peer),
+            #[cfg(feature = "tls")]
+            handshake: None,
+            handler,
+        };
         let driver = Driver::new(stream, engine, Arc::clone(&mailbox), owner);
         let task = self.tasks.spawn(match now.checked_add(config.handshake_timeout) {
             Some(at) => driver.ready_by(at),
             None => driver,
+        });
+        self.mailboxes.insert(task.id(), mailbox);
+    }
+
+    #[cfg(feature = "tls")]
+    fn start_secured<H>(
+        &mut self,
+        tls: &farcall_security::ServerConfig,
+        stream: Stream,
+        peer: Address,
+        config: &ServerConfig,
+        handler: H,
+    ) where
+        H: Fn(Incoming) + Send + Unpin + 'static,
+    {
+        // A configuration that rustls has taken once it takes again.
+        let Ok(session) = farcall_security::Session::server(tls) else { return };
+        let mailbox = Arc::new(Mailbox::new(&config.engine.limits));
+        stream.set_user_timeout(config.engine.keepalive_time.map(|_| config.engine.keepalive_timeout));
+        let (engine, patience) = (config.engine.clone(), config.handshake_timeout);
+        let (stopping, its) = (Arc::clone(&self.stopping), Arc::clone(&mailbox));
+        let task = self.tasks.spawn(async move {
+            let begun = Instant::now();
+            let shaken = {
+                let mut stop = pin!(stopping.notified());
+                let mut shake = pin!(tokio::time::timeout(patience, crate::tls::TlsStream::shake(stream, session)));
+                poll_fn(|context| {
+                    if stop.as_mut().poll(context).is_ready() {
+                        return Poll::Ready(None);
+                    }
+                    shake.as_mut().poll(context).map(|shaken| shaken.ok()?.ok())
+                })
+                .await
+            };
+            // Who cannot shake hands has been told why.
+            let Some(stream) = shaken else { return };
+            let handshake = stream.handshake().cloned();
+            let owner = Accepted { mailbox: Arc::clone(&its), peer: Arc::new(peer), handshake, handler };
+            let driver = Driver::new(stream, engine::Connection::new(engine, Instant::now()), its, owner);
+            match begun.checked_add(patience) {
+                Some(at) => driver.ready_by(at).await,
+                None => driver.await,
+            }
         });
         self.mailboxes.insert(task.id(), mailbox);
     }
@@ -133,6 +199,8 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 struct Accepted<H> {
     mailbox: Arc<Mailbox>,
     peer: Arc<Address>,
+    #[cfg(feature = "tls")]
+    handshake: Option<Arc<farcall_security::Handshake>>,
     handler: H,
 }
 
@@ -140,7 +208,11 @@ impl<H: Fn(Incoming) + Send + Unpin + 'static> Owner for Accepted<H> {
     fn ready(&mut self) {}
 
     fn request(&mut self, head: Box<RequestHead>, slot: Arc<Slot>) {
-        (self.handler)(Incoming::new(head, Arc::clone(&self.peer), &self.mailbox, slot));
+        #[allow(unused_mut, reason = "without TLS there is nothing more to say of a call")]
+        let mut incoming = Incoming::new(head, Arc::clone(&self.peer), &self.mailbox, slot);
+        #[cfg(feature = "tls")]
+        incoming.handshake.clone_from(&self.handshake);
+        (self.handler)(incoming);
     }
 
     fn draining(&mut self, _keepalive: Option<Duration>) {}

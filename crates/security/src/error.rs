@@ -132,6 +132,7 @@ impl Error {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Untrusted::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Untrusted::NotYetValid,
             CertificateError::UnknownIssuer => Untrusted::UnknownIssuer,
+            CertificateError::BadSignature => Untrusted::Other("certificate signature failure".to_owned()),
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
                 Untrusted::InvalidPurpose
             }

@@ -5,4 +5,5 @@ mod floods;
 mod handshakes;
 mod identities;
 mod records;
+mod script;
 mod world;

@@ -30,6 +30,8 @@ pub struct Server {
     handshake_timeout: Duration,
     max_connections: Option<usize>,
     compression: Compression,
+    #[cfg(feature = "tls")]
+    tls: Option<farcall_security::ServerConfig>,
 }
 
 impl Server {
@@ -43,7 +45,19 @@ impl Server {
             handshake_timeout: Duration::from_secs(120),
             max_connections: None,
             compression: Compression::Identity,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
+    }
+
+    /// Secures connections (feature `tls`).
+    ///
+    /// # Errors
+    /// [`ConfigError`](crate::tls::ConfigError) says what is wrong with the configuration.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: crate::tls::ServerTls) -> Result<Server, crate::tls::ConfigError> {
+        self.tls = Some(tls.build()?);
+        Ok(self)
     }
 
     /// Adds a service; one of the same name that was there is replaced.
@@ -249,10 +263,17 @@ impl Bound {
     /// Serves until `signal` is ready; then takes no new calls, tells clients to go elsewhere, and waits for the calls
     /// in flight. Dropping the future stops at once.
     pub async fn serve_with_shutdown(self, signal: impl Future<Output = ()>) {
-        let Server { services, engine, handshake_timeout, max_connections, compression } = self.server;
+        let Server { services, engine, handshake_timeout, max_connections, compression, .. } = self.server;
         let services = Arc::new(services);
         let route = move |incoming| route(&services, Call::new(incoming, compression));
-        serve(self.listeners, ServerConfig { engine, handshake_timeout, max_connections }, route, signal).await;
+        let config = ServerConfig {
+            engine,
+            handshake_timeout,
+            max_connections,
+            #[cfg(feature = "tls")]
+            tls: self.server.tls,
+        };
+        serve(self.listeners, config, route, signal).await;
     }
 }
 

@@ -132,8 +132,14 @@ impl Call {
 
     /// The two directions, and what makes a request of a message.
     fn open<T>(self) -> (Receiver, Responder, impl FnOnce(T) -> Request<T> + Send + 'static) {
-        let Incoming { head, peer, receiver, responder } = self.incoming;
-        let origin = Origin { deadline: head.deadline, peer };
+        let incoming = self.incoming;
+        let origin = Origin {
+            deadline: incoming.head.deadline,
+            peer: incoming.peer,
+            #[cfg(feature = "tls")]
+            handshake: incoming.handshake,
+        };
+        let (head, receiver, responder) = (incoming.head, incoming.receiver, incoming.responder);
         (receiver, responder, move |message| Request::received(message, head.metadata, origin))
     }
 }

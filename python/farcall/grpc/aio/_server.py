@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import functools
 import logging
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,7 @@ from grpc.aio._interceptor import ServerInterceptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from farcall._native import AioServerCall, Waiter
+    from farcall._native import AioServerCall
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -33,22 +32,6 @@ _OVER_LIMIT = "Concurrent RPC limit exceeded!"
 
 #: Handlers that interceptors make anew for each RPC are not worth remembering.
 _REMEMBERED = 4096
-
-#: Tasks that wait for an RPC, at most; and when there are fewer than the other, more are made.
-_SEATS, _FEW_SEATS = 16, 4
-
-
-class _Seat:
-    """A task that has begun and waits for an RPC to handle.
-
-    A new task takes a turn of the loop before it begins. These have it behind them, and begin at once.
-    """
-
-    __slots__ = ("call", "waiter")
-
-    def __init__(self, waiter: Waiter) -> None:
-        self.waiter = waiter
-        self.call: AioServerCall | None = None
 
 
 class _LateDetails(grpc.HandlerCallDetails):
@@ -83,9 +66,6 @@ class _Dispatcher:
         self._interceptors = interceptors
         self._maximum = maximum_concurrent_rpcs
         self._active = 0
-        self._seats: collections.deque[_Seat] = collections.deque()
-        self._filling = False
-        self._retired = False
         self._event_loop: asyncio.AbstractEventLoop | None = None
         # The loop holds tasks weakly only.
         self._tasks: set[asyncio.Task[None]] = set()
@@ -96,63 +76,20 @@ class _Dispatcher:
             self._registered[_common.fully_qualified_method(service, method)] = handler
 
     def begin(self, event_loop: asyncio.AbstractEventLoop) -> None:
-        """Makes the tasks that wait for RPCs."""
+        """Names the loop that handlers run on."""
         self._event_loop = event_loop
-        self._fill()
 
     def on_call(self, call: AioServerCall) -> None:
         """Has a task handle a new RPC."""
-        seats = self._seats
-        if seats:
-            seat = seats.popleft()
-            seat.call = call
-            seat.waiter.wake()
-        else:
-            self._spawn(self._serve(call))
-        if len(seats) < _FEW_SEATS and not self._filling and self._event_loop is not None:
-            self._filling = True
-            self._event_loop.call_soon(self._fill)
-
-    def _fill(self) -> None:
-        self._filling = False
-        if not self._retired:
-            for _ in range(_SEATS - len(self._seats)):
-                self._spawn(self._sit())
-
-    def _spawn(self, coroutine: Any) -> None:
         assert self._event_loop is not None
-        task = self._event_loop.create_task(coroutine)
+        task = self._event_loop.create_task(self._serve(call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _sit(self) -> None:
-        """The life of a task that waits for an RPC."""
-        if self._retired:
-            return
-        seat = _Seat(native.Waiter())
-        self._seats.append(seat)
-        try:
-            await seat.waiter
-        except asyncio.CancelledError:
-            if seat in self._seats:
-                self._seats.remove(seat)
-            raise
-        if seat.call is not None:
-            await self._serve(seat.call)
-
-    def retire(self) -> None:
-        """Lets the tasks end that wait for RPCs."""
-        self._retired = True
-        while self._seats:
-            self._seats.popleft().waiter.wake()
+        call.watch(task)
 
     # One RPC.
 
     async def _serve(self, call: AioServerCall) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        if not call.watch(task):
-            return
         self._active += 1
         try:
             try:
@@ -268,10 +205,8 @@ class Server(_base_server.Server):
         event_loop = asyncio.get_running_loop()
         if self._termination is None:
             self._termination = event_loop.create_future()
-        self._native.start(self._dispatcher.on_call)
         self._dispatcher.begin(event_loop)
-        # The tasks that wait for RPCs begin now.
-        await asyncio.sleep(0)
+        self._native.start(self._dispatcher.on_call)
 
     async def stop(self, grace: float | None) -> None:
         if not self._started:
@@ -290,8 +225,7 @@ class Server(_base_server.Server):
         waiter = self._native.wait_idle()
         if waiter is not None:
             await waiter
-        self._dispatcher.retire()
-        # Those who waited in vain end now, and cancelled handlers hear of it.
+        # Cancelled handlers hear of it now.
         await asyncio.sleep(0)
         self._terminated = True
         if self._termination is not None and not self._termination.done():
@@ -303,10 +237,6 @@ class Server(_base_server.Server):
         if not self._terminated:
             await asyncio.wait((self._termination,), timeout=timeout)
         return not self._terminated
-
-    def __del__(self) -> None:
-        if hasattr(self, "_dispatcher"):
-            self._dispatcher.retire()
 
 
 def server(

@@ -35,8 +35,9 @@ impl Channel {
         C: Codec<T> + Codec<R>,
     {
         let (message, metadata, options) = request.split();
-        let message = codec::encode(&codec, &message)?;
-        let answered = self.net.unary(self.call(path, metadata, options), message).await?;
+        let mut call = self.call(path, metadata, options);
+        call.encoding = codec::compression(&codec, &message, call.encoding);
+        let answered = self.net.unary(call, codec::encode(&codec, &message)?).await?;
         answer(answered, &codec)
     }
 
@@ -57,8 +58,9 @@ impl Channel {
         R: 'static,
     {
         let (message, metadata, options) = request.split();
-        let message = codec::encode(&codec, &message)?;
-        let (headers, receiver) = self.net.ask(self.call(path, metadata, options), message).await?;
+        let mut call = self.call(path, metadata, options);
+        call.encoding = codec::compression(&codec, &message, call.encoding);
+        let (headers, receiver) = self.net.ask(call, codec::encode(&codec, &message)?).await?;
         responses(headers, receiver, codec).await
     }
 

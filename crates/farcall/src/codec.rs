@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use bytes::BytesMut;
 use farcall_net::Outbox;
 
-use crate::Status;
+use crate::{Compression, Status};
 
 /// Messages of a stream that are bytes already and at least so long are not copied to lie with others.
 const SHARED: usize = 8 << 10;
@@ -38,6 +38,13 @@ pub trait Codec<T>: Send + Sync + 'static {
     fn as_bytes<'a>(&self, message: &'a T) -> Option<&'a bytes::Bytes> {
         let _ = message;
         None
+    }
+
+    /// Whether the message may be compressed, where its call's messages are. Default true. A secret is better not
+    /// compressed together with what others have written: the length tells of it.
+    fn may_compress(&self, message: &T) -> bool {
+        let _ = message;
+        true
     }
 }
 
@@ -101,15 +108,21 @@ impl<M: prost::Message + Default + 'static> Codec<M> for Prost {
     }
 }
 
+/// How a call's only message is compressed.
+pub(crate) fn compression<T>(codec: &impl Codec<T>, message: &T, of_call: Compression) -> Compression {
+    if codec.may_compress(message) { of_call } else { Compression::Identity }
+}
+
 /// Puts a message among those that go to the other side. Says `false` when the call is over.
 pub(crate) fn put<T>(codec: &impl Codec<T>, message: &T, outbox: &mut Outbox) -> Result<bool, Status> {
+    let compress = codec.may_compress(message);
     match codec.as_bytes(message) {
-        Some(encoded) if encoded.len() >= SHARED => Ok(outbox.put_shared(encoded.clone())),
-        Some(encoded) => outbox.put(|buffer| {
+        Some(encoded) if encoded.len() >= SHARED => Ok(outbox.put_shared(compress, encoded.clone())),
+        Some(encoded) => outbox.put(compress, |buffer| {
             buffer.extend_from_slice(encoded);
             Ok(())
         }),
-        None => outbox.put(|buffer| codec.encode(message, buffer)),
+        None => outbox.put(compress, |buffer| codec.encode(message, buffer)),
     }
 }
 

@@ -11,10 +11,11 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use common::{Iter, echo, serve, serve_with, unary, within};
 use farcall::{
-    Channel, Code, Compression, Connectivity, Endpoint, Metadata, Request, Response, Server, Status, Streaming, codec,
+    Channel, Code, Compression, Connectivity, Endpoint, Metadata, Request, Response, Server, Status, Streaming,
+    codec::{self, Codec},
     server::Call,
 };
 use tokio::{
@@ -126,6 +127,51 @@ async fn one_call_may_be_compressed_otherwise() {
         assert_eq!(responses.message().await.unwrap(), None);
         assert!(carried.to_server.load(Ordering::SeqCst) < LONG / 10);
         assert!(carried.to_client.load(Ordering::SeqCst) > 3 * LONG);
+    })
+    .await;
+}
+
+/// Bytes of which only those that begin with a 7 may be compressed.
+#[derive(Clone)]
+struct Sevens;
+
+impl Codec<Bytes> for Sevens {
+    fn encode(&self, message: &Bytes, buffer: &mut BytesMut) -> Result<(), Status> {
+        codec::Bytes.encode(message, buffer)
+    }
+
+    fn decode(&self, message: Bytes) -> Result<Bytes, Status> {
+        Ok(message)
+    }
+
+    fn may_compress(&self, message: &Bytes) -> bool {
+        message.starts_with(&[7])
+    }
+}
+
+#[tokio::test]
+async fn a_codec_says_which_messages_may_be_compressed() {
+    within(async {
+        let server = serve(|call: Call| {
+            call.client_streaming(codec::Bytes, |request: Request<Streaming<Bytes>>| async {
+                let (mut requests, mut count) = (request.into_inner(), 0u8);
+                while let Some(message) = requests.message().await? {
+                    assert_eq!(message, vec![7 + count % 2; 1000]);
+                    count += 1;
+                }
+                Ok::<_, Status>(Response::new(Bytes::copy_from_slice(&[count])))
+            });
+        })
+        .await;
+        let (_thaw, frozen) = watch::channel(false);
+        let (address, carried) = relay(server.address, frozen).await;
+        let channel = to(address).compression(Compression::Gzip).connect().await.unwrap();
+        let messages = Iter((0..100).map(|index| Bytes::from(vec![7 + index % 2; 1000])));
+        let answer = channel.client_streaming("/test.Service/Method", Sevens, Request::new(messages)).await;
+        let answer: Bytes = answer.unwrap().into_inner();
+        assert_eq!(answer[..], [100]);
+        let len = carried.to_server.load(Ordering::SeqCst);
+        assert!((50_000..60_000).contains(&len), "half of 100 KB is compressed: {len} bytes");
     })
     .await;
 }

@@ -163,11 +163,11 @@ where
     fn apply(&mut self, command: Command, now: Instant) {
         match command {
             Command::Open(open, slot) => self.open(open, slot, now),
-            Command::Message(slot, message) => self.send(&slot, message.len(), |engine, id| {
-                let _ = engine.send_message(id, Outgoing::Shared(message));
+            Command::Message(slot, message, compress) => self.send(&slot, message.len(), |engine, id| {
+                let _ = engine.send_message_with(id, Outgoing::Shared(message), compress);
             }),
-            Command::Run(slot, run) => self.send(&slot, run.wire_len(), |engine, id| {
-                let _ = engine.send_run(id, run, true);
+            Command::Run(slot, run, compress) => self.send(&slot, run.wire_len(), |engine, id| {
+                let _ = engine.send_run(id, run, compress);
             }),
             Command::Headers(slot, metadata, encoding) => {
                 if let Some(id) = slot.id.get() {

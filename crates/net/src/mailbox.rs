@@ -46,10 +46,10 @@ pub(crate) enum Command {
     Open(Box<Open>, Arc<Slot>),
     /// Server: send initial metadata now. Messages are compressed so, if the client reads that.
     Headers(Arc<Slot>, Metadata, Encoding),
-    /// Send a message.
-    Message(Arc<Slot>, Bytes),
+    /// Send a message, which may be compressed or not.
+    Message(Arc<Slot>, Bytes, bool),
     /// Send several.
-    Run(Arc<Slot>, Run),
+    Run(Arc<Slot>, Run, bool),
     /// Client: no more messages.
     HalfClose(Arc<Slot>),
     /// Server: the answer, or its end.

@@ -23,11 +23,13 @@ pub struct Outbox {
     mailbox: Arc<Mailbox>,
     pub(crate) slot: Arc<Slot>,
     run: RunBuilder,
+    /// Whether the messages in the run may be compressed.
+    compress: bool,
 }
 
 impl Outbox {
     pub(crate) fn new(mailbox: Arc<Mailbox>, slot: Arc<Slot>) -> Outbox {
-        Outbox { mailbox, slot, run: RunBuilder::default() }
+        Outbox { mailbox, slot, run: RunBuilder::default(), compress: true }
     }
 
     /// Ready when another message keeps within bounds, or when the call is over.
@@ -39,26 +41,30 @@ impl Outbox {
     }
 
     /// Puts the message that `encode` appends to the buffer it is given. Says `false` when the call is over; how it
-    /// ended its receiver knows.
+    /// ended its receiver knows. `compress` says whether it may be compressed, where the call's messages are.
     ///
     /// # Errors
     /// What `encode` says; then there is no message.
-    pub fn put<E>(&mut self, encode: impl FnOnce(&mut BytesMut) -> Result<(), E>) -> Result<bool, E> {
+    pub fn put<E>(&mut self, compress: bool, encode: impl FnOnce(&mut BytesMut) -> Result<(), E>) -> Result<bool, E> {
         if self.is_closed() {
             return Ok(false);
+        }
+        if compress != self.compress {
+            self.flush();
+            self.compress = compress;
         }
         self.run.push(encode)?;
         Ok(true)
     }
 
     /// Puts a message that is not to be copied. Says `false` when the call is over.
-    pub fn put_shared(&mut self, message: Bytes) -> bool {
+    pub fn put_shared(&mut self, compress: bool, message: Bytes) -> bool {
         if self.is_closed() {
             return false;
         }
         self.flush();
         self.slot.queue(message.len());
-        self.post(Command::Message(Arc::clone(&self.slot), message))
+        self.post(Command::Message(Arc::clone(&self.slot), message, compress))
     }
 
     /// Lets the connection have what has gathered.
@@ -66,7 +72,7 @@ impl Outbox {
         if !self.run.is_empty() {
             let run = self.run.take();
             self.slot.queue(run.wire_len());
-            self.post(Command::Run(Arc::clone(&self.slot), run));
+            self.post(Command::Run(Arc::clone(&self.slot), run, self.compress));
         }
     }
 

@@ -171,7 +171,8 @@ fn respond<R>(
 ) {
     let answer = result.and_then(|response| {
         let (message, headers, trailers, own) = response.split();
-        Ok((codec::encode(codec, &message)?, headers, trailers, own.unwrap_or(compression)))
+        let compression = codec::compression(codec, &message, own.unwrap_or(compression));
+        Ok((codec::encode(codec, &message)?, headers, trailers, compression))
     });
     match answer {
         Ok((message, headers, trailers, compression)) => {

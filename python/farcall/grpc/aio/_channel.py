@@ -257,7 +257,11 @@ class Channel(_base_channel.Channel):
         self._closing: asyncio.Future[None] | None = None
         self._closed = False
         name = _common.decode(_common.encode(target))
-        given = [*_common.options(options), *_compression.create_channel_option(compression)]
+        given = [
+            *_common.options(options),
+            *_compression.create_channel_option(compression),
+            ("grpc.primary_user_agent", _USER_AGENT),
+        ]
         security = ChannelSecurity(credentials, given)
         self._native = native.AioChannel(name, given, _loops.resolve, security.native)
         #: Starts the calls.

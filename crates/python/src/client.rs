@@ -85,7 +85,6 @@ impl Channel {
     }
 
     #[pyo3(signature = (method, metadata, timeout, wait_for_ready, compression=None, held=false))]
-    #[expect(clippy::too_many_arguments, reason = "they are the call's")]
     fn start_call(
         &self,
         method: String,

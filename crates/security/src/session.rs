@@ -95,8 +95,12 @@ impl Session {
     /// Takes what came from the transport, and gives what is in it to `opened`, in pieces of at most 16 KiB.
     ///
     /// `sealed` is opened in place: what it holds afterwards means nothing. Nothing is given before the handshake is
-    /// over, nor after an [`error`](Session::error).
+    /// over, nor after an [`error`](Session::error) or [`close`](Session::close).
     pub fn handle_sealed(&mut self, mut sealed: &mut [u8], mut opened: impl FnMut(&[u8])) {
+        if self.closed {
+            // What fails after its goodbye rustls does not expect to tell.
+            return;
+        }
         // What is held is mostly the beginning of a record: only its rest joins it, and what follows stays in place.
         while !self.held.is_empty() && !sealed.is_empty() && self.error.is_none() {
             let missing = self.missing().min(sealed.len());
@@ -175,7 +179,7 @@ impl Session {
         taken
     }
 
-    /// Says that nothing more will be sent. A handshake is given up instead.
+    /// Says goodbye: nothing more will be sent, and nothing that comes is wanted. A handshake is given up instead.
     pub fn close(&mut self) {
         if self.handshake.is_some() && self.error.is_none() && !self.closed {
             self.act(&Want::Close);

@@ -39,8 +39,8 @@ def serve():
     """Serves with credentials; answers the port."""
     with contextlib.ExitStack() as ends:
 
-        def start(credentials, address="localhost:0"):
-            server = grpc.server(futures.ThreadPoolExecutor(4))
+        def start(credentials, address="localhost:0", options=None):
+            server = grpc.server(futures.ThreadPoolExecutor(4), options=options)
             handlers = {
                 "describe": grpc.unary_unary_rpc_method_handler(describe),
                 "echo": grpc.stream_stream_rpc_method_handler(lambda requests, _context: requests),
@@ -266,6 +266,24 @@ def test_a_slow_client_does_not_hold_up_others(serve, authority, localhost):
     assert ask(f"localhost:{port}", grpc.ssl_channel_credentials(authority.root))
     for idler in idlers:
         idler.close()
+
+
+def test_a_handshake_that_takes_too_long_is_given_up(serve, localhost):
+    options = [("grpc.server_handshake_timeout_ms", 500)]
+    port = serve(grpc.ssl_server_credentials([localhost]), options=options)
+    with socket.create_connection(("127.0.0.1", port), LONG) as idler:
+        idler.sendall(b"\x16\x03\x01\x02\x00\x01")
+        assert idler.recv(100) == b""
+
+
+def test_a_flood_of_handshakes_does_not_shut_others_out(serve, authority, localhost):
+    port = serve(grpc.ssl_server_credentials([localhost]))
+    # The beginning of a long ClientHello.
+    begun = b"\x16\x03\x01\x40\x00\x01\x00\x3f\xfc" + bytes(8000)
+    with contextlib.ExitStack() as flood:
+        for _ in range(200):
+            flood.enter_context(socket.create_connection(("127.0.0.1", port), LONG)).sendall(begun)
+        assert ask(f"localhost:{port}", grpc.ssl_channel_credentials(authority.root))
 
 
 def test_a_client_of_plain_tls_that_asks_for_no_protocol_is_refused(serve, authority, localhost):

@@ -471,7 +471,7 @@ class UnaryUnaryCallResponse(_base_call.UnaryUnaryCall[RequestType, ResponseType
         return ""
 
     async def debug_error_string(self) -> str | None:
-        return ""
+        return None
 
     async def wait_for_connection(self) -> None:
         pass

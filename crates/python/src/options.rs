@@ -41,6 +41,8 @@ pub(crate) struct ChannelOptions {
     pub(crate) environment_proxy: bool,
     /// Why the service config cannot be used; then no call can be made.
     pub(crate) service_config_error: Option<String>,
+    /// Whether channelz tells of it.
+    pub(crate) channelz: bool,
 }
 
 /// What a server is made with.
@@ -48,6 +50,8 @@ pub(crate) struct ChannelOptions {
 pub(crate) struct ServerOptions {
     pub(crate) engine: EngineConfig,
     pub(crate) reuse_port: bool,
+    /// Whether channelz tells of it.
+    pub(crate) channelz: bool,
     /// How responses are compressed unless the handler says otherwise.
     pub(crate) encoding: Encoding,
     pub(crate) socket: SocketOptions,
@@ -116,6 +120,7 @@ struct Draft {
     proxy: Option<String>,
     environment_proxy: bool,
     reuse_port: bool,
+    channelz: bool,
     max_connections: Option<usize>,
     keepalive_timeout_given: bool,
     service_config_error: Option<String>,
@@ -143,6 +148,7 @@ impl Draft {
             proxy: None,
             environment_proxy: true,
             reuse_port: true,
+            channelz: true,
             max_connections: None,
             keepalive_timeout_given: false,
             service_config_error: None,
@@ -224,6 +230,7 @@ impl ChannelOptions {
             proxy: draft.proxy,
             environment_proxy: draft.environment_proxy,
             service_config_error: draft.service_config_error,
+            channelz: draft.channelz,
         })
     }
 }
@@ -234,6 +241,7 @@ impl ServerOptions {
         Ok(ServerOptions {
             engine: draft.engine,
             reuse_port: draft.reuse_port,
+            channelz: draft.channelz,
             encoding: draft.encoding,
             socket: draft.socket,
             max_connections: draft.max_connections,

@@ -32,11 +32,8 @@ def option_table() -> list[tuple[str, str, str, bool]]:
     """The options of channels and servers: key, "int", "str" or "object", "channel", "server" or "both", and whether
     it changes anything here."""
 
-def channelz(question: str, *arguments: int) -> bytes:
-    """What is known of the process's channels, servers and sockets, in the JSON of the channelz service's messages.
-
-    ValueError when what is asked for is not there.
-    """
+def channelz() -> list[tuple[int, str, int, str, int, int, int, int, int, int, int, int]]:
+    """The process's channels, servers, connections and listeners, as `grpc._channelz` names their columns."""
 
 class Channel:
     """A channel: target, connectivity, connection. Shared by all threads. Closed when collected."""

@@ -20,6 +20,7 @@ use super::{
     waiter::Waiter,
 };
 use crate::{
+    channelz::Tally,
     process,
     sync::{
         call::{Message, too_large},
@@ -100,6 +101,7 @@ pub(crate) struct CallState {
     attempts: u32,
     /// Client: whether it is made again when the server fails it.
     retry: Option<Box<Retry>>,
+    tally: Option<Tally>,
 }
 
 /// Where a call is.
@@ -132,6 +134,7 @@ pub(crate) struct Outbox {
     pub(crate) half_closed: bool,
     /// It waits for more metadata.
     pub(crate) held: bool,
+    pub(crate) tally: Option<Tally>,
 }
 
 impl Outbox {
@@ -204,13 +207,14 @@ impl CallState {
 impl Call {
     /// A call of a client that has no connection yet.
     pub(crate) fn of_client(
-        outbox: Outbox,
+        mut outbox: Outbox,
         deadline: Option<Instant>,
         event_loop: &Arc<EventLoop>,
         config: Option<Arc<MethodConfig>>,
         retry: Option<Box<Retry>>,
     ) -> Arc<Call> {
-        let state = CallState { place: Place::Waiting(Box::new(outbox)), retry, ..CallState::default() };
+        let tally = outbox.tally.take();
+        let state = CallState { place: Place::Waiting(Box::new(outbox)), retry, tally, ..CallState::default() };
         Call::new(deadline, event_loop, config, None, state)
     }
 
@@ -223,7 +227,9 @@ impl Call {
     ) -> Arc<Call> {
         let place = Place::On(Arc::clone(connection), id);
         let peer = Arc::clone(&connection.peer);
-        Call::new(deadline, &connection.event_loop, None, auth, CallState { place, peer, ..CallState::default() })
+        let tally = Some(Tally::of_server(&connection.entity));
+        let state = CallState { place, peer, tally, ..CallState::default() };
+        Call::new(deadline, &connection.event_loop, None, auth, state)
     }
 
     /// A call that ended before it began.
@@ -347,9 +353,9 @@ impl Call {
         };
         let sent = self.with_engine(py, |engine, id| {
             let sent = engine.send_message_with(id, message.into_outgoing(), compress);
-            if sent.is_ok() && !engine.writable(id) {
-                self.lock().full = true;
-            }
+            let mut state = self.lock();
+            state.count_sent();
+            state.full |= sent.is_ok() && !engine.writable(id);
             sent
         })?;
         Ok(matches!(sent, Some(Ok(()))))
@@ -451,6 +457,7 @@ impl Call {
         let answered = self.with_engine(py, |engine, id| {
             if let Some((message, compress)) = message {
                 engine.send_message_with(id, message.into_outgoing(), compress)?;
+                self.lock().count_sent();
             }
             engine.respond(id, status, trailers)
         })?;
@@ -539,10 +546,19 @@ impl Call {
 }
 
 impl CallState {
+    fn count_sent(&self) {
+        if let Place::On(connection, _) = &self.place {
+            connection.entity.sent();
+        }
+    }
+
     /// Client: it is on a connection now.
     pub(crate) fn place_on(&mut self, connection: &Arc<Connection>, id: CallId, full: bool) {
         self.full = full;
         self.peer = Arc::clone(&connection.peer);
+        if let Some(tally) = &mut self.tally {
+            tally.place_on(&connection.entity);
+        }
         self.attempts += 1;
         let place = std::mem::replace(&mut self.place, Place::On(Arc::clone(connection), id));
         if let Place::Waiting(outbox) = place {
@@ -662,6 +678,9 @@ impl CallState {
             due.extend(task.map(Due::Cancel));
             None
         };
+        if let Some(tally) = self.tally.take() {
+            tally.end(closed.status.is_ok());
+        }
         self.closed.get_or_insert(closed);
         self.satisfied(due);
         due.extend(std::mem::take(&mut self.callbacks).into_iter().map(Due::Callback));

@@ -23,6 +23,7 @@ use super::{
     waiter::Waiter,
 };
 use crate::{
+    channelz::{Entity, Tally},
     credentials::ClientSecurity,
     options::{ChannelOptions, SocketOptions},
     process, proxy,
@@ -38,6 +39,7 @@ use crate::{
 
 /// A channel's calls and connection on one loop.
 pub(crate) struct Channel {
+    entity: Arc<Entity>,
     pub(crate) event_loop: Arc<EventLoop>,
     authority: String,
     engine: Config,
@@ -203,6 +205,7 @@ impl Channel {
         });
         let authority = options.authority.clone().unwrap_or_else(|| target.authority.clone());
         Arc::new_cyclic(|me| Channel {
+            entity: Entity::channel(name, options.channelz),
             event_loop,
             server_name: options.server_name(&authority),
             security: options.security.clone(),
@@ -241,6 +244,7 @@ impl Channel {
         deadline: Option<Instant>,
     ) -> PyResult<Arc<Call>> {
         outbox.channel = Weak::clone(&self.me);
+        outbox.tally = Some(Tally::of_client(&self.entity));
         let config = self.service_config.method(&outbox.path).cloned();
         let (deadline, retry) = match &config {
             Some(config) => self.plan(config, &mut outbox, deadline),
@@ -375,6 +379,7 @@ impl Channel {
         let (waiting, connections, timer) = {
             let mut state = lock(&self.state);
             state.closed = true;
+            self.entity.close();
             state.brain.shutdown();
             let connections: Vec<_> = state.connections.drain().map(|(_, link)| link.connection).collect();
             (state.take_waiting(), connections, state.timer.take())
@@ -436,6 +441,7 @@ impl Channel {
                     }
                     Action::StateChanged(connectivity) => {
                         chores.changed = Some(connectivity);
+                        self.entity.becomes(connectivity);
                         // May well want more of the brain.
                         self.publish(&mut state, &mut chores);
                     }
@@ -657,8 +663,8 @@ impl Channel {
         let owner = Owner::Client(Attempt { channel: Weak::clone(&self.me), id, address: address.clone() });
         let keepalive_time = lock(&self.state).keepalive_time;
         let config = Config { seed: process::random(), keepalive_time, ..self.engine.clone() };
-        let connection =
-            Connection::new(socket, transport, address.to_string(), config, connecting, &self.event_loop, owner);
+        let entity = Entity::connection(&self.entity, &address.to_string());
+        let connection = Connection::new(socket, transport, config, connecting, &self.event_loop, owner, entity);
         {
             let mut state = lock(&self.state);
             if state.closed {

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use farcall_channel::Connectivity;
 use farcall_core::Status;
 use farcall_engine::{CallId, Config, Connection as Engine, ErrorCode, Event};
 use pyo3::{intern, prelude::*};
@@ -18,6 +19,7 @@ use super::{
     server::Server,
 };
 use crate::{
+    channelz::Entity,
     process,
     sync::{
         lock,
@@ -43,6 +45,7 @@ pub(crate) struct Connection {
     socket: Socket,
     /// The other end, as gRPC writes it.
     pub(crate) peer: Arc<str>,
+    pub(crate) entity: Arc<Entity>,
     generation: u32,
     pub(crate) event_loop: Arc<EventLoop>,
     pub(crate) owner: Owner,
@@ -106,15 +109,16 @@ impl Connection {
     pub(crate) fn new(
         socket: Socket,
         transport: Transport,
-        peer: String,
         config: Config,
         connecting: bool,
         event_loop: &Arc<EventLoop>,
         owner: Owner,
+        entity: Arc<Entity>,
     ) -> Arc<Connection> {
         Arc::new(Connection {
             socket,
-            peer: peer.into(),
+            peer: entity.name().into(),
+            entity,
             generation: process::generation(),
             event_loop: Arc::clone(event_loop),
             owner,
@@ -208,6 +212,7 @@ impl Connection {
             for (message, compress) in &outbox.messages {
                 // A refusal means that the call has just ended, which an event will tell.
                 let _ = state.engine.send_message_with(id, message.clone(), *compress);
+                self.entity.sent();
             }
             if outbox.half_closed {
                 let _ = state.engine.half_close(id);
@@ -335,10 +340,14 @@ impl Connection {
         while let Some(event) = state.engine.poll_event() {
             told = true;
             match event {
-                Event::Ready => due.push(Due::Ready),
+                Event::Ready => {
+                    self.entity.becomes(Connectivity::Ready);
+                    due.push(Due::Ready);
+                }
                 Event::Draining => due.push(Due::Draining),
                 Event::Disconnected(error) => {
                     let refused = state.transport.failure();
+                    self.entity.becomes(Connectivity::Shutdown);
                     due.push(Due::Lost { why: error.to_string(), connected: state.connected, refused });
                 }
                 Event::Request { call: id, head } => {
@@ -354,6 +363,7 @@ impl Connection {
                         call.lock().refuse(status.clone());
                         state.engine.cancel(id, status);
                     } else {
+                        self.entity.received();
                         call.update(due, |call| call.message_arrived(message));
                     }
                 }

@@ -18,6 +18,7 @@ use super::{
     waiter::Waiter,
 };
 use crate::{
+    channelz::Entity,
     credentials::PortSecurity,
     options::{ServerOptions, SocketOptions},
     process,
@@ -31,6 +32,7 @@ use crate::{
 
 /// A server.
 pub(crate) struct Server {
+    entity: Arc<Entity>,
     generation: u32,
     engine: Config,
     reuse_port: bool,
@@ -47,6 +49,7 @@ pub(crate) struct Server {
 struct State {
     on_call: Option<Arc<Py<PyAny>>>,
     listeners: Vec<Py<Listener>>,
+    listening: Vec<Arc<Entity>>,
     connections: HashMap<usize, Arc<Connection>>,
     in_flight: usize,
     phase: Phase,
@@ -68,6 +71,7 @@ enum Phase {
 impl Server {
     pub(crate) fn new(options: &ServerOptions) -> Arc<Server> {
         Arc::new_cyclic(|me| Server {
+            entity: Entity::server(options.channelz),
             generation: process::generation(),
             engine: options.engine.clone(),
             reuse_port: options.reuse_port,
@@ -105,7 +109,9 @@ impl Server {
             Err(error) => return Ok(Err(error)),
         };
         let mut listeners = Vec::new();
+        let mut listening = Vec::new();
         for bound in sockets {
+            listening.push(Entity::listener(&self.entity, bound.address()));
             match Listener::new(bound, &self.me, security.cloned()) {
                 Ok(listener) => listeners.push(Py::new(py, listener)?),
                 Err(error) => return Ok(Err(error.into())),
@@ -120,7 +126,9 @@ impl Server {
                 Listener::watch(listener.bind(py), self)?;
             }
         }
-        lock(&self.state).listeners.extend(listeners);
+        let mut state = lock(&self.state);
+        state.listeners.extend(listeners);
+        state.listening.extend(listening);
         Ok(Ok(port))
     }
 
@@ -157,7 +165,8 @@ impl Server {
         let peer = socket.peer();
         let config = Config { seed: process::random(), ..self.engine.clone() };
         let owner = Owner::Server(Weak::clone(&self.me));
-        let connection = Connection::new(socket, transport, peer, config, false, self.event_loop()?, owner);
+        let entity = Entity::connection(&self.entity, &peer);
+        let connection = Connection::new(socket, transport, config, false, self.event_loop()?, owner, entity);
         let phase = {
             let mut state = lock(&self.state);
             state.connections.insert(key(&connection), Arc::clone(&connection));
@@ -191,6 +200,7 @@ impl Server {
     /// Ends every call with `status` and closes the connections.
     pub(crate) fn cancel_all(&self, py: Python<'_>, status: &Status) -> PyResult<()> {
         self.close_listeners(py)?;
+        self.entity.close();
         let connections: Vec<_> = {
             let mut state = lock(&self.state);
             state.phase = Phase::Cancelled;

@@ -154,7 +154,7 @@ const TABLE: &[Row] = &[
     both("grpc.experimental.tcp_tx_zerocopy_send_bytes_threshold", NoInt),
     both("grpc.experimental.tcp_tx_zerocopy_max_simultaneous_sends", NoInt),
     // Channelz, and what only the C core has.
-    both("grpc.enable_channelz", NoInt),
+    both("grpc.enable_channelz", Int(|d, n| d.channelz = n != 0)),
     both("grpc.max_channel_trace_event_memory_per_node", NoInt),
     both("grpc.minimal_stack", NoInt),
     both("grpc.census", NoInt),

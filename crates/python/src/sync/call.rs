@@ -12,7 +12,7 @@ use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{CallError, CallId, Closed, Connection as Engine, Encoding, Outgoing};
 
 use super::{Callback, channel::Channel, connection::Connection, leader, lock, notifier::Notifier, transport::Auth};
-use crate::process;
+use crate::{channelz::Tally, process};
 
 /// Messages below this are copied into the connection's buffer, larger ones are referenced.
 const COPIED: usize = 16 << 10;
@@ -84,6 +84,7 @@ pub(crate) struct CallState {
     attempts: u32,
     /// Client: whether it is made again when the server fails it.
     retry: Option<Box<Retry>>,
+    tally: Option<Tally>,
 }
 
 /// Where a call is.
@@ -116,6 +117,7 @@ pub(crate) struct Outbox {
     pub(crate) half_closed: bool,
     /// It waits for metadata that somebody else makes, and goes nowhere before.
     pub(crate) held: bool,
+    pub(crate) tally: Option<Tally>,
 }
 
 impl Outbox {
@@ -162,13 +164,14 @@ impl CallState {
 impl Call {
     /// A call of a client that has no connection yet.
     pub(crate) fn of_client(
-        outbox: Outbox,
+        mut outbox: Outbox,
         deadline: Option<Instant>,
         notifier: Arc<Notifier>,
         config: Option<Arc<MethodConfig>>,
         retry: Option<Box<Retry>>,
     ) -> Arc<Call> {
-        let state = CallState { place: Place::Waiting(Box::new(outbox)), retry, ..CallState::default() };
+        let tally = outbox.tally.take();
+        let state = CallState { place: Place::Waiting(Box::new(outbox)), retry, tally, ..CallState::default() };
         Call::new(deadline, Some(notifier), config, None, state)
     }
 
@@ -181,7 +184,8 @@ impl Call {
     ) -> Arc<Call> {
         let place = Place::On(Arc::clone(connection), id);
         let peer = Arc::clone(&connection.peer);
-        Call::new(deadline, None, None, auth, CallState { place, peer, ..CallState::default() })
+        let tally = Some(Tally::of_server(&connection.entity));
+        Call::new(deadline, None, None, auth, CallState { place, peer, tally, ..CallState::default() })
     }
 
     /// A call that ended before it began.
@@ -378,6 +382,7 @@ impl Call {
         let answered = self.with_engine(|engine, id| {
             if let Some(Last { message, compress }) = message {
                 engine.send_message_with(id, message.into_outgoing(), compress)?;
+                self.lock().count_sent();
             }
             engine.respond(id, status, trailers)
         });
@@ -473,6 +478,9 @@ impl CallState {
     pub(crate) fn place_on(&mut self, connection: &Arc<Connection>, id: CallId, full: bool) {
         self.full = full;
         self.peer = Arc::clone(&connection.peer);
+        if let Some(tally) = &mut self.tally {
+            tally.place_on(&connection.entity);
+        }
         self.attempts += 1;
         let place = std::mem::replace(&mut self.place, Place::On(Arc::clone(connection), id));
         if let Place::Waiting(outbox) = place {
@@ -492,6 +500,7 @@ impl CallState {
     /// Client: a message about to be sent is kept if the call may have to be made again, and otherwise nothing is any
     /// more.
     fn keep<'a>(&mut self, message: Message<'a>) -> Message<'a> {
+        self.count_sent();
         let Some(replay) = self.replay.as_mut().filter(|_| self.retry.is_some()) else {
             self.replay = None;
             return message;
@@ -503,6 +512,12 @@ impl CallState {
         let message = message.into_bytes();
         replay.push(message.clone());
         Message::Owned(message)
+    }
+
+    fn count_sent(&self) {
+        if let Place::On(connection, _) = &self.place {
+            connection.entity.sent();
+        }
     }
 
     /// Client: whether the call goes back to waiting for a connection, and after how long: because the connection
@@ -537,6 +552,9 @@ impl CallState {
         if !closed.completed && matches!(closed.status.code, Code::Cancelled | Code::DeadlineExceeded) {
             // This side has given up: what nobody took, nobody wants.
             self.inbox.clear();
+        }
+        if let Some(tally) = self.tally.take() {
+            tally.end(closed.status.is_ok());
         }
         self.closed.get_or_insert(closed);
         std::mem::take(&mut self.callbacks)

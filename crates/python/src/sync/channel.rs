@@ -27,6 +27,7 @@ use super::{
     transport::Transport,
 };
 use crate::{
+    channelz::{Entity, Tally},
     credentials::ClientSecurity,
     options::{ChannelOptions, SocketOptions},
     process, proxy, trace,
@@ -35,6 +36,7 @@ use crate::{
 /// A channel with its calls.
 pub(crate) struct Channel {
     generation: u32,
+    entity: Arc<Entity>,
     authority: String,
     engine: Config,
     socket: SocketOptions,
@@ -140,6 +142,7 @@ impl Channel {
         let authority = options.authority.clone().unwrap_or_else(|| target.authority.clone());
         Ok(Arc::new(Channel {
             generation: process::generation(),
+            entity: Entity::channel(name, options.channelz),
             server_name: options.server_name(&authority),
             security: options.security.clone(),
             authority,
@@ -186,6 +189,7 @@ impl Channel {
         then: Then,
     ) -> Arc<Call> {
         outbox.channel = Arc::downgrade(self);
+        outbox.tally = Some(Tally::of_client(&self.entity));
         let config = self.service_config.method(&outbox.path).cloned();
         let (deadline, retry) = match &config {
             Some(config) => self.plan(config, &mut outbox, deadline),
@@ -339,6 +343,7 @@ impl Channel {
         let status = Status::new(Code::Cancelled, details.to_owned());
         let mut state = lock(&self.state);
         state.closed = true;
+        self.entity.close();
         state.brain.shutdown();
         let mut waiting = std::mem::take(&mut state.waiting);
         waiting.append(&mut state.resting);
@@ -367,6 +372,7 @@ impl Channel {
                     }
                     Action::StateChanged(connectivity) => {
                         changed = Some(connectivity);
+                        self.entity.becomes(connectivity);
                         // May well want more of the brain.
                         self.publish(&mut state, &mut chores);
                     }
@@ -567,7 +573,12 @@ impl Channel {
         connecting: bool,
     ) {
         self.socket.apply(socket.handle());
-        let owner = Arc::new(Attempt { channel: Arc::downgrade(self), id, address: address.clone() });
+        let owner = Arc::new(Attempt {
+            entity: Arc::clone(&self.entity),
+            channel: Arc::downgrade(self),
+            id,
+            address: address.clone(),
+        });
         let keepalive_time = lock(&self.state).keepalive_time;
         let config = Config { seed: process::random(), keepalive_time, ..self.engine.clone() };
         let connection =
@@ -607,12 +618,17 @@ impl State {
 
 /// Tells the channel of one attempt to connect, and of the connection that came of it.
 struct Attempt {
+    entity: Arc<Entity>,
     channel: Weak<Channel>,
     id: ConnectionId,
     address: Address,
 }
 
 impl Owner for Attempt {
+    fn entity(&self) -> &Arc<Entity> {
+        &self.entity
+    }
+
     fn notice(&self, connection: &Arc<Connection>, notices: Vec<Notice>) {
         let channel = self.channel.upgrade();
         for notice in notices {

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farcall_channel::ConnectError;
+use farcall_channel::{ConnectError, Connectivity};
 use farcall_engine::{CallId, Config, Connection as Engine, Event, RequestHead, Role};
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
     socket::{Socket, os_text},
     transport::Transport,
 };
-use crate::process;
+use crate::{channelz::Entity, process};
 
 /// Reads of one connection before others get their turn.
 const READS_IN_A_ROW: usize = 16;
@@ -40,6 +40,7 @@ pub(crate) struct Connection {
     pub(crate) peer: Arc<str>,
     /// Names it within the process.
     pub(crate) token: usize,
+    pub(crate) entity: Arc<Entity>,
     role: Role,
     generation: u32,
     reactor: Arc<Reactor>,
@@ -137,6 +138,9 @@ pub(crate) enum Notice {
 pub(crate) trait Owner: Send + Sync {
     /// Something has happened on `connection`.
     fn notice(&self, connection: &Arc<Connection>, notices: Vec<Notice>);
+
+    /// What channelz knows it as.
+    fn entity(&self) -> &Arc<Entity>;
 }
 
 impl State {
@@ -171,8 +175,9 @@ impl Connection {
         let now = Instant::now();
         let connection = Arc::new(Connection {
             socket,
-            peer: peer.into(),
             token: TOKENS.fetch_add(1, Ordering::Relaxed),
+            entity: Entity::connection(owner.entity(), &peer),
+            peer: peer.into(),
             role: config.role,
             generation: process::generation(),
             reactor: Arc::clone(reactor),
@@ -245,6 +250,7 @@ impl Connection {
             for message in &outbox.messages {
                 // A refusal means that the call has just ended, which an event will tell.
                 let _ = state.engine.send_message(id, message.clone());
+                self.entity.sent();
             }
             if outbox.half_closed {
                 let _ = state.engine.half_close(id);
@@ -329,8 +335,10 @@ impl Connection {
             return;
         }
         state.over = true;
+        self.entity.becomes(Connectivity::Shutdown);
         state.blocked = false;
         self.reactor.unwatch(self, state);
+        self.reactor.disarm(state);
         if self.generation == process::generation() {
             self.socket.shut_down();
         }
@@ -383,7 +391,10 @@ impl Connection {
     /// Hands one event to the call it belongs to, or notes it for the owner.
     fn tell(self: &Arc<Self>, state: &mut State, event: Event, notices: &mut Vec<Notice>) {
         match event {
-            Event::Ready => notices.push(Notice::Ready),
+            Event::Ready => {
+                self.entity.becomes(Connectivity::Ready);
+                notices.push(Notice::Ready);
+            }
             Event::Draining => notices.push(Notice::Draining),
             Event::Disconnected(error) => {
                 let refused = state.transport.failure();
@@ -403,6 +414,7 @@ impl Connection {
                     state.engine.cancel(id, status);
                     return;
                 }
+                self.entity.received();
                 call.update(|call| call.inbox.push_back(message));
             }
             Event::HalfClosed { call } => state.update(call, |call| call.half_closed = true),

@@ -16,7 +16,7 @@ use socket2::{Domain, Protocol, SockAddr, Type};
 
 use super::{
     server::Server,
-    socket::{Socket, abstract_address},
+    socket::{Socket, abstract_address, address_of},
 };
 use crate::{credentials::PortSecurity, process};
 
@@ -89,6 +89,11 @@ impl Listener {
         self.socket.as_raw_fd()
     }
 
+    /// Where it listens, as gRPC writes it.
+    pub(crate) fn address(&self) -> String {
+        address_text(&self.socket)
+    }
+
     /// Accepts what waits; after how long to try again if something was left.
     pub(crate) fn accept(&self) -> Option<Duration> {
         let server = self.server.upgrade()?;
@@ -148,6 +153,17 @@ pub(crate) struct BoundSocket {
     pub(crate) socket: socket2::Socket,
     /// The file of a Unix socket.
     pub(crate) path: Option<PathBuf>,
+}
+
+impl BoundSocket {
+    /// Where it is bound, as gRPC writes it.
+    pub(crate) fn address(&self) -> String {
+        address_text(&self.socket)
+    }
+}
+
+fn address_text(socket: &socket2::Socket) -> String {
+    socket.local_addr().map_or_else(|_| String::new(), |address| address_of(&address).to_string())
 }
 
 /// Binds `address`; the port, 1 for Unix sockets. A name is bound at all its addresses, on one port.

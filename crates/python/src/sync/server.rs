@@ -27,6 +27,7 @@ use super::{
     transport::Transport,
 };
 use crate::{
+    channelz::Entity,
     credentials::PortSecurity,
     options::{ServerOptions, SocketOptions},
     process,
@@ -41,6 +42,7 @@ pub(crate) type OnCalls = Box<dyn Fn(Vec<NewCall>) + Send + Sync>;
 /// A server.
 pub(crate) struct Server {
     generation: u32,
+    entity: Arc<Entity>,
     engine: Config,
     reuse_port: bool,
     encoding: Encoding,
@@ -62,6 +64,7 @@ struct State {
     /// The reactor's poller, until it starts.
     poll: Option<Poll>,
     listeners: Vec<Arc<Listener>>,
+    listening: Vec<Arc<Entity>>,
     connections: HashMap<usize, Arc<Connection>>,
     /// Calls begun less calls ended. What two threads saw of a connection may be counted the other way round, so it can
     /// be below zero for a moment.
@@ -85,6 +88,7 @@ impl Server {
         let (reactor, poll) = Reactor::new()?;
         Ok(Arc::new_cyclic(|me| Server {
             generation: process::generation(),
+            entity: Entity::server(options.channelz),
             engine: options.engine.clone(),
             reuse_port: options.reuse_port,
             encoding: options.encoding,
@@ -117,6 +121,7 @@ impl Server {
                 self.reactor.listen(Arc::clone(listener))?;
             }
         }
+        state.listening.extend(listeners.iter().map(|listener| Entity::listener(&self.entity, listener.address())));
         state.listeners.extend(listeners);
         Ok(port)
     }
@@ -247,6 +252,7 @@ impl Server {
 
     /// Ends what is left, then the reactor's thread once it has written what is answered; idempotent.
     pub(crate) fn stop(&self) {
+        self.entity.close();
         self.cancel_all(&Status::new(Code::Unavailable, "Server stopped"));
         self.reactor.stop();
         self.on_calls.store(None);
@@ -260,6 +266,10 @@ fn close(connection: &Arc<Connection>, status: &Status) {
 }
 
 impl Owner for Server {
+    fn entity(&self) -> &Arc<Entity> {
+        &self.entity
+    }
+
     fn notice(&self, connection: &Arc<Connection>, notices: Vec<Notice>) {
         let mut requests = Vec::new();
         let mut ended = Vec::new();

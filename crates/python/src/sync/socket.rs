@@ -140,7 +140,7 @@ fn is_in_progress(error: &io::Error) -> bool {
     return error.kind() == io::ErrorKind::WouldBlock;
 }
 
-fn address_of(address: &SockAddr) -> Address {
+pub(crate) fn address_of(address: &SockAddr) -> Address {
     if let Some(ip) = address.as_socket() {
         return Address::Ip(unmapped(ip));
     }

@@ -146,45 +146,53 @@ class ChannelArgKey:
 # What packages for channelz and CSDS ask the engine for.
 
 
-def _channelz(question: str, *arguments: int) -> bytes:
-    from grpc._engine import native
-
-    return native.channelz(question, *arguments)
-
-
 def channelz_get_top_channels(start_channel_id: int) -> bytes:
     """The process's channels from an identifier on: a `GetTopChannelsResponse` in JSON."""
-    return _channelz("top_channels", start_channel_id)
+    from grpc import _channelz
+
+    return _channelz.top_channels(start_channel_id)
 
 
 def channelz_get_servers(start_server_id: int) -> bytes:
     """The process's servers from an identifier on: a `GetServersResponse` in JSON."""
-    return _channelz("servers", start_server_id)
+    from grpc import _channelz
+
+    return _channelz.servers(start_server_id)
 
 
 def channelz_get_server(server_id: int) -> bytes:
     """One server: a `GetServerResponse` in JSON; ValueError if there is none."""
-    return _channelz("server", server_id)
+    from grpc import _channelz
+
+    return _channelz.one("server", server_id)
 
 
 def channelz_get_server_sockets(server_id: int, start_socket_id: int, max_results: int) -> bytes:
     """A server's connections: a `GetServerSocketsResponse` in JSON; ValueError if there is no such server."""
-    return _channelz("server_sockets", server_id, start_socket_id, max_results)
+    from grpc import _channelz
+
+    return _channelz.server_sockets(server_id, start_socket_id, max_results)
 
 
 def channelz_get_channel(channel_id: int) -> bytes:
     """One channel: a `GetChannelResponse` in JSON; ValueError if there is none."""
-    return _channelz("channel", channel_id)
+    from grpc import _channelz
+
+    return _channelz.one("channel", channel_id)
 
 
 def channelz_get_subchannel(subchannel_id: int) -> bytes:
     """One subchannel: a `GetSubchannelResponse` in JSON; ValueError if there is none."""
-    return _channelz("subchannel", subchannel_id)
+    from grpc import _channelz
+
+    return _channelz.one("subchannel", subchannel_id)
 
 
 def channelz_get_socket(socket_id: int) -> bytes:
     """One connection or listening socket: a `GetSocketResponse` in JSON; ValueError if there is none."""
-    return _channelz("socket", socket_id)
+    from grpc import _channelz
+
+    return _channelz.one("socket", socket_id)
 
 
 def dump_xds_configs() -> bytes:

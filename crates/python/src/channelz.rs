@@ -1,0 +1,211 @@
+//! What the process's channels, servers, connections and listeners have done so far: what `grpc_channelz` tells of.
+//!
+//! The hands hold an [`Entity`] for each and count on it; whoever asks gets them all. `grpc._channelz` makes of them the
+//! messages of the channelz service.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    time::UNIX_EPOCH,
+};
+
+use farcall_channel::Connectivity;
+use pyo3::prelude::*;
+
+use crate::process;
+
+/// All entities that live, by number. Those of a parent of a forked process are not the child's.
+struct Registry {
+    generation: u32,
+    last: u64,
+    entities: BTreeMap<u64, Weak<Entity>>,
+}
+
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry { generation: 0, last: 0, entities: BTreeMap::new() });
+
+/// Something that channelz tells of.
+pub(crate) struct Entity {
+    id: u64,
+    generation: u32,
+    kind: &'static str,
+    /// Whether it is told of.
+    listed: bool,
+    owner: Option<Arc<Entity>>,
+    /// A target or an address.
+    name: String,
+    created: u64,
+    state: AtomicU8,
+    started: AtomicU64,
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+    last_started: AtomicU64,
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+/// A call in progress: counted where it belongs when it begins and when it ends.
+pub(crate) struct Tally {
+    of: Arc<Entity>,
+    on: Option<Arc<Entity>>,
+}
+
+fn registry() -> MutexGuard<'static, Registry> {
+    let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
+    if registry.generation != process::generation() {
+        *registry = Registry { generation: process::generation(), last: registry.last, entities: BTreeMap::new() };
+    }
+    registry
+}
+
+/// Nanoseconds since 1970.
+fn now() -> u64 {
+    UNIX_EPOCH.elapsed().map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+impl Entity {
+    fn new(kind: &'static str, listed: bool, owner: Option<Arc<Entity>>, name: String) -> Arc<Entity> {
+        let mut registry = registry();
+        registry.last += 1;
+        let entity = Arc::new(Entity {
+            id: registry.last,
+            generation: registry.generation,
+            kind,
+            listed,
+            owner,
+            name,
+            created: now(),
+            state: AtomicU8::new(Connectivity::Idle as u8),
+            started: AtomicU64::new(0),
+            succeeded: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            last_started: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+        });
+        if listed {
+            registry.entities.insert(entity.id, Arc::downgrade(&entity));
+        }
+        entity
+    }
+
+    pub(crate) fn channel(target: &str, listed: bool) -> Arc<Entity> {
+        Entity::new("channel", listed, None, target.to_owned())
+    }
+
+    pub(crate) fn server(listed: bool) -> Arc<Entity> {
+        Entity::new("server", listed, None, String::new())
+    }
+
+    /// A socket of a server that listens.
+    pub(crate) fn listener(server: &Arc<Entity>, address: String) -> Arc<Entity> {
+        Entity::new("listener", server.listed, Some(Arc::clone(server)), address)
+    }
+
+    /// A connection of a channel or a server.
+    pub(crate) fn connection(owner: &Arc<Entity>, peer: &str) -> Arc<Entity> {
+        let entity = Entity::new("connection", owner.listed, Some(Arc::clone(owner)), peer.to_owned());
+        entity.becomes(Connectivity::Connecting);
+        entity
+    }
+
+    /// It is closed, whoever may still hold it.
+    pub(crate) fn close(&self) {
+        // The lock of a parent process may never be free again in a child, which does not list these anyway.
+        if self.listed && self.generation == process::generation() {
+            registry().entities.remove(&self.id);
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn becomes(&self, state: Connectivity) {
+        self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sent(&self) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn received(&self) {
+        self.received.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn start(&self) {
+        self.started.fetch_add(1, Ordering::Relaxed);
+        self.last_started.store(now(), Ordering::Relaxed);
+    }
+
+    fn end(&self, ok: bool) {
+        if ok { &self.succeeded } else { &self.failed }.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Entity {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Tally {
+    /// A call of a channel.
+    pub(crate) fn of_client(channel: &Arc<Entity>) -> Tally {
+        channel.start();
+        Tally { of: Arc::clone(channel), on: None }
+    }
+
+    /// A call that a server received.
+    pub(crate) fn of_server(connection: &Arc<Entity>) -> Tally {
+        let server = connection.owner.as_ref().unwrap_or(connection);
+        let mut tally = Tally::of_client(server);
+        tally.place_on(connection);
+        tally
+    }
+
+    /// It goes to a connection; if it was on another, it has failed there.
+    pub(crate) fn place_on(&mut self, connection: &Arc<Entity>) {
+        connection.start();
+        if let Some(before) = self.on.replace(Arc::clone(connection)) {
+            before.end(false);
+        }
+    }
+
+    pub(crate) fn end(self, ok: bool) {
+        self.of.end(ok);
+        if let Some(connection) = &self.on {
+            connection.end(ok);
+        }
+    }
+}
+
+/// Number, kind, owner's number or 0, name, when made, connectivity, calls started, succeeded and failed, when the last
+/// one was started, messages sent and received.
+type Row = (u64, &'static str, u64, String, u64, u8, u64, u64, u64, u64, u64, u64);
+
+/// All entities, in the order they were made.
+#[pyfunction]
+pub(crate) fn channelz() -> Vec<Row> {
+    let entities: Vec<Arc<Entity>> = registry().entities.values().filter_map(Weak::upgrade).collect();
+    let row = |entity: &Arc<Entity>| {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (
+            entity.id,
+            entity.kind,
+            entity.owner.as_ref().map_or(0, |owner| owner.id),
+            entity.name.clone(),
+            entity.created,
+            entity.state.load(Ordering::Relaxed),
+            count(&entity.started),
+            count(&entity.succeeded),
+            count(&entity.failed),
+            count(&entity.last_started),
+            count(&entity.sent),
+            count(&entity.received),
+        )
+    };
+    entities.iter().map(row).collect()
+}

@@ -158,6 +158,16 @@ impl Reactor {
         state.timer = Some(self.set(at, Timer::Connection(Arc::downgrade(connection))));
     }
 
+    /// Forgets the timer of a connection that is over. Until it went off it would keep the connection's memory, which may
+    /// be half an hour.
+    pub(crate) fn disarm(&self, state: &mut State) {
+        if let Some(timer) = state.timer.take()
+            && self.is_ours()
+        {
+            lock(&self.shared).timers.remove(&timer);
+        }
+    }
+
     /// Watches `connection` once it has not been used for a while.
     pub(crate) fn linger(&self, connection: &Arc<Connection>, state: &mut State) {
         state.uses += 1;

@@ -31,6 +31,7 @@ WORKS = {
     "upload-32": 20_000,
     "download-32": 20_000,
     "runs-32": 20_000,
+    "gzip-1k": 50,
 }
 SIDES = ("client", "server")
 

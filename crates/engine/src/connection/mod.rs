@@ -399,8 +399,11 @@ impl Connection {
         }
         let Some(stream) = self.store.live(call) else { return Ok(()) };
         let queued = stream.queue.len();
-        let encoding = if compress { stream.encoding } else { Encoding::Identity };
-        match self.codecs.compress(encoding, message.bytes()) {
+        let body = match stream.encoding {
+            Encoding::Identity => None,
+            encoding => compress.then(|| self.codecs.compress(encoding, message.bytes())).flatten(),
+        };
+        match body {
             Some(body) => stream.queue.push(message::prefix(body.len(), true), Outgoing::Shared(body.into())),
             None => stream.queue.push(message::prefix(message.len(), false), message),
         }

@@ -246,13 +246,17 @@ impl Connection {
     }
 
     /// The application has given a call more to send; before it had so many bytes.
+    #[inline]
     pub(super) fn enqueued(&mut self, call: CallId, before: usize) {
         let Some(stream) = self.store.live(call) else { return };
         let queued = stream.queue.len();
         stream.crowded |= queued >= self.config.limits.send_buffer;
+        if !stream.scheduled && has_turn(stream) {
+            stream.scheduled = true;
+            self.scheduler.push(call);
+        }
         self.unsent += queued - before;
         self.congested |= self.unsent >= self.config.limits.unsent;
-        self.schedule(call);
     }
 
     /// Something was sent or is not to be sent any more: whether the connection has room again.

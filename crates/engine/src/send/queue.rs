@@ -67,6 +67,7 @@ impl Queue {
         self.copied(line.len() + 1);
     }
 
+    #[inline]
     fn copy(&mut self, prefix: [u8; PREFIX_LEN], message: &[u8]) {
         self.copied.extend_from_slice(&prefix);
         self.copied.extend_from_slice(message);

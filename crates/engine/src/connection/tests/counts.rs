@@ -3,7 +3,7 @@
 use farcall_core::{Metadata, Status};
 
 use super::raw::Raw;
-use crate::{Config, ErrorCode, Limits, frame::kind};
+use crate::{Config, ErrorCode, Limits};
 
 fn server(set: impl FnOnce(&mut Limits)) -> Raw {
     let mut config = Config::server();
@@ -37,45 +37,5 @@ fn refusals_and_resets_of_bad_requests_are_induced_frames() {
     }
     assert_eq!(raw.connection.error(), None);
     raw.request(7, true);
-    assert_eq!(raw.went_away(), CALM);
-}
-
-#[test]
-fn streams_the_client_makes_the_server_reset() {
-    for (count, expected) in [(3, None), (4, CALM)] {
-        let mut raw = server(|limits| limits.resets = 3);
-        for i in 0..count {
-            raw.request(2 * i + 1, false);
-            raw.frame(kind::WINDOW_UPDATE, 0, 2 * i + 1, &[0; 4]);
-        }
-        assert_eq!(raw.went_away(), expected);
-    }
-}
-
-#[test]
-fn an_answered_call_gives_a_reset_back() {
-    let mut raw = server(|limits| limits.resets = 1);
-    for i in 0..10 {
-        raw.request(4 * i + 1, false);
-        raw.reset(4 * i + 1);
-        raw.request(4 * i + 3, true);
-        let call = *raw.requests().last().unwrap();
-        raw.connection.respond(call, &Status::OK, &Metadata::new()).unwrap();
-    }
-    assert_eq!(raw.connection.error(), None);
-}
-
-#[test]
-fn windows_that_settings_move() {
-    let mut raw = server(|limits| limits.window_shifts = 4);
-    raw.request(1, false);
-    raw.request(3, false);
-    let window = |raw: &mut Raw, size: u8| raw.frame(kind::SETTINGS, 0, 0, &[0, 4, 0, 0, 0, size]);
-    window(&mut raw, 7);
-    // Nothing changes, nothing moves.
-    window(&mut raw, 7);
-    window(&mut raw, 8);
-    assert_eq!(raw.connection.error(), None);
-    window(&mut raw, 9);
     assert_eq!(raw.went_away(), CALM);
 }

@@ -71,6 +71,13 @@ impl Builder {
         self
     }
 
+    /// Whether messages also get the JSON mapping, as implementations of `serde`'s traits. The crate that includes them
+    /// needs `serde`, and the features `json` of `buffa` and `buffa-types`. Default: false.
+    pub fn build_json(mut self, enable: bool) -> Self {
+        self.options.json = enable;
+        self
+    }
+
     /// Which run time the messages belong to. With [`MessageCodec::Prost`] only services are generated, and the
     /// messages come from `prost-build`, in modules laid out the same way, or from [`Builder::extern_path`].
     pub fn codec(mut self, codec: MessageCodec) -> Self {
@@ -125,13 +132,13 @@ impl Builder {
         Ok(())
     }
 
-    /// Whether the types of an imported file have a home: the crates for `google.protobuf`, or an extern path.
+    /// Whether the types of an imported file have a home: a crate for those of `google.protobuf`, or an extern path.
     fn exists_already(&self, file: &File) -> bool {
         let package = format!(".{}", file.package.as_deref().unwrap_or_default());
-        let extern_paths = self.options.extern_paths.iter().map(|(proto, _)| proto.as_str());
-        extern_paths
-            .chain([".google.protobuf"])
-            .any(|path| package.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+        let mut extern_paths = self.options.extern_paths.iter().map(|(proto, _)| proto.as_str());
+        farcall_codegen::is_in_a_crate(file.name.as_deref().unwrap_or_default())
+            || extern_paths
+                .any(|path| package.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
     }
 
     fn load(&self, tree: &IncludePath, inputs: &[String]) -> Result<Vec<Arc<File>>, Error> {

@@ -12,6 +12,9 @@ mod arguments;
 mod codec;
 mod descriptor_set;
 mod drawing;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod help;
 mod imports;
 mod output;

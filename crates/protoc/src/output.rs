@@ -65,6 +65,11 @@ impl OutputDirectory {
         }
     }
 
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn files(&self) -> &BTreeMap<String, String> {
+        &self.files
+    }
+
     /// The paths of all files, under `directory`.
     pub(crate) fn paths(&self, directory: &str) -> impl Iterator<Item = String> {
         self.files.keys().map(move |name| format!("{directory}{name}"))

@@ -76,12 +76,21 @@ impl Plugin<'_> {
             ..CodeGeneratorRequest::default()
         };
         let output = self.run(request.encode_to_vec())?;
+        self.judge(&output, files.iter().copied().filter(|&file| is_input(file)))
+    }
+
+    /// What is in the plugin's answer about `inputs`.
+    pub(crate) fn judge<'a>(
+        &self,
+        output: &[u8],
+        inputs: impl Iterator<Item = &'a FileDescriptorProto>,
+    ) -> Result<Vec<OutputFile>, Failure> {
         let options = DecodeOptions::new().with_element_memory_limit(MAX_RESPONSE as usize);
         let response: CodeGeneratorResponse = options
-            .decode_from_slice(&output)
-            .map_err(|_| format!("{}: Plugin output is unparseable: {}", self.name, escaped(&output)))?;
+            .decode_from_slice(output)
+            .map_err(|_| format!("{}: Plugin output is unparseable: {}", self.name, escaped(output)))?;
         let error = response.error.clone().unwrap_or_default();
-        for file in files.iter().filter(|file| is_input(file)) {
+        for file in inputs {
             if let Some(notice) = self.refusal(file, &response) {
                 return Err(Failure { notice, error });
             }

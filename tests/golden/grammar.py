@@ -5,20 +5,96 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-NAMES = "a b c foo foo_bar fooBar Foo FOO _x x_ a1 a_1 A B C E M Outer Inner g G value key entry FooEntry message option max to"
+NAMES = "a b c foo foo_bar fooBar Foo FOO _x x_ a1 a_1 A B C E M Outer Inner g G value key entry"
+NAMES += " FooEntry message option max to"
 SCALARS = "int32 int64 uint32 uint64 sint32 sint64 fixed32 fixed64 sfixed32 sfixed64 float double bool string bytes"
-NUMBERS = [0, 1, 2, 3, 4, 5, 10, 15, 16, 100, 999, 1000, 18999, 19000, 19999, 20000, 536870911, 536870912, 2147483647, -1]
-SYNTAXES = ['syntax = "proto3";', 'syntax = "proto2";', "", 'edition = "2023";', 'edition = "2024";', 'syntax = "proto4";', 'edition = "2025";']
+NUMBERS = [
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    10,
+    15,
+    16,
+    100,
+    999,
+    1000,
+    18999,
+    19000,
+    19999,
+    20000,
+    536870911,
+    536870912,
+    2147483647,
+    -1,
+]
+SYNTAXES = [
+    'syntax = "proto3";',
+    'syntax = "proto2";',
+    "",
+    'edition = "2023";',
+    'edition = "2024";',
+    'syntax = "proto4";',
+    'edition = "2025";',
+]
 WEIGHTS = [30, 30, 3, 25, 20, 1, 1]
 LITERALS = [
-    *('1 0 -1 +1 007 0x1F 1.5 -1.5 .5 1e3 1e400 inf -inf nan - true false "x" "" "\\xff" "\\u00e9"'.split()),
-    *('"a" "b"|\'c\'|X|X.Y|2147483648|-2147483648|-2147483649|4294967296|9223372036854775808|-9223372036854775808'.split("|")),
-    *("18446744073709551616|{}|{ a: 1 }|{ a: 1 b { c: 2 } }|{ [g.x]: 1 }|[1, 2]|< a: 1 >|EXPLICIT|OPEN|LOCAL".split("|")),
+    "1",
+    "0",
+    "-1",
+    "+1",
+    "007",
+    "0x1F",
+    "1.5",
+    "-1.5",
+    ".5",
+    "1e3",
+    "1e400",
+    "inf",
+    "-inf",
+    "nan",
+    "-",
+    "true",
+    "false",
+    '"x"',
+    '""',
+    '"\\xff"',
+    '"\\u00e9"',
+    '"a" "b"',
+    "'c'",
+    "X",
+    "X.Y",
+    "2147483648",
+    "-2147483648",
+    "-2147483649",
+    "4294967296",
+    "9223372036854775808",
+    "-9223372036854775808",
+    "18446744073709551616",
+    "{}",
+    "{ a: 1 }",
+    "{ a: 1 b { c: 2 } }",
+    "{ [g.x]: 1 }",
+    "[1, 2]",
+    "< a: 1 >",
+    "EXPLICIT",
+    "OPEN",
+    "LOCAL",
 ]
-FILE_OPTIONS = "java_package optimize_for cc_enable_arenas deprecated py_generic_services go_package features.field_presence"
-MESSAGE_OPTIONS = "message_set_wire_format deprecated map_entry no_standard_descriptor_accessor features.message_encoding"
-FIELD_OPTIONS = "default json_name packed ctype lazy deprecated jstype weak debug_redact retention targets features.field_presence"
-FIELD_OPTIONS += " features.repeated_field_encoding features.utf8_validation features.enum_type edition_defaults unverified_lazy"
+FILE_OPTIONS = (
+    "java_package optimize_for cc_enable_arenas deprecated py_generic_services go_package features.field_presence"
+)
+MESSAGE_OPTIONS = (
+    "message_set_wire_format deprecated map_entry no_standard_descriptor_accessor features.message_encoding"
+)
+FIELD_OPTIONS = (
+    "default json_name packed ctype lazy deprecated jstype weak debug_redact retention targets features.field_presence"
+)
+FIELD_OPTIONS += (
+    " features.repeated_field_encoding features.utf8_validation features.enum_type edition_defaults unverified_lazy"
+)
 ENUM_OPTIONS = "allow_alias deprecated deprecated_legacy_json_field_conflicts features.enum_type"
 CUSTOM = "(o) (.o) (p.o) (o).a (o).b.c (p.opt).x (nope) (o).(o)"
 IMPORTS = "google/protobuf/descriptor.proto google/protobuf/any.proto google/protobuf/empty.proto nope.proto"
@@ -74,7 +150,9 @@ class Grammar:
         if self.seldom(0.6):
             return self.one(SCALARS)
         name = self.one(NAMES)
-        return self.one([name, f".{name}", f"p.{name}", f".p.{name}", f"{name}.{self.one(NAMES)}", "google.protobuf.Any"])
+        return self.one(
+            [name, f".{name}", f"p.{name}", f".p.{name}", f"{name}.{self.one(NAMES)}", "google.protobuf.Any"]
+        )
 
     def option_value(self, option: str) -> str:
         if self.seldom(0.3) or option not in GOOD_VALUES:
@@ -107,7 +185,8 @@ class Grammar:
             return f"map<{self.type_name()}, {self.type_name()}> {self.name()} = {self.next_number()}{options};\n"
         label = self.label(in_oneof)
         if kind < 0.14:
-            return f"{label}group {self.name().capitalize()} = {self.next_number()}{options} {{ {self.some(self.field, 2)} }}\n"
+            body = self.some(self.field, 2)
+            return f"{label}group {self.name().capitalize()} = {self.next_number()}{options} {{ {body} }}\n"
         return f"{label}{self.type_name()} {self.name()} = {self.next_number()}{options};\n"
 
     def oneof(self) -> str:
@@ -127,19 +206,36 @@ class Grammar:
     def extensions(self) -> str:
         declaration = ""
         if self.seldom(0.3):
-            parts = [f"number: {self.next_number()}", f'full_name: ".p.{self.name()}"', f'type: ".p.{self.one(NAMES)}"', "repeated: true", "reserved: true"]
+            parts = [
+                f"number: {self.next_number()}",
+                f'full_name: ".p.{self.name()}"',
+                f'type: ".p.{self.one(NAMES)}"',
+                "repeated: true",
+                "reserved: true",
+            ]
             kept = " ".join(part for part in parts if not self.seldom(0.3))
-            declaration = self.one([f" [declaration = {{ {kept} }}]", " [verification = DECLARATION]", " [verification = UNVERIFIED]"])
+            declaration = self.one(
+                [f" [declaration = {{ {kept} }}]", " [verification = DECLARATION]", " [verification = UNVERIFIED]"]
+            )
         return f"extensions {self.range()}{declaration};\n"
 
     def extend(self) -> str:
-        extendee = f"google.protobuf.{self.one('Field Message File Enum')}Options" if self.seldom(0.5) else self.type_name()
+        extendee = (
+            f"google.protobuf.{self.one('Field Message File Enum')}Options" if self.seldom(0.5) else self.type_name()
+        )
         field = f"{self.label(False)}{self.type_name()} {self.one('o opt x y')} = {self.one('1000 1001 100 50000')};"
         return f"extend {extendee} {{ {field if self.seldom(0.6) else self.field()} {self.some(self.field, 1)} }}\n"
 
     def message(self, depth: int = 0) -> str:
         visibility = self.one(["export ", "local "]) if self.seldom(0.1) else ""
-        makers: list[Callable[[], str]] = [self.field] * 12 + [self.oneof, self.oneof, self.reserved, self.extensions, self.extend, self.enum]
+        makers: list[Callable[[], str]] = [self.field] * 12 + [
+            self.oneof,
+            self.oneof,
+            self.reserved,
+            self.extensions,
+            self.extend,
+            self.enum,
+        ]
         makers.append(lambda: self.option_statement(MESSAGE_OPTIONS))
         if depth < 3:
             makers += [lambda: self.message(depth + 1)] * 2
@@ -147,7 +243,8 @@ class Grammar:
         return f"{visibility}message {self.name()} {{\n  {body}}}\n"
 
     def enum_value(self) -> str:
-        return f"{self.name().upper()} = {self.next_number() if self.seldom(0.3) else self.chance.randrange(4)}{self.bracketed('deprecated debug_redact')};"
+        number = self.next_number() if self.seldom(0.3) else self.chance.randrange(4)
+        return f"{self.name().upper()} = {number}{self.bracketed('deprecated debug_redact')};"
 
     def enum(self) -> str:
         visibility = self.one(["export ", "local "]) if self.seldom(0.1) else ""
@@ -167,12 +264,22 @@ class Grammar:
     def file(self) -> str:
         parts = [self.syntax + "\n"]
         if self.seldom(0.6):
-            parts.append(self.one(["package p;", "package p;", "package p.q;", "package google.protobuf;", "package 1;"]) + "\n")
+            parts.append(
+                self.one(["package p;", "package p;", "package p.q;", "package google.protobuf;", "package 1;"]) + "\n"
+            )
         for _ in range(self.chance.choice([0, 1, 1, 2])):
             kind = self.one(["", "", "", "public ", "weak ", "option "])
             path = "nope.proto" if self.seldom(0.02) else self.one(IMPORTS.split()[:3])
             parts.append(f'import {kind}"{path}";\n')
-        makers = [self.message, self.message, self.message, self.enum, self.service, self.extend, lambda: self.option_statement(FILE_OPTIONS)]
+        makers = [
+            self.message,
+            self.message,
+            self.message,
+            self.enum,
+            self.service,
+            self.extend,
+            lambda: self.option_statement(FILE_OPTIONS),
+        ]
         parts += [self.chance.choice(makers)() for _ in range(self.chance.randrange(1, 6))]
         if self.seldom(0.3):
             parts.append("message M { optional int32 a = 1; }\nenum E { X = 0; }\n" if self.seldom(0.5) else "// end\n")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compares this project's compiler with grpcio-tools over broken .proto files.
 
-    tests/golden/mutate.py DIRECTORY [--kind tokens|bytes|lines|grammar] [--count 2000] [--seed 1] [--ours "target/debug/farcall-protoc"]
-                           [--reference PYTHON] [--show 5] [--keep DIRECTORY]
+    tests/golden/mutate.py DIRECTORY [--kind tokens|bytes|lines|grammar] [--count 2000] [--seed 1]
+                           [--ours "target/debug/farcall-protoc"] [--reference PYTHON] [--show 5] [--keep DIRECTORY]
 
 Takes files below DIRECTORY and breaks each: tokens dropped, doubled or swapped, bytes or lines changed; or, with --kind
 grammar, makes files up. Then compiles the result with both. Counts how often the exit code and how often the text on
@@ -69,7 +69,7 @@ def main() -> int:
 
     codes = texts = outputs = failing = shown = 0
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
-        for number, (label, text, ours, theirs) in enumerate( pool.map(compare, range(args.count))):
+        for number, (label, text, ours, theirs) in enumerate(pool.map(compare, range(args.count))):
             codes += ours.code == theirs.code
             texts += ours.stderr == theirs.stderr
             failing += theirs.code != 0
@@ -87,7 +87,10 @@ def main() -> int:
                     sep="\n  ",
                 )
     reference.close()
-    print(f"{args.count} mutations, {failing} of them refused: {codes} same exit code, {texts} same text, {outputs} same outputs")
+    print(
+        f"{args.count} mutations, {failing} of them refused: {codes} same exit code, {texts} same text, "
+        f"{outputs} same outputs"
+    )
     return int(min(codes, outputs) != args.count or texts < 0.95 * args.count)
 
 

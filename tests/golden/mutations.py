@@ -31,7 +31,19 @@ def change_token(text: bytes, chance: random.Random) -> bytes:
 ODD = [
     *(bytes([byte]) for byte in b"\x00\t\n\x0b\r\x1b\"'\\/*#@`~^$%&|!?;:,.=-+<>(){}[]_0789xeEfFu\x7f\x80\xc3\xff"),
     *(b"//", b"/*", b"*/", b"\\x", b"\\u", b"\\U0010FFFF", b"\\777", b"\\?", b"\r\n", b"\xef\xbb\xbf", b"\xed\xa0\x80"),
-    *(b"0x", b"1e", b"1e400", b"08", b"4294967296", b"-9223372036854775809", b"18446744073709551616", b"1.f", b".5", b"inf", b"nan"),
+    *(
+        b"0x",
+        b"1e",
+        b"1e400",
+        b"08",
+        b"4294967296",
+        b"-9223372036854775809",
+        b"18446744073709551616",
+        b"1.f",
+        b".5",
+        b"inf",
+        b"nan",
+    ),
 ]
 
 
@@ -42,7 +54,9 @@ def change_bytes(text: bytes, chance: random.Random) -> bytes:
         at = chance.randrange(len(changed) + 1)
         length = min(chance.choice([0, 1, 1, 2, 5, 30]), len(changed) - at)
         origin = chance.randrange(len(changed) + 1)
-        new = chance.choice([b"", chance.choice(ODD), chance.randbytes(1), bytes(changed[origin : origin + chance.randrange(60)])])
+        new = chance.choice(
+            [b"", chance.choice(ODD), chance.randbytes(1), bytes(changed[origin : origin + chance.randrange(60)])]
+        )
         changed[at : at + length] = new
     return bytes(changed)
 

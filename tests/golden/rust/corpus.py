@@ -25,9 +25,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from google.protobuf import descriptor_pb2
-
 import messages
+from google.protobuf import descriptor_pb2
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[2]
@@ -192,7 +191,8 @@ def run(args: argparse.Namespace, work: Path, crates: list[Crate], protoc: list[
     packages = {file.package for crate in crates for file in crate.files if file.name in names}
     seconds = time.monotonic() - started
     print(
-        f"generated: {len(names)} files ({len(asked)} asked for) of {len(packages)} packages, {lines} lines, {seconds:.0f} s"
+        f"generated: {len(names)} files ({len(asked)} asked for) of {len(packages)} packages, "
+        f"{lines} lines, {seconds:.0f} s"
     )
     started = time.monotonic()
     verb = "clippy" if args.clippy else "check"

@@ -72,7 +72,10 @@ class Random:
         self.pool = pool
 
     def fill(self, message: Message, json: bool = False, depth: int = 0) -> None:
-        """Sets some fields, and some extensions; required ones always, but for messages in messages that are too deep. With `json`, only what JSON can say."""
+        """Sets some fields and extensions; with `json`, only what JSON can say.
+
+        Required fields are always set, but for messages in messages that are too deep.
+        """
         kind = message.DESCRIPTOR
         if json and (special := WELL_KNOWN.get(kind.full_name)):
             special(self, message)

@@ -40,6 +40,10 @@ pub struct Config {
     /// Whether small messages that come together are told together, as [`Event::Messages`](crate::Event::Messages).
     /// Default false: each is told alone.
     pub runs: bool,
+    /// Server: whether requests are handed up whose `:path` does not begin with a slash. Only where the path is compared
+    /// as it stands, by those who route and those who guard alike (CVE-2026-33186). Default false: they end with
+    /// `UNIMPLEMENTED`.
+    pub any_path: bool,
     /// Seed of the connection's random choices (ping payloads, jitter), so that a run can be repeated.
     pub seed: u64,
 }
@@ -61,6 +65,7 @@ impl Config {
             max_connection_age_grace: None,
             bdp_probe: true,
             runs: false,
+            any_path: false,
             seed: 0,
         }
     }

@@ -362,6 +362,17 @@ fn a_path_without_its_slash_reaches_nobody() {
     }
 }
 
+#[test]
+fn a_server_may_ask_for_every_path_as_it_stands() {
+    for (path, wanted) in [("s.S/M", true), ("*", true), ("", false)] {
+        let mut raw = Raw::server(Config { any_path: true, ..Config::server() });
+        let fields = [(":method", "POST"), (":scheme", "http"), (":path", path), ("content-type", "application/grpc")];
+        raw.send(&[Frame::headers(1, true, &fields)]);
+        let head = raw.end.poll_request();
+        assert_eq!(head.is_some(), wanted, "{path}");
+    }
+}
+
 /// One client behind a proxy must not be able to end the connection of all.
 #[test]
 fn a_field_that_cannot_be_read_ends_its_call_and_no_more() {

@@ -133,7 +133,8 @@ impl Draft {
         Draft {
             engine: match side {
                 Side::Channel => EngineConfig::client(),
-                Side::Server => EngineConfig::server(),
+                // Handlers are found, and interceptors told, by the path as it stands, with or without a slash.
+                Side::Server => EngineConfig { any_path: true, ..EngineConfig::server() },
             },
             channel: ChannelConfig::new(process::random()),
             primary_user_agent: String::new(),

@@ -139,7 +139,7 @@ impl Connection {
             let message = fields::too_large("initial", list.size, limits.max_header_list_size);
             return self.refuse(id, end_stream, &Status::new(Code::ResourceExhausted, message));
         }
-        let parsed = match reader.finish(now) {
+        let parsed = match reader.finish(self.config.any_path, now) {
             Ok(parsed) if end_stream && parsed.content_length.is_some_and(|length| length > 0) => {
                 Err("less DATA than content-length")
             }

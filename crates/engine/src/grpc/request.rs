@@ -155,7 +155,7 @@ impl Reader {
 
     /// # Errors
     /// The request is malformed: what is wrong with it.
-    pub(crate) fn finish(self, now: Instant) -> Result<Parsed, &'static str> {
+    pub(crate) fn finish(self, any_path: bool, now: Instant) -> Result<Parsed, &'static str> {
         if let Some(FieldFault::Malformed(what)) = self.collected.fault {
             return Err(what);
         }
@@ -175,7 +175,7 @@ impl Reader {
                 Some(Refusal::Http(415, Status::new(Code::Internal, message)))
             }
             // Who routes by the path and who guards by it must not come to differ over what it means (CVE-2026-33186).
-            _ if !path.starts_with('/') => {
+            _ if path.is_empty() || !any_path && !path.starts_with('/') => {
                 Some(Refusal::Grpc(Status::new(Code::Unimplemented, "a :path that does not begin with a slash")))
             }
             (_, _, Some(encoding), _) => Some(Refusal::Grpc(Status::new(
@@ -256,7 +256,7 @@ mod tests {
         for (name, value) in fields {
             reader.field(name.as_bytes(), value.as_bytes());
         }
-        reader.finish(Instant::now())
+        reader.finish(false, Instant::now())
     }
 
     fn with<'a>(name: &'a str, value: &'a str) -> Fields<'a> {
@@ -297,7 +297,7 @@ mod tests {
         let order = ":path :authority :method :scheme content-type te grpc-encoding grpc-accept-encoding grpc-timeout user-agent k b-bin";
         assert_eq!(names.join(" "), order);
         let now = Instant::now();
-        let parsed = reader.finish(now).unwrap();
+        let parsed = reader.finish(false, now).unwrap();
         assert_eq!(parsed.encoding, Encoding::Gzip);
         assert!(parsed.accepted.contains(Encoding::Deflate) && parsed.accepted.contains(Encoding::Gzip));
         let head = parsed.request.unwrap();

@@ -88,6 +88,8 @@ struct World<'a> {
     limited: bool,
     /// Little may be unread.
     tight: bool,
+    /// No message is longer: where each frame carries a byte, a long one is a hundred thousand turns that show nothing new.
+    longest: usize,
     /// Limits and weather in words, for the report of a failure.
     setting: String,
 }
@@ -148,6 +150,8 @@ impl<'a> World<'a> {
         server.limits.settings_timeout = client.limits.settings_timeout;
         let tight = [&client, &server].iter().any(|config| config.limits.unread < 1 << 20);
         let limited = server.limits.max_concurrent_streams.is_some();
+        let window = client.limits.initial_stream_window.min(server.limits.initial_stream_window);
+        let longest = if window < 1000 { 2000 } else { usize::MAX };
         let weather = [weather(&mut script), weather(&mut script)];
         let setting = format!("client: {:?}\nserver: {:?}\nweather: {weather:?}", client.limits, server.limits);
         let mut pair = Pair::new(client, server, weather, Rng::with_seed(seed));
@@ -164,6 +168,7 @@ impl<'a> World<'a> {
             shut_down: false,
             limited,
             tight,
+            longest,
             setting,
         }
     }
@@ -281,7 +286,8 @@ impl<'a> World<'a> {
 
     fn client_sends(&mut self) {
         let Some(tag) = self.pick(false) else { return };
-        let (len, shared, patient) = (self.script.message_len(), self.script.below(2) == 0, self.script.below(4) > 0);
+        let len = self.script.message_len().min(self.longest);
+        let (shared, patient) = (self.script.below(2) == 0, self.script.below(4) > 0);
         let Some(story) = self.stories.get_mut(&tag) else { return };
         let connection = &mut self.pair.client.connection;
         if patient && !connection.writable(story.client) {
@@ -336,7 +342,8 @@ impl<'a> World<'a> {
 
     fn server_sends(&mut self) {
         let Some(tag) = self.pick(true) else { return };
-        let (len, shared, patient) = (self.script.message_len(), self.script.below(2) == 0, self.script.below(4) > 0);
+        let len = self.script.message_len().min(self.longest);
+        let (shared, patient) = (self.script.below(2) == 0, self.script.below(4) > 0);
         let Some(story) = self.stories.get_mut(&tag) else { return };
         let Some(call) = story.server else { return };
         let connection = &mut self.pair.server.connection;

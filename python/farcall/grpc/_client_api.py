@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from typing_extensions import Self
+
     from grpc._credentials import CallCredentials
     from grpc._typing import (
         DeserializingFunction,
@@ -451,7 +453,7 @@ class Channel(abc.ABC):
         """Closes the channel and ends its RPCs with CANCELLED. Idempotent."""
         raise NotImplementedError()
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         """The channel."""
         raise NotImplementedError()
 

@@ -1,6 +1,7 @@
 //! `--grpc_python_out`: `_pb2_grpc.py`, stubs and servicers for Python's `grpc`.
 
 mod beta;
+mod typed;
 
 use std::collections::BTreeSet;
 
@@ -11,11 +12,14 @@ use crate::schema::{file_name, package};
 use crate::text::{Text, line};
 use crate::{GRPC_PYTHON_VERSION, Generator, OutputFile, Request, Schema};
 
+/// The option that asks for `_pb2_grpc.pyi`.
+const TYPED_STUBS: &str = "typed_stubs";
+
 /// Writes `_pb2_grpc.py`.
 ///
 /// Options: `grpc_2_0` (the default), or `grpc_1_0`, which also inserts the long-deprecated beta API into `_pb2.py`
 /// of the same run; then, after a comma, a module prefix to strip from imports. Anywhere among them
-/// `relative_imports`.
+/// `relative_imports`, and `typed_stubs`, which also writes `_pb2_grpc.pyi`.
 pub struct GrpcPython;
 
 impl Generator for GrpcPython {
@@ -25,9 +29,10 @@ impl Generator for GrpcPython {
             let file = request.schema.file(name).ok_or_else(|| format!("{name}: File not found."))?;
             let base = output_base(name)
                 .ok_or_else(|| format!("{name}: Invalid proto file name. Proto file must end with .proto"))?;
-            let is_relative = request.parameter.split(',').any(|option| option == RELATIVE_IMPORTS);
-            let imports = if is_relative { Imports::Relative } else { Imports::Rooted };
-            let mut parameters = request.parameter.split(',').filter(|option| *option != RELATIVE_IMPORTS);
+            let is_asked = |own: &str| request.parameter.split(',').any(|option| option == own);
+            let imports = if is_asked(RELATIVE_IMPORTS) { Imports::Relative } else { Imports::Rooted };
+            let mut parameters =
+                request.parameter.split(',').filter(|option| ![RELATIVE_IMPORTS, TYPED_STUBS].contains(option));
             let version = parameters.next().filter(|version| !version.is_empty()).unwrap_or("grpc_2_0");
             let prefix = parameters.next();
             if parameters.next().is_some() {
@@ -36,15 +41,17 @@ impl Generator for GrpcPython {
             if !matches!(version, "grpc_2_0" | "grpc_1_0") {
                 return Err(format!("{name}: Invalid grpc version '{version}'."));
             }
-            let module = Module::new(request.schema, file, prefix.unwrap_or_default(), imports, Place::OwnModule);
-            outputs.push(OutputFile::new(format!("{base}_pb2_grpc.py"), module.write()));
+            let module = |place| Module::new(request.schema, file, prefix.unwrap_or_default(), imports, place);
+            outputs.push(OutputFile::new(format!("{base}_pb2_grpc.py"), module(Place::OwnModule).write()));
+            if is_asked(TYPED_STUBS) {
+                let content = module(Place::OwnModule).write_types();
+                outputs.push(OutputFile::new(format!("{base}_pb2_grpc.pyi"), content));
+            }
             if version == "grpc_1_0" {
-                let module =
-                    Module::new(request.schema, file, prefix.unwrap_or_default(), imports, Place::InsideMessages);
                 outputs.push(OutputFile {
                     name: format!("{base}_pb2.py"),
                     insertion_point: Some("module_scope".into()),
-                    content: module.write_beta(),
+                    content: module(Place::InsideMessages).write_beta(),
                 });
             }
         }

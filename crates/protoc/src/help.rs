@@ -13,7 +13,8 @@ Parse PROTO_FILES and write code for them, as protoc does.
   --grpc_python_out=[OPTIONS:]DIR
                               Write Python stubs and servicers (_pb2_grpc.py).
                               For all three, OPTIONS may be relative_imports:
-                              import from where the module is.
+                              import from where the module is. For the last
+                              also typed_stubs: write _pb2_grpc.pyi too.
   --rust_out=[OPTIONS:]DIR    Write Rust messages, clients and servers.
   --NAME_out=[OPTIONS:]DIR    Run the plugin protoc-gen-NAME, from PATH or from
                               --plugin=[protoc-gen-NAME=]PROGRAM.

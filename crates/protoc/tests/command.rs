@@ -336,3 +336,32 @@ fn relative_imports_make_packages() {
     let archive = fs::read(place.0.join("out/o.zip")).expect("an archive");
     assert!(archive.windows(13).any(|window| window == b"b/__init__.py"));
 }
+
+#[test]
+fn typed_stubs_are_written_beside_the_module() {
+    let message = "syntax = \"proto3\"; message T {}";
+    // `None` cannot be said in Python; the module cannot be loaded, and the types leave it out.
+    let service = "syntax = \"proto3\"; import \"b/t.proto\";\n// Serves.\nservice S { rpc C(stream T) returns (T); rpc None(T) returns (T); }";
+    let place = Place::new("typed", &[("a/s.proto", service), ("b/t.proto", message)]);
+    place.succeeds(&["--grpc_python_out=out", "-I.", "a/s.proto"], "");
+    let plain = fs::read(place.0.join("out/a/s_pb2_grpc.py")).expect("the module");
+    assert!(!place.0.join("out/a/s_pb2_grpc.pyi").exists());
+    let both = "--grpc_python_out=typed_stubs,grpc_2_0,relative_imports:out";
+    place.succeeds(&["--grpc_python_out=grpc_2_0,typed_stubs:out", "-I.", "a/s.proto"], "");
+    assert_eq!(fs::read(place.0.join("out/a/s_pb2_grpc.py")).expect("the module"), plain);
+    place.succeeds(&[both, "-I.", "a/s.proto", "b/t.proto"], "");
+    let types = fs::read_to_string(place.0.join("out/a/s_pb2_grpc.pyi")).expect("the types");
+    for line in [
+        "from ..b import t_pb2 as b_dot_t__pb2\n",
+        "class SStub(_Stub[_Channel]):\n    \"\"\"Serves.\n    \"\"\"\n    C: _StreamUnary[b_dot_t__pb2.T, b_dot_t__pb2.T]\n",
+        "class _BlockingStreamUnary(",
+        "def add_SServicer_to_server(servicer: SServicer, server: grpc.Server | grpc.aio.Server) -> None: ...\n",
+    ] {
+        assert!(types.contains(line), "{line} in {types}");
+    }
+    for absent in ["_UnaryUnary", "    None: ", "def None("] {
+        assert!(!types.contains(absent), "{absent} in {types}");
+    }
+    let empty = fs::read_to_string(place.0.join("out/b/t_pb2_grpc.pyi")).expect("the types");
+    assert!(empty.ends_with("\nGRPC_GENERATED_VERSION: str\nGRPC_VERSION: str\n"), "{empty}");
+}

@@ -101,7 +101,7 @@ def write_if_new(path: Path, text: str) -> None:
 
 def table(directory: Path, json: bool) -> str:
     """Rust that names each message of the generated code beside the functions for it."""
-    of = "of_json" if json else "of"
+    of = "trips::of_json" if json else "trips::of"
     rows = [f'    ("{name}", {of}::<{path}>()),' for name, path in sorted(rust_paths(directory))]
     return "\n".join(["&[", *rows, "]", ""])
 

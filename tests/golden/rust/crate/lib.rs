@@ -6,4 +6,11 @@ pub mod proto;
 
 mod trips;
 
-pub use trips::serve;
+/// Messages there and back, until standard input ends.
+///
+/// # Errors
+/// Of standard input and output.
+#[allow(deprecated)]
+pub fn serve() -> std::io::Result<()> {
+    trips::serve(include!("table.rs"))
+}

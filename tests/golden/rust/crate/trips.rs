@@ -9,7 +9,7 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 type Trip = fn(&[u8]) -> Result<Vec<u8>, String>;
 
 /// What can be done with a message.
-struct Trips {
+pub struct Trips {
     /// From bytes to bytes.
     bytes: Trip,
     /// From bytes to JSON.
@@ -18,16 +18,15 @@ struct Trips {
     from_json: Trip,
 }
 
-/// By full name.
-#[allow(deprecated)]
-static TABLE: &[(&str, Trips)] = include!("table.rs");
-
-const fn of<M: buffa::Message + Clone + PartialEq + std::fmt::Debug>() -> Trips {
+/// Of a type without JSON.
+#[allow(dead_code, reason = "a table has JSON for all or none")]
+pub const fn of<M: buffa::Message + Clone + PartialEq + std::fmt::Debug>() -> Trips {
     Trips { bytes: bytes::<M>, to_json: no_json, from_json: no_json }
 }
 
-#[allow(dead_code, reason = "the table names it where JSON is generated")]
-const fn of_json<M>() -> Trips
+/// Of a type with JSON.
+#[allow(dead_code, reason = "a table has JSON for all or none")]
+pub const fn of_json<M>() -> Trips
 where
     M: buffa::Message + Clone + PartialEq + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
 {
@@ -65,12 +64,12 @@ fn from_json<M: buffa::Message + serde::de::DeserializeOwned>(data: &[u8]) -> Re
     Ok(message.encode_to_vec())
 }
 
-/// Answers until standard input ends.
+/// Answers for the messages of `table`, which are there by full name, until standard input ends.
 ///
 /// # Errors
 /// Of standard input and output.
-pub fn serve() -> io::Result<()> {
-    let table: HashMap<&str, &Trips> = TABLE.iter().map(|(name, trips)| (*name, trips)).collect();
+pub fn serve(table: &[(&str, Trips)]) -> io::Result<()> {
+    let table: HashMap<&str, &Trips> = table.iter().map(|(name, trips)| (*name, trips)).collect();
     let (mut input, mut output) = (BufReader::new(io::stdin().lock()), BufWriter::new(io::stdout().lock()));
     loop {
         let mut wanted = [0];

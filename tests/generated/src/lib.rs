@@ -4,9 +4,7 @@
 //! like is tested in `crates/codegen`, and larger corpora are tried by `tests/golden/rust/corpus.py`.
 #![deny(warnings)]
 
-// What clippy says of the messages, for which `buffa-codegen` answers, and of nothing else.
 /// The generated code.
-#[allow(clippy::derivable_impls, clippy::match_single_binding, clippy::duplicated_attributes)]
 pub mod proto {
     include!(concat!(env!("OUT_DIR"), "/_includes.rs"));
 }

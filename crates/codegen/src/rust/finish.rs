@@ -61,8 +61,12 @@ fn is_head(line: &str) -> bool {
 fn push_item(out: &mut String, item: &str, head: usize, deprecated: &HashSet<String>) {
     let (before, body) = item.split_at(head);
     out.push_str(before);
-    let mut lints: Vec<&str> =
-        LINTS.iter().filter(|(start, _)| body.starts_with(start)).map(|(_, lint)| *lint).collect();
+    // What is nested in a message is in a module, whose attributes reach it.
+    let reaches = |start| match body.starts_with("pub mod ") {
+        true => body.lines().any(|line| line.trim_start().starts_with(start)),
+        false => body.starts_with(start),
+    };
+    let mut lints: Vec<&str> = LINTS.iter().filter(|(start, _)| reaches(start)).map(|(_, lint)| *lint).collect();
     let words = || body.split(|c: char| !c.is_alphanumeric() && c != '_');
     if !deprecated.is_empty() && words().any(|word| deprecated.contains(word)) {
         lints.push("deprecated");
@@ -70,6 +74,7 @@ fn push_item(out: &mut String, item: &str, head: usize, deprecated: &HashSet<Str
     if words().any(|word| word.contains("__") && !word.starts_with("__")) {
         lints.push("non_snake_case");
     }
+    lints.retain(|lint| !allows(before, lint));
     if lints.is_empty() {
         out.push_str(body);
         return;
@@ -80,5 +85,41 @@ fn push_item(out: &mut String, item: &str, head: usize, deprecated: &HashSet<Str
         out.push_str(&format!("{allow}const _: () = {{\n    {body}}};\n"));
     } else {
         out.push_str(&(allow + body));
+    }
+}
+
+/// Whether the attributes among the lines before an item allow `lint`, so that clippy would find a second time too much.
+fn allows(before: &str, lint: &str) -> bool {
+    let lines = before.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
+    let names = |line: &str| line.split(['(', ')', ',', ' ']).any(|word| word == lint);
+    lines.filter(|line| !line.starts_with("#[deprecated")).any(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_lints(code: &str) -> String {
+        finished(code, &HashSet::new()).replace(HEADER, "")
+    }
+
+    #[test]
+    fn items_in_modules_are_allowed_what_those_outside_are() {
+        let item = "impl ::buffa::Message for A {\n}\n";
+        assert_eq!(with_lints(item), format!("#[allow(clippy::match_single_binding)]\n{item}"));
+        let module = "pub mod a {\n    impl ::buffa::Message for B {\n    }\n}\n";
+        assert_eq!(with_lints(module), format!("#[allow(clippy::match_single_binding)]\n{module}"));
+    }
+
+    #[test]
+    fn what_is_allowed_already_is_not_allowed_twice() {
+        for allowed in
+            ["#[allow(clippy::derivable_impls)]\n", "#[allow(\n    clippy::derivable_impls,\n    dead_code\n)]\n"]
+        {
+            let code = format!("{allowed}impl ::core::default::Default for A {{\n}}\n");
+            assert_eq!(with_lints(&code), code);
+        }
+        let documented = "/// clippy::derivable_impls\nimpl ::core::default::Default for A {\n}\n";
+        assert!(with_lints(documented).contains("#[allow(clippy::derivable_impls)]\n"));
     }
 }

@@ -35,12 +35,54 @@ print(grpc.experimental.ChannelOptions.SingleThreadedUnaryStream, grpc._channel.
     assert run(program) == "SingleThreadedUnaryStream _InactiveRpcError\n"
 
 
+# What costs much of a start, for a program that may not need it.
+HEAVY = {"asyncio", "collections", "concurrent.futures", "contextvars", "enum", "google.protobuf", "importlib",
+         "inspect", "logging", "re", "ssl", "threading", "typing", "farcall", "farcall._native"}  # fmt: skip
+
+
+def loaded_by(program):
+    """The modules that a program loads, beside those of an interpreter in this environment."""
+    before = "import sys; before = set(sys.modules)"
+    return set(run(f"{before}\n{program}\nprint(*(set(sys.modules) - before))").split())
+
+
 @pytest.mark.better_than_grpcio("imports it all")
 def test_import_is_light():
-    """Nothing slow is loaded that a program might not need."""
-    program = "import sys, grpc; print([name for name in {!r} if name in sys.modules])"
-    heavy = ["asyncio", "concurrent.futures", "google.protobuf", "inspect", "ssl", "farcall._native"]
-    assert run(program.format(heavy)) == "[]\n"
+    loaded = loaded_by("import grpc")
+    assert not loaded & HEAVY
+    assert len(loaded) <= 4
+
+
+@pytest.mark.better_than_grpcio("imports it all")
+def test_a_channel_loads_nothing_of_the_rest():
+    """Neither asyncio nor what serves."""
+    loaded = loaded_by("import grpc; grpc.insecure_channel('localhost:1').close()")
+    assert not loaded & {"asyncio", "concurrent.futures", "inspect", "ssl", "typing", "grpc._server_api", "grpc.aio"}
+
+
+def test_every_public_name_is_there():
+    program = """
+import grpc, pickle
+missing = [name for name in grpc.__all__ if not hasattr(grpc, name) or name not in dir(grpc)]
+names = {}
+exec("from grpc import *", names)
+print(missing, set(grpc.__all__) - set(names), pickle.loads(pickle.dumps(grpc.StatusCode.ABORTED)).name)
+print("aio" in dir(grpc), grpc.aio.__name__, hasattr(grpc, "nothing_of_the_kind"))
+"""
+    assert run(program) == "[] set() ABORTED\nTrue grpc.aio False\n"
+
+
+@pytest.mark.better_than_grpcio("has no such table")
+def test_checkers_are_told_of_the_same_names_as_the_interpreter():
+    """What `grpc` loads late stands in its source twice: for mypy, and for the import."""
+    import ast
+    import inspect
+
+    tree = ast.parse(inspect.getsource(grpc))
+    (checking,) = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    imports = [node for node in checking.body if isinstance(node, ast.ImportFrom)]
+    told = {alias.name: node.module for node in imports for alias in node.names if alias.name in grpc.__all__}
+    assert told == {name: f"grpc.{module}" for name, module in grpc._HOME.items()}
 
 
 @pytest.mark.better_than_grpcio("is not farcall")

@@ -19,98 +19,171 @@ This package has the API of grpcio and another engine, `farcall`.
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+import sys
 
 from grpc import _grpcio_metadata
-from grpc._client_api import (
-    Call,
-    Channel,
-    ClientCallDetails,
-    Future,
-    RpcContext,
-    StreamStreamClientInterceptor,
-    StreamStreamMultiCallable,
-    StreamUnaryClientInterceptor,
-    StreamUnaryMultiCallable,
-    UnaryStreamClientInterceptor,
-    UnaryStreamMultiCallable,
-    UnaryUnaryClientInterceptor,
-    UnaryUnaryMultiCallable,
-)
-from grpc._credentials import (
-    AuthMetadataContext,
-    AuthMetadataPlugin,
-    AuthMetadataPluginCallback,
-    CallCredentials,
-    ChannelCredentials,
-    ServerCertificateConfiguration,
-    ServerCredentials,
-    access_token_call_credentials,
-    alts_channel_credentials,
-    alts_server_credentials,
-    composite_call_credentials,
-    composite_channel_credentials,
-    compute_engine_channel_credentials,
-    dynamic_ssl_server_credentials,
-    insecure_server_credentials,
-    local_channel_credentials,
-    local_server_credentials,
-    metadata_call_credentials,
-    ssl_channel_credentials,
-    ssl_server_certificate_configuration,
-    ssl_server_credentials,
-    xds_channel_credentials,
-    xds_server_credentials,
-)
-from grpc._runtime_protos import protos, protos_and_services, services
-from grpc._server_api import (
-    GenericRpcHandler,
-    HandlerCallDetails,
-    RpcMethodHandler,
-    Server,
-    ServerInterceptor,
-    ServicerContext,
-    ServiceRpcHandler,
-)
-from grpc._vocabulary import (
-    ChannelConnectivity,
-    Compression,
-    FutureCancelledError,
-    FutureTimeoutError,
-    LocalConnectionType,
-    RpcError,
-    Status,
-    StatusCode,
-)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent import futures
+    from typing import Any
 
     from grpc import aio as aio
     from grpc import experimental as experimental
+    from grpc._client_api import (
+        Call,
+        Channel,
+        ClientCallDetails,
+        Future,
+        RpcContext,
+        StreamStreamClientInterceptor,
+        StreamStreamMultiCallable,
+        StreamUnaryClientInterceptor,
+        StreamUnaryMultiCallable,
+        UnaryStreamClientInterceptor,
+        UnaryStreamMultiCallable,
+        UnaryUnaryClientInterceptor,
+        UnaryUnaryMultiCallable,
+    )
+    from grpc._credentials import (
+        AuthMetadataContext,
+        AuthMetadataPlugin,
+        AuthMetadataPluginCallback,
+        CallCredentials,
+        ChannelCredentials,
+        ServerCertificateConfiguration,
+        ServerCredentials,
+        access_token_call_credentials,
+        alts_channel_credentials,
+        alts_server_credentials,
+        composite_call_credentials,
+        composite_channel_credentials,
+        compute_engine_channel_credentials,
+        dynamic_ssl_server_credentials,
+        insecure_server_credentials,
+        local_channel_credentials,
+        local_server_credentials,
+        metadata_call_credentials,
+        ssl_channel_credentials,
+        ssl_server_certificate_configuration,
+        ssl_server_credentials,
+        xds_channel_credentials,
+        xds_server_credentials,
+    )
+    from grpc._runtime_protos import protos, protos_and_services, services
+    from grpc._server_api import (
+        GenericRpcHandler,
+        HandlerCallDetails,
+        RpcMethodHandler,
+        Server,
+        ServerInterceptor,
+        ServicerContext,
+        ServiceRpcHandler,
+    )
     from grpc._typing import DeserializingFunction, Options, SerializingFunction
+    from grpc._vocabulary import (
+        ChannelConnectivity,
+        Compression,
+        FutureCancelledError,
+        FutureTimeoutError,
+        LocalConnectionType,
+        RpcError,
+        Status,
+        StatusCode,
+    )
 
 __version__ = _grpcio_metadata.__version__
 
-logging.getLogger(__name__).addHandler(logging.NullHandler())
 if "GRPC_VERBOSITY" in os.environ or "GRPC_TRACE" in os.environ:
     from grpc import _verbosity
 
     _verbosity.apply(os.environ)
+if "logging" in sys.modules:
+    from grpc import _log as _log
 
-# Reached as attributes without an import of their own; loaded at first use, so that `import grpc` is quick.
+# `import grpc` is to be quick, so a name's module is loaded when the name is first used. `TYPE_CHECKING` above tells
+# the same to checkers, and a test that neither forgets one.
+_HOMES = {
+    "_client_api": (
+        "Call",
+        "Channel",
+        "ClientCallDetails",
+        "Future",
+        "RpcContext",
+        "StreamStreamClientInterceptor",
+        "StreamStreamMultiCallable",
+        "StreamUnaryClientInterceptor",
+        "StreamUnaryMultiCallable",
+        "UnaryStreamClientInterceptor",
+        "UnaryStreamMultiCallable",
+        "UnaryUnaryClientInterceptor",
+        "UnaryUnaryMultiCallable",
+    ),
+    "_credentials": (
+        "AuthMetadataContext",
+        "AuthMetadataPlugin",
+        "AuthMetadataPluginCallback",
+        "CallCredentials",
+        "ChannelCredentials",
+        "ServerCertificateConfiguration",
+        "ServerCredentials",
+        "access_token_call_credentials",
+        "alts_channel_credentials",
+        "alts_server_credentials",
+        "composite_call_credentials",
+        "composite_channel_credentials",
+        "compute_engine_channel_credentials",
+        "dynamic_ssl_server_credentials",
+        "insecure_server_credentials",
+        "local_channel_credentials",
+        "local_server_credentials",
+        "metadata_call_credentials",
+        "ssl_channel_credentials",
+        "ssl_server_certificate_configuration",
+        "ssl_server_credentials",
+        "xds_channel_credentials",
+        "xds_server_credentials",
+    ),
+    "_runtime_protos": (
+        "protos",
+        "protos_and_services",
+        "services",
+    ),
+    "_server_api": (
+        "GenericRpcHandler",
+        "HandlerCallDetails",
+        "RpcMethodHandler",
+        "Server",
+        "ServerInterceptor",
+        "ServicerContext",
+        "ServiceRpcHandler",
+    ),
+    "_vocabulary": (
+        "ChannelConnectivity",
+        "Compression",
+        "FutureCancelledError",
+        "FutureTimeoutError",
+        "LocalConnectionType",
+        "RpcError",
+        "Status",
+        "StatusCode",
+    ),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+# Reached as attributes without an import of their own.
 _LAZY_MODULES = frozenset(
     (
         "_auth",
         "_channel",
         "_common",
         "_compression",
+        "_credentials",
         "_cython",
         "_interceptor",
+        "_runtime_protos",
         "_server",
         "_simple_stubs",
         "_typing",
@@ -122,11 +195,18 @@ _LAZY_MODULES = frozenset(
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY_MODULES:
-        import importlib
+    if name not in _HOME and name not in _LAZY_MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
 
+    if name in _LAZY_MODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME, "aio", "experimental"})
 
 
 def insecure_channel(target: str, options: Options | None = None, compression: Compression | None = None) -> Channel:

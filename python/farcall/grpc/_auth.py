@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from grpc._credentials import AuthMetadataContext, AuthMetadataPlugin, AuthMetadataPluginCallback
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def _sign_request(callback: AuthMetadataPluginCallback, token: str | None, error: Exception | None) -> None:

@@ -10,7 +10,6 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
 
 from grpc import _client_api, _common, _compression, _grpcio_metadata, _plugin_wrapping
 from grpc._connectivity import Subscriptions
@@ -37,6 +36,7 @@ from grpc._rendezvous import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Any, Literal
 
     from farcall._native import ClientCall
 

@@ -7,9 +7,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
 
+from grpc import _log as _log
 from grpc._vocabulary import ChannelConnectivity, StatusCode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -10,12 +10,14 @@ import abc
 import contextvars
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
+from grpc import _log as _log
 from grpc._vocabulary import LocalConnectionType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from grpc._engine import native
     from grpc._typing import MetadataToSend
 else:

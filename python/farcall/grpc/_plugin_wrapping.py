@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
 
 from grpc import _common
 from grpc._auth import AccessTokenAuthMetadataPlugin
@@ -14,7 +14,12 @@ from grpc._credentials import AuthMetadataContext, AuthMetadataPluginCallback, _
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from grpc._credentials import CallCredentials, ChannelSecurity
+
+    #: Takes the metadata, or the details of the UNAVAILABLE that the RPC ends with.
+    Answer = Callable[[Sequence[tuple[str, Any]], str | None], None]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -22,16 +27,10 @@ _FAILED = "Getting metadata from plugin failed with error: "
 
 INSUFFICIENT = "Established channel does not have a sufficient security level to transfer call credential."
 
-#: Takes the metadata, or the details of the UNAVAILABLE that the RPC ends with.
-Answer = Callable[[Sequence[tuple[str, Any]], "str | None"], None]
 
-
-class _AuthMetadataContextTuple(NamedTuple):
-    service_url: str
-    method_name: str
-
-
-class _AuthMetadataContext(_AuthMetadataContextTuple, AuthMetadataContext):
+class _AuthMetadataContext(
+    collections.namedtuple("_AuthMetadataContext", ("service_url", "method_name")), AuthMetadataContext
+):
     pass
 
 

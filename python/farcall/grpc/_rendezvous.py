@@ -11,7 +11,6 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, NoReturn
 
 from grpc import _common
 from grpc._client_api import Call, Future, RpcContext
@@ -20,6 +19,7 @@ from grpc._vocabulary import FutureCancelledError, FutureTimeoutError, RpcError,
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
+    from typing import Any, NoReturn
 
     from farcall._native import ClientCall
 

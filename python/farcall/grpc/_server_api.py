@@ -8,12 +8,13 @@ from __future__ import annotations
 import abc
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 
 from grpc._client_api import RpcContext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from grpc._credentials import ServerCredentials
     from grpc._typing import DeserializingFunction, Metadata, MetadataToSend, SerializingFunction
     from grpc._vocabulary import Compression, Status, StatusCode

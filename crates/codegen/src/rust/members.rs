@@ -11,6 +11,7 @@ use super::names::module_name;
 
 /// Renames fields and oneofs of a message, not those of messages in it.
 pub(super) fn rename(message: &mut DescriptorProto) {
+    tell_json_names_apart(&mut message.field);
     let fields = message.field.iter().map(|field| &field.name);
     let oneofs = message.oneof_decl.iter().map(|oneof| &oneof.name);
     let mut taken: HashSet<String> = fields.chain(oneofs).flatten().cloned().collect();
@@ -26,6 +27,20 @@ pub(super) fn rename(message: &mut DescriptorProto) {
         }
     }
     name_oneofs_apart(message, &mut taken);
+}
+
+/// Lets the field that is really called so have a JSON name that several share, else the first; the others go by their own
+/// names. Only proto2 has such fields.
+fn tell_json_names_apart(fields: &mut [FieldDescriptorProto]) {
+    let is_so_called = |field: &FieldDescriptorProto| field.json_name.is_none() || field.json_name == field.name;
+    let called_so = fields.iter().filter(|field| is_so_called(field));
+    let mut taken: HashSet<String> = called_so.filter_map(|field| field.name.clone()).collect();
+    for field in fields.iter_mut().filter(|field| !is_so_called(field)) {
+        if field.json_name.clone().is_some_and(|name| !taken.insert(name)) {
+            let name = field.name.clone().unwrap_or_default();
+            field.json_name = Some(free(&name, "_", |name| taken.insert(name.to_owned())));
+        }
+    }
 }
 
 fn name_oneofs_apart(message: &mut DescriptorProto, taken: &mut HashSet<String>) {
@@ -84,4 +99,23 @@ fn camel(name: &str) -> String {
         chars.next().map(|first| first.to_ascii_uppercase().to_string() + chars.as_str())
     };
     name.split('_').filter_map(capitalized).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_that_share_a_json_name_are_told_apart() {
+        let field = |name: &str, json: &str| FieldDescriptorProto {
+            name: Some(name.into()),
+            json_name: Some(json.into()),
+            ..FieldDescriptorProto::default()
+        };
+        let mut fields = [("a_b", "aB"), ("aB", "aB"), ("c_d", "cD"), ("c__d", "cD"), ("e_", "e"), ("f", "e_")]
+            .map(|(name, json)| field(name, json));
+        tell_json_names_apart(&mut fields);
+        let names = fields.map(|field| field.json_name.unwrap_or_default());
+        assert_eq!(names, ["a_b", "aB", "cD", "c__d", "e", "e_"]);
+    }
 }

@@ -8,6 +8,7 @@ mod deprecated;
 mod docs;
 mod finish;
 mod google;
+mod letters;
 mod members;
 mod names;
 mod prost_path;
@@ -122,7 +123,9 @@ impl Generator for Rust {
         }
         packages.retain(|_, content| content.lines().any(|line| !line.is_empty() && !line.starts_with("//")));
         let tree = tree::module_tree(packages.keys().map(String::as_str), options.include);
-        let files = packages.into_iter().map(|(package, content)| OutputFile::new(package_file(&package), content));
+        let files = packages
+            .into_iter()
+            .map(|(package, content)| OutputFile::new(package_file(&package), letters::unmarked(&content)));
         Ok(files.chain([tree]).collect())
     }
 }

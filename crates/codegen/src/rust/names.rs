@@ -12,7 +12,7 @@ use buffa_descriptor::generated::descriptor::{
 };
 use heck::ToUpperCamelCase;
 
-use super::members;
+use super::{letters, members};
 use crate::schema::{is_map_entry, package};
 
 #[derive(Debug, Default)]
@@ -73,9 +73,9 @@ impl Names {
         for candidate in good.into_iter().chain(others) {
             let mut name = if is_good(candidate.name) {
                 taken.remove(candidate.name);
-                candidate.name.to_owned()
+                letters::marked(candidate.name)
             } else {
-                converted(candidate.name)
+                letters::marked(&converted(candidate.name))
             };
             let is_unavailable =
                 |module: &str| packages.contains(module) || matches!(module, "self" | "super" | "crate");

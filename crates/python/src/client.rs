@@ -20,6 +20,7 @@ use pyo3::{
 };
 
 use crate::{
+    calling::Calling,
     convert,
     credentials::ChannelSecurity,
     options::ChannelOptions,
@@ -361,7 +362,7 @@ pub(crate) fn callback_of(callback: Py<PyAny>) -> Callback {
     Box::new(move || {
         process::attach(move |py| {
             let callback = callback.into_bound(py);
-            if let Err(error) = callback.call0() {
+            if let Err(error) = callback.call_python(&[]) {
                 error.write_unraisable(py, Some(&callback));
             }
         });

@@ -14,10 +14,11 @@ use farcall_security::{
 use pyo3::{
     exceptions::PyValueError,
     prelude::*,
-    types::{PyBytes, PyDict, PyList},
+    types::{PyBytes, PyDict, PyInt, PyList},
 };
 
 use crate::{
+    calling::Calling,
     process,
     sync::{
         lock,
@@ -230,12 +231,18 @@ impl SessionCache {
 /// `sign(data, algorithm) -> bytes`, as Python has it.
 struct PythonSigner(Py<PyAny>);
 
+impl PythonSigner {
+    fn call<'py>(&self, py: Python<'py>, message: &[u8], algorithm: SignatureAlgorithm) -> PyResult<Bound<'py, PyAny>> {
+        let (message, algorithm) = (PyBytes::new(py, message), PyInt::new(py, algorithm.0));
+        self.0.bind(py).call_python(&[message.as_any(), algorithm.as_any()])
+    }
+}
+
 impl Signer for PythonSigner {
     fn sign(&self, message: &[u8], algorithm: SignatureAlgorithm) -> Result<Vec<u8>, String> {
         let signed = process::attach(|py| {
-            let signature =
-                self.0.call1(py, (PyBytes::new(py, message), algorithm.0)).map_err(|error| error.to_string())?;
-            signature.extract::<Vec<u8>>(py).map_err(|_| "a signature is bytes".to_owned())
+            let signature = self.call(py, message, algorithm).map_err(|error| error.to_string())?;
+            signature.extract::<Vec<u8>>().map_err(|_| "a signature is bytes".to_owned())
         });
         signed.unwrap_or_else(|| Err("the interpreter is going away".to_owned()))
     }
@@ -245,7 +252,8 @@ impl Signer for PythonSigner {
 fn identity_source(ask: Py<PyAny>) -> IdentitySource {
     Arc::new(move || {
         process::attach(|py| {
-            let answer = ask.call0(py).and_then(|answer| answer.extract::<Option<(Vec<u8>, Vec<u8>)>>(py));
+            let answer =
+                ask.bind(py).call_python(&[]).and_then(|answer| answer.extract::<Option<(Vec<u8>, Vec<u8>)>>());
             let made = answer.and_then(|pair| {
                 pair.map(|(key, chain)| Identity::from_pem(&chain, &key)).transpose().map_err(config_error)
             });
@@ -263,7 +271,8 @@ fn peer_check(check: Py<PyAny>) -> PeerCheck {
     Arc::new(move |chain| {
         let checked = process::attach(|py| {
             let chain: Vec<_> = chain.iter().map(|certificate| PyBytes::new(py, certificate)).collect();
-            check.call1(py, (chain,)).map(drop).map_err(|error| error.value(py).to_string())
+            let checked = PyList::new(py, chain).and_then(|chain| check.bind(py).call_python(&[chain.as_any()]));
+            checked.map(drop).map_err(|error| error.value(py).to_string())
         });
         checked.unwrap_or_else(|| Err("the interpreter is going away".to_owned()))
     })
@@ -317,8 +326,8 @@ impl Dynamic {
     /// The configuration for the next handshake. What cannot be used leaves the last one in place.
     fn renewed(&self) -> ServerConfig {
         let fetched = process::attach(|py| {
-            let fetched = self.fetch.call0(py).and_then(|answer| {
-                answer.extract::<Option<Certificates>>(py)?.map(|it| it.config(self.demand)).transpose()
+            let fetched = self.fetch.bind(py).call_python(&[]).and_then(|answer| {
+                answer.extract::<Option<Certificates>>()?.map(|it| it.config(self.demand)).transpose()
             });
             fetched.unwrap_or_else(|error| {
                 error.write_unraisable(py, Some(self.fetch.bind(py)));

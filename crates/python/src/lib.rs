@@ -7,6 +7,7 @@
 //! gRPC API (the `grpc` package of the same wheel).
 
 mod aio;
+mod calling;
 mod channelz;
 mod client;
 mod convert;
@@ -33,6 +34,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(options::option_table, module)?)?;
     module.add_function(wrap_pyfunction!(trace::trace, module)?)?;
     module.add_function(wrap_pyfunction!(channelz::channelz, module)?)?;
+    module.add_function(wrap_pyfunction!(channelz::watched, module)?)?;
     module.add_class::<client::Channel>()?;
     module.add_class::<client::ClientCall>()?;
     module.add_class::<server::Server>()?;

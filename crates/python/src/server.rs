@@ -18,6 +18,7 @@ use pyo3::{
 };
 
 use crate::{
+    calling::Calling,
     client::{callback_of, checked_metadata, receive, send},
     convert,
     credentials::{self, ServerSecurity},
@@ -60,8 +61,8 @@ impl Server {
         let serve = move |calls: Vec<NewCall>| {
             process::attach(|py| {
                 for call in calls {
-                    let call = ServerCall::new(call);
-                    if let Err(error) = on_call.call1(py, (call,)) {
+                    let call = Bound::new(py, ServerCall::new(call));
+                    if let Err(error) = call.and_then(|call| on_call.bind(py).call_python(&[call.as_any()])) {
                         error.write_unraisable(py, Some(on_call.bind(py)));
                     }
                 }

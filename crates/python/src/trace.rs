@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::{prelude::*, sync::PyOnceLock};
+use pyo3::{prelude::*, sync::PyOnceLock, types::PyString};
 
-use crate::{process, sync::Callback};
+use crate::{calling::Calling, process, sync::Callback};
 
 /// What gets the lines.
 static TRACER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -29,7 +29,7 @@ pub(crate) fn line(words: impl FnOnce() -> String) -> Option<Callback> {
     Some(Box::new(move || {
         process::attach(|py| {
             let Some(tracer) = TRACER.get(py) else { return };
-            if let Err(error) = tracer.call1(py, (line,)) {
+            if let Err(error) = tracer.bind(py).call_python(&[PyString::new(py, &line).as_any()]) {
                 error.write_unraisable(py, Some(tracer.bind(py)));
             }
         });

@@ -197,6 +197,7 @@ def test_loop_that_cannot_watch_descriptors():
 
 
 FORKS = pathlib.Path(__file__).with_name("forks.py")
+EXITS = FORKS.with_name("exits.py")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
@@ -208,3 +209,9 @@ def test_fork(whose, parent, loop_kind):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.split() == ["parent"], done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("busy", ["server", "client"])
+def test_exit(busy, loop_kind):
+    done = subprocess.run([sys.executable, str(EXITS), busy, loop_kind], capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")

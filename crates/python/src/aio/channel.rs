@@ -13,7 +13,11 @@ use farcall_channel::{
 };
 use farcall_core::{Code, Status};
 use farcall_engine::Config;
-use pyo3::{intern, prelude::*};
+use pyo3::{
+    intern,
+    prelude::*,
+    types::{PyInt, PyString},
+};
 
 use super::{
     call::{Call, Outbox, Place, deadline_exceeded},
@@ -23,6 +27,7 @@ use super::{
     waiter::Waiter,
 };
 use crate::{
+    calling::Calling,
     channelz::{Entity, Tally},
     credentials::ClientSecurity,
     options::{ChannelOptions, SocketOptions},
@@ -388,7 +393,7 @@ impl Channel {
             call.fail_waiting(status.clone(), &mut chores.due);
         }
         if let Some((_, Some(handle))) = timer {
-            handle.call_method0(py, intern!(py, "cancel"))?;
+            handle.bind(py).call_python_method(intern!(py, "cancel"), &[])?;
         }
         for connection in connections {
             connection.close(py, &status)?;
@@ -500,7 +505,7 @@ impl Channel {
             state.timer.take()
         };
         if let Some((_, Some(handle))) = spent {
-            handle.call_method0(py, intern!(py, "cancel"))?;
+            handle.bind(py).call_python_method(intern!(py, "cancel"), &[])?;
         }
         let timer = Bound::new(py, Timer(Weak::clone(&self.me)))?.getattr(intern!(py, "on_timer"))?;
         let handle = self.event_loop.call_at(py, due, now, &timer);
@@ -568,7 +573,10 @@ impl Channel {
             return Ok(true);
         }
         let resolution = Bound::new(py, Resolution(Weak::clone(&self.me)))?;
-        let begun = self.resolve.bind(py).call1((&self.event_loop.object, host, port, resolution));
+        let (event_loop, host, port) =
+            (self.event_loop.object.bind(py), PyString::new(py, &host), PyInt::new(py, port));
+        let arguments = [event_loop, host.as_any(), port.as_any(), resolution.as_any()];
+        let begun = self.resolve.bind(py).call_python(&arguments);
         if let Err(error) = begun {
             let why = error.value(py).to_string();
             lock(&self.state).brain.handle_resolved(Err(why), Instant::now());

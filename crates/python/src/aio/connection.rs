@@ -19,6 +19,7 @@ use super::{
     server::Server,
 };
 use crate::{
+    calling::Calling,
     channelz::Entity,
     process,
     sync::{
@@ -498,7 +499,7 @@ impl Connection {
             });
         }
         if let Some(handle) = timer.1.and_then(|timer| timer.handle) {
-            handle.call_method0(py, intern!(py, "cancel"))?;
+            handle.bind(py).call_python_method(intern!(py, "cancel"), &[])?;
         }
         if let Some(at) = timer.0 {
             let watcher = Bound::new(py, Watcher(Arc::clone(self)))?.getattr(intern!(py, "on_timer"))?;

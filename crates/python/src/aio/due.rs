@@ -11,6 +11,7 @@ use super::{
     event_loop::{EventLoop, Resume},
     waiter::Waiter,
 };
+use crate::calling::Calling;
 
 /// One thing to do.
 pub(crate) enum Due {
@@ -62,7 +63,7 @@ pub(crate) fn wake(
             }
             Due::Callback(callback) => event_loop.call_soon_bare(py, callback.bind(py)),
             Due::Cancel(task) => {
-                if let Err(error) = task.call_method0(py, intern!(py, "cancel")) {
+                if let Err(error) = task.bind(py).call_python_method(intern!(py, "cancel"), &[]) {
                     error.write_unraisable(py, Some(task.bind(py)));
                 }
             }

@@ -14,11 +14,11 @@ use pyo3::{
     intern,
     prelude::*,
     sync::PyOnceLock,
-    types::IntoPyDict,
+    types::{PyFloat, PyInt, PyTuple},
 };
 
 use super::connection::Connection;
-use crate::{process, sync::lock};
+use crate::{calling::Calling, process, sync::lock};
 
 /// Two writes that come this soon after one another may be of one turn of the loop.
 const RECENT: Duration = Duration::from_micros(50);
@@ -95,7 +95,7 @@ pub(crate) fn working(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
         return Ok(running);
     }
     match WORKING_LOOP.get(py) {
-        Some(function) => function.bind(py).call0(),
+        Some(function) => function.bind(py).call_python(&[]),
         None => Err(PyRuntimeError::new_err("no running event loop")),
     }
 }
@@ -144,7 +144,7 @@ impl EventLoop {
 
     /// Whether it can still call anything.
     pub(crate) fn is_alive(&self, py: Python<'_>) -> bool {
-        let closed = self.object.bind(py).call_method0(intern!(py, "is_closed"));
+        let closed = self.object.bind(py).call_python_method(intern!(py, "is_closed"), &[]);
         self.is_ours() && closed.and_then(|closed| closed.is_truthy()).is_ok_and(|closed| !closed)
     }
 
@@ -160,11 +160,12 @@ impl EventLoop {
     ) {
         let object = self.object.bind(py);
         let name = if self.is_here() { intern!(py, "call_soon") } else { intern!(py, "call_soon_threadsafe") };
+        let callable = callable.bind(py);
         let called = match context {
-            None => object.call_method1(name, (callable, argument)),
-            Some(context) => [("context", context)]
-                .into_py_dict(py)
-                .and_then(|keywords| object.call_method(name, (callable, argument), Some(&keywords))),
+            None => object.call_python_method(name, &[callable, argument]),
+            Some(context) => PyTuple::new(py, [intern!(py, "context")]).and_then(|keywords| {
+                object.call_python_method_with(name, &[callable, argument, context.bind(py)], Some(&keywords))
+            }),
         };
         forget_closed(py, called);
     }
@@ -172,7 +173,7 @@ impl EventLoop {
     /// Has the loop call `callable()` in its next turn.
     pub(crate) fn call_soon_bare(&self, py: Python<'_>, callable: &Bound<'_, PyAny>) {
         let name = if self.is_here() { intern!(py, "call_soon") } else { intern!(py, "call_soon_threadsafe") };
-        forget_closed(py, self.object.bind(py).call_method1(name, (callable,)));
+        forget_closed(py, self.object.bind(py).call_python_method(name, &[callable]));
     }
 
     /// Has the loop call `callable()` at `at`; what can cancel that.
@@ -185,7 +186,8 @@ impl EventLoop {
     ) -> Option<Py<PyAny>> {
         // A timer that goes off a little early would be set again and again.
         let delay = at.saturating_duration_since(now).as_secs_f64() + 0.0005;
-        let handle = self.object.bind(py).call_method1(intern!(py, "call_later"), (delay, callable));
+        let delay = PyFloat::new(py, delay);
+        let handle = self.object.bind(py).call_python_method(intern!(py, "call_later"), &[&delay, callable]);
         forget_closed(py, handle).map(Bound::unbind)
     }
 
@@ -209,19 +211,21 @@ impl EventLoop {
 
     fn watch(&self, method: &Bound<'_, pyo3::types::PyString>, fd: i32, callable: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = callable.py();
+        let fd = PyInt::new(py, fd);
+        let fd = fd.as_any();
         let by = lock(&self.watching).as_ref().map(|by| by.clone_ref(py));
         if let Some(by) = by {
-            return by.bind(py).call_method1(method, (fd, callable)).map(drop);
+            return by.bind(py).call_python_method(method, &[fd, callable]).map(drop);
         }
         let object = self.object.bind(py);
-        match object.call_method1(method, (fd, callable)) {
+        match object.call_python_method(method, &[fd, callable]) {
             Ok(_) => {
                 *lock(&self.watching) = Some(object.clone().unbind());
                 Ok(())
             }
             Err(error) if error.is_instance_of::<PyNotImplementedError>(py) => {
                 let by = py.import("farcall._selector_thread")?.call_method1("of", (object,))?;
-                by.call_method1(method, (fd, callable))?;
+                by.call_python_method(method, &[fd, callable])?;
                 *lock(&self.watching) = Some(by.unbind());
                 Ok(())
             }
@@ -234,7 +238,7 @@ impl EventLoop {
         if let Some(by) = by
             && self.is_alive(py)
         {
-            forget_closed(py, by.bind(py).call_method1(method, (fd,)));
+            forget_closed(py, by.bind(py).call_python_method(method, &[PyInt::new(py, fd).as_any()]));
         }
     }
 

@@ -18,6 +18,7 @@ use super::{
     waiter::Waiter,
 };
 use crate::{
+    calling::Calling,
     channelz::Entity,
     credentials::PortSecurity,
     options::{ServerOptions, SocketOptions},
@@ -288,9 +289,9 @@ impl Server {
             if let Some(server) = server.as_ref().filter(|server| server.encoding != Encoding::Identity) {
                 call.set_encoding(py, server.encoding)?;
             }
-            let call = AioServerCall::new(call, head);
+            let call = Bound::new(py, AioServerCall::new(call, head));
             let called = match &on_call {
-                Some(on_call) => on_call.bind(py).call1((call,)).map(drop),
+                Some(on_call) => call.and_then(|call| on_call.bind(py).call_python(&[call.as_any()])).map(drop),
                 // Dropped, it is answered.
                 None => Ok(()),
             };

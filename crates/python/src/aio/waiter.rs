@@ -10,7 +10,7 @@ use pyo3::{
 };
 
 use super::event_loop::{self, EventLoop, Resume};
-use crate::sync::lock;
+use crate::{calling::Calling, sync::lock};
 
 /// A future as asyncio knows them, without a value: done, cancelled or neither.
 ///
@@ -95,9 +95,9 @@ impl Callback {
         let py = argument.py();
         match (resume, self.context) {
             (Resume::Now, Some(context)) => event_loop
-                .step(|| context.bind(py).call_method1(intern!(py, "run"), (self.callable, argument)))
+                .step(|| context.bind(py).call_python_method(intern!(py, "run"), &[self.callable.bind(py), argument]))
                 .map(drop),
-            (Resume::Now, None) => event_loop.step(|| self.callable.bind(py).call1((argument,))).map(drop),
+            (Resume::Now, None) => event_loop.step(|| self.callable.bind(py).call_python(&[argument])).map(drop),
             (Resume::Soon, context) => {
                 event_loop.call_soon(py, &self.callable, argument, context.as_ref());
                 Ok(())

@@ -2,9 +2,10 @@
 
 python soak.py [--seconds 1800] [--warm-up SECONDS] [--slack MiB] [--face blocking|aio]
 
-The client is one process and the server another; both say what they hold (resident memory, threads, descriptors).
-After the warm-up memory may grow by a little and the rest not at all. Every call must end: none is lost. Prints JSON;
-the exit status says whether all was well.
+The client is one process, the server another, and the wire between them, which is cut, a third: what is measured is the
+library's and its user's alone. Client and server are asked what they hold (resident memory, threads, descriptors) when
+the warm-up and the soak are over, and now and then on the way: the curve. After the warm-up memory may grow by a little
+and the rest not at all. Every call must end: none is lost. Prints JSON; the exit status says whether all was well.
 """
 
 from __future__ import annotations
@@ -28,7 +29,15 @@ THREADS = 4
 # Longer than anything takes here: a call that is not over by then is lost.
 LOST_SECONDS = 60
 CUT_EVERY_SECONDS = 2.0
+# Points of the curve.
+POINTS = 30
 POOL = 16
+
+
+def start(*arguments):
+    """This program in another part, in a process that is told through its input and tells through its output."""
+    command = [sys.executable, __file__, *arguments]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def held(pid="self"):
@@ -121,6 +130,35 @@ async def serve_aio(grpc):
     await server.stop(1)
 
 
+# The wire.
+
+
+class CutWire:
+    """A wire to a port of this machine, in a process of its own."""
+
+    def __init__(self, port):
+        self._process = start("--wire", str(port))
+        self.port = int(self._process.stdout.readline())
+
+    def cut(self):
+        print(file=self._process.stdin, flush=True)
+
+    def close(self):
+        """Ends it; how many connections there have been."""
+        connections, _ = self._process.communicate()
+        return int(connections)
+
+
+def forward(server_port):
+    """Cuts a wire at each line of input."""
+    wire = Wire(server_port)
+    print(wire.port, flush=True)
+    for _ in sys.stdin:
+        wire.cut()
+    wire.close()
+    print(wire.connections)
+
+
 # The client.
 
 
@@ -129,25 +167,29 @@ class Tally:
 
     def __init__(self):
         self._lock = threading.Lock()
-        self._open = {}
+        self._open = set()
         self._next = 0
         self.ends = {}
 
     def begin(self):
         with self._lock:
             self._next += 1
-            self._open[self._next] = time.monotonic()
+            self._open.add(self._next)
             return self._next
 
     def end(self, number, how):
         with self._lock:
-            del self._open[number]
+            self._open.remove(number)
             self.ends[how] = self.ends.get(how, 0) + 1
 
-    def lost(self):
-        now = time.monotonic()
+    def ended(self):
         with self._lock:
-            return sum(now - begun > LOST_SECONDS for begun in self._open.values())
+            return sum(self.ends.values())
+
+    def lost(self):
+        """Once nobody works any more: the calls that have no end."""
+        with self._lock:
+            return len(self._open)
 
 
 def one_call(grpc, channel, dice):
@@ -281,17 +323,22 @@ def settle(pid):
 def soak(face, seconds, warm_up, slack_mib):
     import grpc
 
-    command = [sys.executable, __file__, "--serve", face]
-    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    wire = Wire(int(server.stdout.readline()))
+    server = start("--serve", face)
+    wire = CutWire(int(server.stdout.readline()))
     tally = Tally()
     snapshots = []
+    curve = []
+    begun = time.monotonic()
     for part in (warm_up, seconds):
         until = time.monotonic() + part
         threads = load(grpc, face, f"127.0.0.1:{wire.port}", until, tally)
         while time.monotonic() < until:
             time.sleep(CUT_EVERY_SECONDS)
             wire.cut()
+            second = time.monotonic() - begun
+            if second >= len(curve) * (warm_up + seconds) / POINTS:
+                client_now, server_now = held()["KiB"], held(server.pid)["KiB"]
+                curve.append(f"{second:.0f} s, {tally.ended()} calls, {client_now} KiB, {server_now} KiB")
         for thread in threads:
             thread.join(LOST_SECONDS)
         wire.cut()
@@ -299,7 +346,7 @@ def soak(face, seconds, warm_up, slack_mib):
     stuck = sum(thread.is_alive() for thread in threads)
     server.stdin.close()
     server.wait()
-    wire.close()
+    connections = wire.close()
     complaints = [f"{stuck} threads are stuck"] if stuck else []
     if tally.lost():
         complaints.append(f"{tally.lost()} calls never ended")
@@ -316,7 +363,8 @@ def soak(face, seconds, warm_up, slack_mib):
         "face": face,
         "seconds": seconds,
         "calls": tally.ends,
-        "connections cut": wire.connections,
+        "connections cut": connections,
+        "curve of client and server": curve,
         "after the warm-up": snapshots[0],
         "at the end": snapshots[1],
         "complaints": complaints,
@@ -330,9 +378,13 @@ def main():
     parser.add_argument("--slack", type=int, default=8, help="what memory may grow by after the warm-up, MiB")
     parser.add_argument("--face", choices=("blocking", "aio"), action="append")
     parser.add_argument("--serve", choices=("blocking", "aio"))
+    parser.add_argument("--wire", type=int)
     chosen = parser.parse_args()
     if chosen.serve:
         serve(chosen.serve)
+        return 0
+    if chosen.wire:
+        forward(chosen.wire)
         return 0
     good = True
     for face in chosen.face or ("blocking", "aio"):

@@ -2,7 +2,7 @@
 """Compares this project's compiler with grpcio-tools over any directory of .proto files.
 
     tests/golden/compare.py DIRECTORY [-I ROOT]... [--ours "target/debug/farcall-protoc"]
-                            [--reference PYTHON] [--option grpc_1_0] [--show 5] [--every N]
+                            [--reference PYTHON] [--option grpc_1_0] [--flag=--retain_options] [--show 5] [--every N]
 
 PYTHON is one that has grpcio-tools (default: the one that runs this). Each file is compiled on its own by both, for
 Python, .pyi, gRPC Python and a descriptor set with imports and source information. A file counts as identical if the
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,13 +84,16 @@ def run_ours(command: list[str], arguments: list[str], stderr: str) -> int:
         return subprocess.run([*command, *arguments], stdout=file, stderr=file, check=False).returncode
 
 
-def compile_one(run: Callable[[list[str], str], int], roots: list[str], option: str, name: str) -> Result:
+def compile_one(
+    run: Callable[[list[str], str], int], roots: list[str], option: str, name: str, flags: Sequence[str] = ()
+) -> Result:
     with tempfile.TemporaryDirectory() as directory:
         out = f"{directory}/out"
         os.mkdir(out)
         arguments = [f"-I{root}" for root in roots]
         arguments += [f"--python_out={out}", f"--pyi_out={out}", f"--grpc_python_out={option}{out}"]
-        arguments += [f"--descriptor_set_out={out}/set.pb", "--include_imports", "--include_source_info", name]
+        arguments += [f"--descriptor_set_out={out}/set.pb", "--include_imports", "--include_source_info"]
+        arguments += [*flags, name]
         code = run(arguments, f"{directory}/stderr")
         stderr = Path(f"{directory}/stderr").read_text(errors="replace").replace(out, "OUT").replace(LOG_PREAMBLE, "")
         files = {str(path.relative_to(out)): path.read_bytes() for path in Path(out).rglob("*") if path.is_file()}
@@ -129,6 +132,7 @@ def main() -> int:
     parser.add_argument("--ours", default="target/debug/farcall-protoc")
     parser.add_argument("--reference", default=sys.executable)
     parser.add_argument("--option", default="", help="option of --grpc_python_out")
+    parser.add_argument("--flag", dest="flags", action="append", default=[], help="one more flag for both")
     parser.add_argument("--show", type=int, default=5, help="how many differing files to describe")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--every", type=int, default=1, help="compare only every Nth file")
@@ -141,8 +145,8 @@ def main() -> int:
     ours_command, reference = shlex.split(args.ours), Reference(args.reference, args.jobs)
 
     def compare(name: str) -> list[str]:
-        ours = compile_one(lambda arguments, stderr: run_ours(ours_command, arguments, stderr), roots, option, name)
-        return differences(ours, compile_one(reference, roots, option, name))
+        ours = compile_one(lambda arguments, stderr: run_ours(ours_command, arguments, stderr), roots, option, name, args.flags)
+        return differences(ours, compile_one(reference, roots, option, name, args.flags))
 
     identical, kinds, shown = 0, Counter(), 0
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:

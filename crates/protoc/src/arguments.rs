@@ -69,6 +69,8 @@ pub(crate) struct Arguments {
     pub(crate) include_source_info: bool,
     pub(crate) retain_options: bool,
     pub(crate) fatal_warnings: bool,
+    /// Whether inputs may be of an edition that is not finished.
+    pub(crate) experimental_editions: bool,
     /// `None` leaves it to where standard error goes.
     pub(crate) error_format: Option<ErrorFormat>,
 }
@@ -178,7 +180,8 @@ impl Parser<'_> {
             "--include_source_info" => self.arguments.include_source_info = self.once(flag, flag)?,
             "--retain_options" => self.arguments.retain_options = self.once(flag, flag)?,
             "--fatal_warnings" => self.arguments.fatal_warnings = self.once(flag, flag)?,
-            "--experimental_allow_proto3_optional" | "--experimental_editions" => {}
+            "--experimental_allow_proto3_optional" => {}
+            "--experimental_editions" => self.arguments.experimental_editions = true,
             "--error_format" => {
                 self.arguments.error_format = Some(match value {
                     "gcc" => ErrorFormat::Gcc,

@@ -212,6 +212,8 @@ fn load(
     for file in supplied {
         compiler.add_descriptor(file);
     }
+    // That is said below, and of the virtual path: protoc does so.
+    compiler.accept_unfinished_editions();
     let paths: Vec<&str> = inputs.iter().map(String::as_str).collect();
     let result = compiler.compile(&paths);
     let tree = compiler.tree();
@@ -231,6 +233,9 @@ fn load(
     }
     if fatal {
         return Err(Failure::Reported);
+    }
+    if let Some(error) = compiler.unfinished_edition(&paths).filter(|_| !arguments.experimental_editions) {
+        return Err(Failure::Line(error.to_string()));
     }
     let undeclared = imports::undeclared(arguments, &inputs, &result.files);
     if !undeclared.is_empty() {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
-use buffa_descriptor::generated::descriptor::FileDescriptorProto;
+use buffa_descriptor::generated::descriptor::{FileDescriptorProto, SourceCodeInfo};
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::final_checks;
@@ -11,6 +11,7 @@ use crate::lexer::Finding;
 use crate::linker;
 use crate::parser::{Parsed, parse};
 use crate::pool::{FileId, Pool};
+use crate::positions::Positions;
 use crate::retention;
 use crate::site::{Locations, Site};
 use crate::source_tree::{SourceError, SourceTree};
@@ -25,13 +26,15 @@ pub struct Compiler<S> {
     ahead: HashMap<String, Result<Parsed, SourceError>>,
     /// Already linked files to fall back on.
     supplied: HashMap<String, FileDescriptorProto>,
+    /// Whether files may be of an edition that is not finished.
+    accepts_unfinished_editions: bool,
 }
 
 /// What came of a [`Compiler::compile`].
 #[derive(Clone, Debug, Default)]
 pub struct CompileResult {
-    /// The named files and everything they import, each after its imports, each once. Complete with
-    /// `source_code_info` and `json_name`. Only meaningful if `ok`.
+    /// The named files and everything they import, each after its imports, each once. Complete with `json_name`, but
+    /// without `source_code_info`, which [`Compiler::source_info`] has. Only meaningful if `ok`.
     pub files: Vec<Arc<FileDescriptorProto>>,
     /// In the order protoc prints them.
     pub diagnostics: Vec<Diagnostic>,
@@ -42,13 +45,27 @@ pub struct CompileResult {
 /// A file that waits for its imports to be loaded.
 struct Pending {
     proto: FileDescriptorProto,
+    positions: Option<Positions>,
     imports: std::vec::IntoIter<String>,
 }
 
 impl<S: SourceTree> Compiler<S> {
     /// A compiler that reads from `tree` and from nowhere else.
     pub fn new(tree: S) -> Self {
-        Compiler { tree, pool: Pool::default(), bad: HashSet::new(), ahead: HashMap::new(), supplied: HashMap::new() }
+        Compiler {
+            tree,
+            pool: Pool::default(),
+            bad: HashSet::new(),
+            ahead: HashMap::new(),
+            supplied: HashMap::new(),
+            accepts_unfinished_editions: false,
+        }
+    }
+
+    /// From now on [`Compiler::compile`] takes files of editions that are not finished, too. They are an error
+    /// otherwise.
+    pub fn accept_unfinished_editions(&mut self) {
+        self.accepts_unfinished_editions = true;
     }
 
     /// Where it reads from.
@@ -93,20 +110,39 @@ impl<S: SourceTree> Compiler<S> {
                 report(self.pool.file(root).name(), checks(&self.pool, root), diagnostics);
             }
         }
-        if diagnostics.len() == before {
-            let late = roots.iter().find_map(|&root| Some((root, final_checks::edition(&self.pool, root)?)));
-            if let Some((root, finding)) = late {
-                report(self.pool.file(root).name(), vec![finding], diagnostics);
-            }
+        if diagnostics.len() == before && !self.accepts_unfinished_editions {
+            diagnostics.extend(self.late_edition(roots));
         }
         diagnostics.len() == before
     }
 
-    /// A copy of `file` (one this compiler returned) without the options that are retained in source only:
-    /// what `--descriptor_set_out` without `--retain_options` and the descriptors in generated code hold.
-    pub fn strip_source_retention(&self, file: &FileDescriptorProto) -> FileDescriptorProto {
-        let mut file = file.clone();
-        retention::strip(&self.pool, &mut file);
+    fn late_edition(&self, roots: &[FileId]) -> Option<Diagnostic> {
+        let (root, finding) = roots.iter().find_map(|&root| Some((root, final_checks::edition(&self.pool, root)?)))?;
+        Some(diagnostic(self.pool.file(root).name(), finding))
+    }
+
+    /// What [`Compiler::compile`] would have said of the first of these compiled files that is of an edition that is
+    /// not finished.
+    pub fn unfinished_edition(&self, paths: &[&str]) -> Option<Diagnostic> {
+        let roots: Vec<FileId> = paths.iter().filter_map(|path| self.pool.file_by_path(path)).collect();
+        self.late_edition(&roots)
+    }
+
+    /// Where the declarations of the compiled file `name` stand in its source, and what is written around them: those
+    /// whose paths are `wanted`. `None` for a file that was supplied without.
+    pub fn source_info(&self, name: &str, wanted: impl Fn(&[i32]) -> bool) -> Option<SourceCodeInfo> {
+        let positions = self.pool.file(self.pool.file_by_path(name)?).positions.as_ref()?;
+        Some(positions.source_code_info(wanted))
+    }
+
+    /// `file` (one this compiler returned, with source information or without) lacking the options that are retained
+    /// in source only: what `--descriptor_set_out` without `--retain_options` and the descriptors in generated code
+    /// hold. Copies it only if it has some.
+    pub fn strip_source_retention(&self, file: &Arc<FileDescriptorProto>) -> Arc<FileDescriptorProto> {
+        let mut file = Arc::clone(file);
+        if let Some(id) = file.name.as_deref().and_then(|name| self.pool.file_by_path(name)) {
+            retention::strip(&self.pool, id, &mut file);
+        }
         file
     }
 
@@ -136,9 +172,9 @@ impl<S: SourceTree> Compiler<S> {
                 }
                 continue;
             }
-            let Some(Pending { proto, .. }) = stack.pop() else { break };
+            let Some(Pending { proto, positions, .. }) = stack.pop() else { break };
             let name = proto.name.clone().unwrap_or_default();
-            let (linked, findings) = linker::link(&mut self.pool, proto, inputs.contains(name.as_str()));
+            let (linked, findings) = linker::link(&mut self.pool, proto, positions, inputs.contains(name.as_str()));
             report(&name, findings, diagnostics);
             match linked {
                 Some(id) => loaded.push(id),
@@ -162,18 +198,18 @@ impl<S: SourceTree> Compiler<S> {
         if self.bad.contains(path) {
             return;
         }
-        let Some(proto) = self.parse(path, diagnostics) else {
+        let Some((proto, positions)) = self.parse(path, diagnostics) else {
             self.bad.insert(path.to_owned());
             return;
         };
         let is_here = |pending: &Pending| pending.proto.name.as_deref() == Some(path);
         if let Some(first) = stack.iter().position(is_here) {
-            report_cycle(&proto, &stack[first..], diagnostics);
+            report_cycle(&proto, positions, &stack[first..], diagnostics);
             self.bad.insert(path.to_owned());
             return;
         }
         let imports: Vec<String> = proto.dependency.iter().chain(&proto.option_dependency).cloned().collect();
-        stack.push(Pending { proto, imports: imports.into_iter() });
+        stack.push(Pending { proto, positions, imports: imports.into_iter() });
     }
 
     /// Reads and parses files and what they import, wave after wave, the files of a wave at the same time. What
@@ -206,13 +242,19 @@ impl<S: SourceTree> Compiler<S> {
         }
     }
 
-    fn parse(&mut self, path: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<FileDescriptorProto> {
+    fn parse(
+        &mut self,
+        path: &str,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<(FileDescriptorProto, Option<Positions>)> {
         let ahead = self.ahead.remove(path);
         let parsed = match ahead.unwrap_or_else(|| self.tree.read(path).map(|source| parse(path, &source))) {
             Ok(parsed) => parsed,
             Err(error) => {
                 if let Some(file) = self.supplied.get(path) {
-                    return Some(file.clone());
+                    let mut file = file.clone();
+                    let positions = file.source_code_info.take().map(Positions::of);
+                    return Some((file, positions));
                 }
                 let message = match error {
                     SourceError::NotFound => "File not found.".to_owned(),
@@ -224,9 +266,9 @@ impl<S: SourceTree> Compiler<S> {
             }
         };
         let failed = parsed.has_errors();
-        let Parsed { file, findings } = parsed;
+        let Parsed { file, positions, findings } = parsed;
         report(path, findings, diagnostics);
-        (!failed).then_some(file)
+        (!failed).then_some((file, Some(positions)))
     }
 
     /// The files and all they import, imports first.
@@ -260,23 +302,27 @@ impl<S: SourceTree> Compiler<S> {
 }
 
 /// `cycle` starts with the first coming of the file that `proto` is the second coming of.
-fn report_cycle(proto: &FileDescriptorProto, cycle: &[Pending], diagnostics: &mut Vec<Diagnostic>) {
+fn report_cycle(
+    proto: &FileDescriptorProto,
+    positions: Option<Positions>,
+    cycle: &[Pending],
+    diagnostics: &mut Vec<Diagnostic>,
+) {
     let name = proto.name.as_deref().unwrap_or_default();
     let names: Vec<&str> = cycle.iter().map(|pending| pending.proto.name.as_deref().unwrap_or_default()).collect();
     let message = format!("File recursively imports itself: {} -> {name}", names.join(" -> "));
     let culprit = names.get(1).copied().unwrap_or(name);
-    let locations = Locations::of(Arc::new(proto.clone()));
+    let locations = Locations::of(proto, positions.map(Arc::new));
     let site = Site::Import(culprit.to_owned()).find(&locations);
     let (line, column) = site.map_or((None, 0), |(line, column)| (Some(line), column));
     report(name, vec![Finding { line, column, severity: Severity::Error, message }], diagnostics);
 }
 
 fn report(file: &str, findings: Vec<Finding>, diagnostics: &mut Vec<Diagnostic>) {
-    diagnostics.extend(findings.into_iter().map(|Finding { line, column, severity, message }| Diagnostic {
-        file: file.to_owned(),
-        line,
-        column,
-        severity,
-        message,
-    }));
+    diagnostics.extend(findings.into_iter().map(|finding| diagnostic(file, finding)));
+}
+
+fn diagnostic(file: &str, finding: Finding) -> Diagnostic {
+    let Finding { line, column, severity, message } = finding;
+    Diagnostic { file: file.to_owned(), line, column, severity, message }
 }

@@ -8,6 +8,7 @@ use buffa_descriptor::generated::descriptor::{
 };
 
 use crate::dynamic::encode_fields;
+use crate::features;
 use crate::tag;
 
 /// The options of an element.
@@ -70,6 +71,9 @@ macro_rules! options {
                         decoded
                     }
                 };
+                if let Some(features) = options.features.as_option_mut() {
+                    features::merge_known_extensions(features);
+                }
             }
 
             fn clear(&mut self) {

@@ -1,10 +1,15 @@
 //! Editions: what the features of an element are, its own and those it inherits.
 
+use std::collections::BTreeMap;
+
+use buffa::{UnknownField, UnknownFieldData, UnknownFields};
 use buffa_descriptor::generated::descriptor::feature_set::{
     EnforceNamingStyle, EnumType, FieldPresence, JsonFormat, MessageEncoding, RepeatedFieldEncoding, Utf8Validation,
     visibility_feature::DefaultSymbolVisibility,
 };
 use buffa_descriptor::generated::descriptor::{Edition, FeatureSet};
+
+use crate::dynamic::encode_fields;
 
 /// Resolved features: every one has a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,5 +103,40 @@ impl Features {
         ];
         let (_, field, constant) = unknown.into_iter().find(|&(value, _, _)| value == 0)?;
         Some(format!("Feature field `{field}` must resolve to a known value, found {constant}_UNKNOWN"))
+    }
+}
+
+/// `pb.cpp` and `pb.java`, which protoc has as generated code.
+const KNOWN_EXTENSIONS: std::ops::RangeInclusive<u32> = 1000..=1001;
+
+/// Brings features into the order in which protoc writes them: the extensions it knows come first, each once and with
+/// its fields in order. Others stay as they were set, one by one.
+pub(crate) fn merge_known_extensions(features: &mut FeatureSet) {
+    let fields = std::mem::take(&mut *features.__buffa_unknown_fields);
+    let mut known: BTreeMap<u32, BTreeMap<u32, UnknownField>> = BTreeMap::new();
+    let mut others = Vec::new();
+    for field in fields {
+        match known_extension(&field) {
+            Some(inner) => {
+                known.entry(field.number).or_default().extend(inner.into_iter().map(|field| (field.number, field)));
+            }
+            None => others.push(field),
+        }
+    }
+    let merged = known.into_iter().map(|(number, inner)| {
+        let mut fields = UnknownFields::new();
+        inner.into_values().for_each(|field| fields.push(field));
+        UnknownField { number, data: UnknownFieldData::LengthDelimited(encode_fields(&fields)) }
+    });
+    merged.chain(others).for_each(|field| features.__buffa_unknown_fields.push(field));
+}
+
+/// The fields of an extension protoc knows.
+fn known_extension(field: &UnknownField) -> Option<UnknownFields> {
+    match &field.data {
+        UnknownFieldData::LengthDelimited(bytes) if KNOWN_EXTENSIONS.contains(&field.number) => {
+            UnknownFields::decode_from_slice(bytes).ok()
+        }
+        _ => None,
     }
 }

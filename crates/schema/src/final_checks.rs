@@ -1,7 +1,5 @@
 //! What protoc checks once all files are loaded: lives of options, their targets, numbers no one may use.
 
-use std::sync::Arc;
-
 use buffa_descriptor::generated::descriptor::field_options::{FeatureSupport, OptionTargetType};
 use buffa_descriptor::generated::descriptor::{Edition, FieldOptions};
 
@@ -12,7 +10,7 @@ use crate::feature_support::{Support, short_name};
 use crate::lexer::Finding;
 use crate::limits::RESERVED_NUMBERS;
 use crate::nodes::{Item, Node, visit};
-use crate::pool::{FileId, Pool};
+use crate::pool::{File, FileId, Pool};
 use crate::site::{Locations, Site};
 
 /// An options message with extensions known.
@@ -51,7 +49,10 @@ pub(crate) fn lifetimes(pool: &Pool, file: FileId, is_input: bool) -> Vec<Findin
         let site = crate::linker::name_site(&node);
         for (severity, message) in results {
             if severity == Severity::Error || is_input {
-                let locations = locations.get_or_insert_with(|| Locations::of(Arc::clone(&pool.file(file).proto)));
+                let locations = locations.get_or_insert_with(|| {
+                    let File { proto, positions, .. } = pool.file(file);
+                    Locations::of(proto, positions.clone())
+                });
                 findings.push(finding(locations, &site, severity, message));
             }
         }

@@ -47,6 +47,7 @@ mod messages;
 mod nodes;
 mod parser;
 mod pool;
+mod positions;
 mod retention;
 mod site;
 mod source_tree;

@@ -25,6 +25,23 @@ pub(crate) enum Item<'a> {
     Method(&'a MethodDescriptorProto),
 }
 
+impl Item<'_> {
+    /// The number of the field in which its descriptor has its options.
+    pub(crate) fn options_step(&self) -> i32 {
+        match self {
+            Item::File(_) => tag::file::OPTIONS,
+            Item::Message(_) => tag::message::OPTIONS,
+            Item::Field(_) => tag::field::OPTIONS,
+            Item::Oneof(_) => tag::oneof::OPTIONS,
+            Item::Range => tag::range::OPTIONS,
+            Item::Enum(_) => tag::enumeration::OPTIONS,
+            Item::EnumValue(..) => tag::enum_value::OPTIONS,
+            Item::Service(_) => tag::service::OPTIONS,
+            Item::Method(_) => tag::method::OPTIONS,
+        }
+    }
+}
+
 /// A declaration in a linked file.
 #[derive(Clone, Copy)]
 pub(crate) struct Node<'a, 'w> {

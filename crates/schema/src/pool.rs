@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::features::Features;
+use crate::positions::Positions;
 use buffa_descriptor::generated::descriptor::{
     DescriptorProto, Edition, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
 };
@@ -59,7 +60,10 @@ impl Symbol {
 
 /// A file of the pool.
 pub(crate) struct File {
+    /// Without `source_code_info`.
     pub(crate) proto: Arc<FileDescriptorProto>,
+    /// Missing for a file that came without.
+    pub(crate) positions: Option<Arc<Positions>>,
     /// What it imports, in order; `None` for an option import that was not found.
     pub(crate) dependencies: Vec<FileId>,
     pub(crate) option_dependencies: Vec<Option<FileId>>,
@@ -149,6 +153,10 @@ impl Pool {
 
     pub(crate) fn proto_mut(&mut self, FileId(index): FileId) -> &mut FileDescriptorProto {
         Arc::make_mut(&mut self.files[index as usize].proto)
+    }
+
+    pub(crate) fn positions_mut(&mut self, FileId(index): FileId) -> Option<&mut Positions> {
+        self.files[index as usize].positions.as_mut().map(Arc::make_mut)
     }
 
     pub(crate) fn add_file(&mut self, file: File) -> FileId {

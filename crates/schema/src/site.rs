@@ -1,14 +1,14 @@
 //! Where in the source a finding about an element belongs.
 //!
-//! The parser records every position in the source information anyway, so the linker, which rarely complains,
-//! looks positions up there instead of keeping a table of its own.
+//! The parser records every position anyway, so the linker, which rarely complains, looks them up there instead of
+//! keeping a table of its own.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use buffa_descriptor::generated::descriptor::FileDescriptorProto;
-use buffa_descriptor::generated::descriptor::source_code_info::Location;
 
+use crate::positions::{Place, Positions};
 use crate::tag;
 
 /// What a finding points at.
@@ -37,7 +37,7 @@ impl Site {
 
     /// Line and column, counted from 0.
     pub(crate) fn find(&self, locations: &Locations) -> Option<(u32, u32)> {
-        let location = match self {
+        let place = match self {
             Site::Nowhere => None,
             Site::At(path) => first_at(locations, path),
             Site::FieldType(path) => {
@@ -50,25 +50,24 @@ impl Site {
             Site::OptionName(path) => first_at(locations, &[&path[..], &[tag::uninterpreted::NAME]].concat()),
             Site::OptionValue(path) => option_value(locations, path),
         }?;
-        match location.span[..] {
-            [line, column, ..] => Some((line as u32, column as u32)),
-            _ => None,
-        }
+        let (line, column) = locations.start(place);
+        Some((line as u32, column as u32))
     }
 }
 
 /// The positions of one file by path, so that a file with many errors is told of them in reasonable time.
 pub(crate) struct Locations {
-    file: Arc<FileDescriptorProto>,
-    by_path: HashMap<Vec<i32>, usize>,
+    positions: Arc<Positions>,
+    by_path: HashMap<Vec<i32>, Place>,
     imports: HashMap<String, Vec<i32>>,
 }
 
 impl Locations {
-    pub(crate) fn of(file: Arc<FileDescriptorProto>) -> Self {
+    pub(crate) fn of(file: &FileDescriptorProto, positions: Option<Arc<Positions>>) -> Self {
+        let positions = positions.unwrap_or_default();
         let mut by_path = HashMap::new();
-        for (index, location) in file.source_code_info.as_option().iter().flat_map(|info| &info.location).enumerate() {
-            by_path.entry(location.path.clone()).or_insert(index);
+        for (place, path) in positions.paths() {
+            by_path.entry(path.to_vec()).or_insert(place);
         }
         let mut imports = HashMap::new();
         if let Some(last) = file.weak_dependency.len().checked_sub(1) {
@@ -80,27 +79,31 @@ impl Locations {
             file.option_dependency.iter().enumerate().map(|(index, name)| (tag::file::OPTION_DEPENDENCY, index, name));
         // Of two imports of one file the later is meant.
         imports.extend(plain.chain(options).map(|(step, index, name)| (name.clone(), vec![step, index as i32])));
-        Locations { file, by_path, imports }
+        Locations { positions, by_path, imports }
     }
 
-    fn at(&self, index: usize) -> Option<&Location> {
-        self.file.source_code_info.as_option()?.location.get(index)
+    fn start(&self, place: Place) -> (i32, i32) {
+        self.positions.start(place)
+    }
+
+    fn spans_alike(&self, one: Place, other: Place) -> bool {
+        self.positions.span(one) == self.positions.span(other)
     }
 }
 
-fn first_at<'a>(locations: &'a Locations, path: &[i32]) -> Option<&'a Location> {
-    locations.at(*locations.by_path.get(path)?)
+fn first_at(locations: &Locations, path: &[i32]) -> Option<Place> {
+    locations.by_path.get(path).copied()
 }
 
-fn extendee<'a>(locations: &'a Locations, path: &[i32]) -> Option<&'a Location> {
+fn extendee(locations: &Locations, path: &[i32]) -> Option<Place> {
     let found = first_at(locations, &[path, &[tag::field::EXTENDEE]].concat())?;
     let (&index, parent) = path.split_last()?;
     let previous = first_at(locations, &[parent, &[index - 1, tag::field::EXTENDEE]].concat());
     // Extensions of one block share the span of their extendee.
-    if previous.is_some_and(|previous| previous.span == found.span) { None } else { Some(found) }
+    previous.is_none_or(|previous| !locations.spans_alike(previous, found)).then_some(found)
 }
 
-fn option_value<'a>(locations: &'a Locations, path: &[i32]) -> Option<&'a Location> {
+fn option_value(locations: &Locations, path: &[i32]) -> Option<Place> {
     (tag::uninterpreted::IDENTIFIER..=tag::uninterpreted::AGGREGATE)
         .find_map(|step| first_at(locations, &[path, &[step]].concat()))
 }
@@ -112,7 +115,7 @@ fn is_copy(locations: &Locations, path: &[i32]) -> bool {
     };
     let previous = [parent, &[tag::message::EXTENSION_RANGE, index - 1, tag::range::OPTIONS, *uninterpreted, *option]];
     match (first_at(locations, path), first_at(locations, &previous.concat())) {
-        (Some(location), Some(previous)) => location.span == previous.span,
+        (Some(place), Some(previous)) => locations.spans_alike(place, previous),
         _ => false,
     }
 }

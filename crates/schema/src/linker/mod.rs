@@ -23,6 +23,7 @@ use crate::feature_support::short_name;
 use crate::lexer::Finding;
 use crate::limits::FINDINGS;
 use crate::pool::{File, FileId, Pool, edition_of};
+use crate::positions::Positions;
 use crate::site::{Locations, Site};
 use crate::tag;
 use hints::Hints;
@@ -31,9 +32,14 @@ pub(crate) use validate::name_site;
 
 /// Links `proto`, whose imports have been loaded as far as they can be. `is_input` says that the user named the
 /// file, so that its unused imports matter. On failure the pool is as it was.
-pub(crate) fn link(pool: &mut Pool, proto: FileDescriptorProto, is_input: bool) -> (Option<FileId>, Vec<Finding>) {
+pub(crate) fn link(
+    pool: &mut Pool,
+    proto: FileDescriptorProto,
+    positions: Option<Positions>,
+    is_input: bool,
+) -> (Option<FileId>, Vec<Finding>) {
     let checkpoint = pool.checkpoint();
-    let mut linker = Linker::new(pool, proto);
+    let mut linker = Linker::new(pool, proto, positions);
     let linked = linker.run(is_input);
     let id = linker.id;
     let findings = linker.report.findings;
@@ -45,8 +51,10 @@ pub(crate) fn link(pool: &mut Pool, proto: FileDescriptorProto, is_input: bool) 
 
 /// What there is to say about a file.
 pub(crate) struct Report {
-    /// The file as parsed, for its positions; until they are first asked for.
+    /// The file, for its imports.
     proto: Arc<FileDescriptorProto>,
+    positions: Option<Arc<Positions>>,
+    /// The two above, once they are asked for.
     locations: Option<Locations>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) had_errors: bool,
@@ -71,7 +79,7 @@ impl Report {
         if self.is_full() {
             return;
         }
-        let locations = self.locations.get_or_insert_with(|| Locations::of(Arc::clone(&self.proto)));
+        let locations = self.locations.get_or_insert_with(|| Locations::of(&self.proto, self.positions.clone()));
         let (line, column) = match site.find(locations) {
             Some((line, column)) => (Some(line), column),
             None => (None, 0),
@@ -90,11 +98,15 @@ pub(crate) struct Linker<'p> {
 }
 
 impl<'p> Linker<'p> {
-    fn new(pool: &'p mut Pool, proto: FileDescriptorProto) -> Self {
-        let proto = Arc::new(proto);
-        let file = File { proto: Arc::clone(&proto), dependencies: Vec::new(), option_dependencies: Vec::new() };
-        let id = pool.add_file(file);
-        let report = Report { proto, locations: None, findings: Vec::new(), had_errors: false };
+    fn new(pool: &'p mut Pool, proto: FileDescriptorProto, positions: Option<Positions>) -> Self {
+        let (proto, positions) = (Arc::new(proto), positions.map(Arc::new));
+        let id = pool.add_file(File {
+            proto: Arc::clone(&proto),
+            positions: positions.clone(),
+            dependencies: Vec::new(),
+            option_dependencies: Vec::new(),
+        });
+        let report = Report { proto, positions, locations: None, findings: Vec::new(), had_errors: false };
         Linker { pool, id, names: Names::new(id), hints: HashMap::new(), report }
     }
 
@@ -169,12 +181,22 @@ impl<'p> Linker<'p> {
 
     /// Changes the file. Positions must stay where they are.
     fn change<T>(&mut self, change: impl FnOnce(&mut FileDescriptorProto) -> T) -> T {
-        // With the other handles let go, the pool's is changed in place. Warnings may have been located already.
+        // With the other handle let go, the pool's is changed in place.
         self.report.proto = Arc::default();
-        self.report.locations = None;
         let result = change(self.pool.proto_mut(self.id));
         self.report.proto = self.proto();
         result
+    }
+
+    /// Changes positions, as [`Linker::change`] does the file.
+    fn change_positions(&mut self, change: impl FnOnce(&mut Positions)) {
+        // Warnings may have been located already.
+        self.report.locations = None;
+        self.report.positions = None;
+        if let Some(positions) = self.pool.positions_mut(self.id) {
+            change(positions);
+        }
+        self.report.positions = self.pool.file(self.id).positions.clone();
     }
 
     fn report_unused_imports(&mut self) {

@@ -191,13 +191,13 @@ impl Parser<'_> {
             option.name.first().is_some_and(|part| !part.is_extension && part.name_part == "map_entry")
         };
         let Some(index) = options.uninterpreted_option.iter().position(is_map_entry) else { return Ok(()) };
-        let mut path = self.locations[place.0].path.clone();
+        let mut path = self.positions.path(place).to_vec();
         path.extend([tag::message::OPTIONS, tag::options::UNINTERPRETED, index as i32, tag::uninterpreted::NAME]);
-        let start = self.locations.iter().rev().find(|location| location.path == path).map(|location| &location.span);
+        let name = self.positions.paths().rev().find(|(_, other)| *other == path).map(|(place, _)| place);
         let message = "map_entry should not be set explicitly. Use map<KeyType, ValueType> instead.";
-        if let Some([line, column, ..]) = start.map(Vec::as_slice) {
-            let (line, column) = (*line as u32, *column as u32);
-            self.lexer.error(line, column, message);
+        if let Some(name) = name {
+            let (line, column) = self.positions.start(name);
+            self.lexer.error(line as u32, column as u32, message);
         }
         Err(Failed)
     }

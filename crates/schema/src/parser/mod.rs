@@ -11,7 +11,6 @@ mod option;
 mod ranges;
 mod service;
 
-use buffa_descriptor::generated::descriptor::source_code_info::Location;
 use buffa_descriptor::generated::descriptor::{Edition, FileDescriptorProto};
 
 pub(crate) use field::map_entry_name;
@@ -19,11 +18,13 @@ pub(crate) use field::map_entry_name;
 use crate::comments::Comments;
 use crate::diagnostic::Severity;
 use crate::lexer::{Finding, Lexer, Style};
+use crate::positions::{self, Place, Positions};
 use crate::token::{Token, TokenKind, parse_integer, unescape_into};
 
 /// A file as its text describes it.
 pub(crate) struct Parsed {
     pub(crate) file: FileDescriptorProto,
+    pub(crate) positions: Positions,
     /// In the order they were made. With an error among them `file` is incomplete.
     pub(crate) findings: Vec<Finding>,
 }
@@ -39,8 +40,8 @@ pub(crate) fn parse(name: &str, source: &[u8]) -> Parsed {
     let mut parser = Parser::new(source);
     let mut file = FileDescriptorProto { name: Some(name.to_owned()), ..Default::default() };
     parser.file(&mut file);
-    file.source_code_info.get_or_insert_default().location = parser.locations;
-    Parsed { file, findings: parser.lexer.findings }
+    parser.positions.shrink();
+    Parsed { file, positions: parser.positions, findings: parser.lexer.findings }
 }
 
 /// A statement cannot be made sense of; why is among the findings.
@@ -48,10 +49,6 @@ pub(crate) fn parse(name: &str, source: &[u8]) -> Parsed {
 struct Failed;
 
 type Parse<T = ()> = Result<T, Failed>;
-
-/// A location being recorded: its index among the parser's locations.
-#[derive(Clone, Copy)]
-struct Place(usize);
 
 /// Which dialect the file is written in.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,7 +60,7 @@ enum Syntax {
 
 struct Parser<'a> {
     lexer: Lexer<'a>,
-    locations: Vec<Location>,
+    positions: Positions,
     /// Comments met before the current token, for the declaration it begins.
     upcoming_leading: String,
     upcoming_detached: Vec<String>,
@@ -82,7 +79,7 @@ impl<'a> Parser<'a> {
     fn new(source: &'a [u8]) -> Self {
         Parser {
             lexer: Lexer::new(source, Style::Proto),
-            locations: Vec::new(),
+            positions: Positions::default(),
             upcoming_leading: String::new(),
             upcoming_detached: Vec::new(),
             syntax: Syntax::Proto2,
@@ -146,7 +143,7 @@ impl<'a> Parser<'a> {
     }
 
     fn consume(&mut self, text: &str) -> Parse {
-        self.consume_or(text, &format!("Expected \"{text}\"."))
+        if self.try_consume(text) { Ok(()) } else { self.fail(format!("Expected \"{text}\".")) }
     }
 
     fn consume_or(&mut self, text: &str, complaint: &str) -> Parse {
@@ -211,16 +208,12 @@ impl Parser<'_> {
     /// Begins a location at the current token, below `parent`.
     fn open(&mut self, parent: Option<Place>, steps: &[i32]) -> Place {
         let Token { line, column, .. } = self.current();
-        let mut path = parent.map(|Place(index)| self.locations[index].path.clone()).unwrap_or_default();
-        path.extend_from_slice(steps);
-        let span = vec![line as i32, column as i32];
-        self.locations.push(Location { path, span, ..Default::default() });
-        Place(self.locations.len() - 1)
+        self.positions.open(parent, steps, (line as i32, column as i32))
     }
 
     /// Ends a location at the previous token, unless it has an end.
     fn close(&mut self, place: Place) {
-        if self.locations[place.0].span.len() <= 2 {
+        if self.positions.is_open(place) {
             self.end_at(place, self.lexer.previous);
         }
     }
@@ -240,32 +233,21 @@ impl Parser<'_> {
         self.end_at(place, last);
     }
 
-    fn start_at(&mut self, Place(index): Place, token: Token) {
-        let span = &mut self.locations[index].span;
-        span[0] = token.line as i32;
-        span[1] = token.column as i32;
+    fn start_at(&mut self, place: Place, token: Token) {
+        self.positions.set_start(place, (token.line as i32, token.column as i32));
     }
 
     fn start_at_place(&mut self, place: Place, other: Place) {
-        let (line, column) = self.start_of(other);
-        self.locations[place.0].span[..2].copy_from_slice(&[line, column]);
+        let start = self.positions.start(other);
+        self.positions.set_start(place, start);
     }
 
-    fn start_of(&self, Place(index): Place) -> (i32, i32) {
-        let span = &self.locations[index].span;
-        (span[0], span[1])
+    fn end_at(&mut self, place: Place, token: Token) {
+        self.positions.set_end(place, (token.line as i32, token.end_column as i32));
     }
 
-    fn end_at(&mut self, Place(index): Place, token: Token) {
-        let span = &mut self.locations[index].span;
-        if token.line as i32 != span[0] {
-            span.push(token.line as i32);
-        }
-        span.push(token.end_column as i32);
-    }
-
-    fn add_step(&mut self, Place(index): Place, step: i32) {
-        self.locations[index].path.push(step);
+    fn add_step(&mut self, place: Place, step: i32) {
+        self.positions.add_step(place, step);
     }
 
     /// Passes `;`, `{` or `}` and gives the comments around it to `place`.
@@ -276,12 +258,14 @@ impl Parser<'_> {
         let Comments { trailing, detached, leading } = self.lexer.next_with_comments();
         let leading = std::mem::replace(&mut self.upcoming_leading, leading);
         match place {
-            Some(Place(index)) => {
+            Some(place) => {
                 let detached = std::mem::replace(&mut self.upcoming_detached, detached);
-                let location = &mut self.locations[index];
-                location.leading_comments = Some(leading).filter(|text| !text.is_empty());
-                location.trailing_comments = Some(trailing).filter(|text| !text.is_empty());
-                location.leading_detached_comments = detached;
+                if !(leading.is_empty() && trailing.is_empty() && detached.is_empty()) {
+                    let text = |text: String| Some(text).filter(|text| !text.is_empty());
+                    let comments =
+                        positions::Comments { leading: text(leading), trailing: text(trailing), detached };
+                    self.positions.set_comments(place, comments);
+                }
             }
             // The scope that ends takes its pending comments along.
             None if text == "}" => self.upcoming_detached = detached,

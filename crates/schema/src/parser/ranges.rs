@@ -87,10 +87,10 @@ impl Parser<'_> {
 
     /// Options after a list of ranges hold for each range of the list, and so do their locations.
     fn extension_range_options(&mut self, message: &mut DescriptorProto, first_range: usize, place: Place) -> Parse {
-        let recorded = self.locations.len();
-        let range_step = self.locations[place.0].path.len();
+        let first_recorded = self.positions.len();
+        let range_step = self.positions.path(place).len();
         let options = &mut message.extension_range[first_range].options.get_or_insert_default().uninterpreted_option;
-        self.located(place, &[0, tag::range::OPTIONS], |parser, place| {
+        self.located(place, &[first_range as i32, tag::range::OPTIONS], |parser, place| {
             parser.consume("[")?;
             loop {
                 parser.option_assignment(options, place)?;
@@ -99,12 +99,9 @@ impl Parser<'_> {
                 }
             }
         })?;
-        let locations = self.locations.split_off(recorded);
-        for index in first_range..message.extension_range.len() {
-            self.locations.extend(locations.iter().cloned().map(|mut location| {
-                location.path[range_step] = index as i32;
-                location
-            }));
+        let recorded = first_recorded..self.positions.len();
+        for index in first_range + 1..message.extension_range.len() {
+            self.positions.repeat(recorded.clone(), range_step, index as i32);
         }
         if let [first, rest @ ..] = &mut message.extension_range[first_range..] {
             rest.iter_mut().for_each(|range| range.options = first.options.clone());

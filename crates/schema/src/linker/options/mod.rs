@@ -52,7 +52,7 @@ impl Linker<'_> {
     pub(super) fn interpret_extensions(&mut self, mut pending: Pending) {
         self.interpret(&mut pending, true);
         if !self.report.had_errors && !pending.moves.is_empty() {
-            self.change(|file| source_info::move_options(file, &pending.moves));
+            self.change_positions(|positions| source_info::move_options(positions, &pending.moves));
         }
     }
 

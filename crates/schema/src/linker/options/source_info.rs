@@ -1,21 +1,14 @@
-//! Interpreted options have moved; so do their locations.
+//! Interpreted options have moved; so do their positions.
 
-use buffa_descriptor::generated::descriptor::FileDescriptorProto;
+use crate::positions::Positions;
+use crate::tag;
 
 use super::Moves;
 
-/// Gives each option's location its new path and drops the locations inside it.
-pub(super) fn move_options(file: &mut FileDescriptorProto, moves: &Moves) {
-    let Some(info) = file.source_code_info.as_option_mut() else { return };
-    let mut moved: Option<Vec<i32>> = None;
-    info.location.retain_mut(|location| {
-        if moved.as_ref().is_some_and(|path| location.path.starts_with(path)) {
-            return false;
-        }
-        moved = None;
-        if let Some(path) = moves.get(&location.path) {
-            moved = Some(std::mem::replace(&mut location.path, path.clone()));
-        }
-        true
+/// Gives each option's position its new path and drops the positions inside it.
+pub(super) fn move_options(positions: &mut Positions, moves: &Moves) {
+    positions.move_all(|path| match path {
+        [.., tag::options::UNINTERPRETED, _] => moves.get(path).map(Vec::as_slice),
+        _ => None,
     });
 }

@@ -266,6 +266,18 @@ impl ClientCall {
         receive(py, &self.0)
     }
 
+    fn await_message(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        await_message(py, &self.0, timeout)
+    }
+
+    fn await_room(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        look_or_wait(py, &self.0, timeout, &CallState::sendable)
+    }
+
+    fn await_headers(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        look_or_wait(py, &self.0, timeout, &CallState::has_headers)
+    }
+
     fn initial_metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         if !self.0.is_ours() {
             return Ok(PyTuple::empty(py));
@@ -338,6 +350,28 @@ pub(crate) fn wait(
     signals::wait(py, until, |until| call.wait(until, &|state| done(state)))
 }
 
+/// Waits until `done`; with no time to wait it only looks, and reads nothing.
+pub(crate) fn look_or_wait(
+    py: Python<'_>,
+    call: &Arc<Call>,
+    timeout: Option<f64>,
+    done: &(dyn Fn(&CallState) -> bool + Sync),
+) -> PyResult<bool> {
+    if !call.is_ours() || done(&call.lock()) {
+        return Ok(true);
+    }
+    if timeout == Some(0.0) { Ok(false) } else { wait(py, call, convert::deadline(timeout), done) }
+}
+
+/// Waits until a message is there, or none will come; as [`look_or_wait`].
+pub(crate) fn await_message(py: Python<'_>, call: &Arc<Call>, timeout: Option<f64>) -> PyResult<bool> {
+    if call.is_ours() && call.lock().inbox.is_empty() {
+        // What has been taken lets the peer go on: it may wait for that.
+        call.release();
+    }
+    look_or_wait(py, call, timeout, &CallState::receivable)
+}
+
 /// Waits for room, then sends; false when the call is over.
 pub(crate) fn send(py: Python<'_>, call: &Arc<Call>, message: Message<'_>, compress: bool) -> PyResult<bool> {
     wait(py, call, None, &CallState::sendable)?;
@@ -349,11 +383,7 @@ pub(crate) fn send(py: Python<'_>, call: &Arc<Call>, message: Message<'_>, compr
 
 /// The next message; waits for it.
 pub(crate) fn receive<'py>(py: Python<'py>, call: &Arc<Call>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-    if call.lock().inbox.is_empty() {
-        // What has been taken lets the peer go on: it may wait for that.
-        call.release();
-        wait(py, call, None, &CallState::receivable)?;
-    }
+    await_message(py, call, None)?;
     Ok(call.take_message().map(|message| convert::write_message(py, &message)))
 }
 

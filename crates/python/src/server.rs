@@ -19,14 +19,14 @@ use pyo3::{
 
 use crate::{
     calling::Calling,
-    client::{callback_of, checked_metadata, receive, send},
+    client::{await_message, callback_of, checked_metadata, look_or_wait, receive, send},
     convert,
     credentials::{self, ServerSecurity},
     options::ServerOptions,
     process, signals,
     sync::{
         self,
-        call::{Call, Last},
+        call::{Call, CallState, Last},
         handover::NewCall,
         listener::ListenError,
     },
@@ -191,6 +191,14 @@ impl ServerCall {
             return Ok(None);
         }
         receive(py, &self.call)
+    }
+
+    fn await_message(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        await_message(py, &self.call, timeout)
+    }
+
+    fn await_room(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        look_or_wait(py, &self.call, timeout, &CallState::sendable)
     }
 
     fn set_compression(&self, compression: u32) -> PyResult<()> {

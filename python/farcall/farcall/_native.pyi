@@ -107,6 +107,15 @@ class ClientCall:
     def receive(self) -> bytes | None:
         """The next message; waits. None: there are no more (the call is over; see status)."""
 
+    def await_message(self, timeout: float | None) -> bool:
+        """Waits until `receive` would not wait; whether that is so. With 0 it only looks."""
+
+    def await_room(self, timeout: float | None) -> bool:
+        """The same for `send`."""
+
+    def await_headers(self, timeout: float | None) -> bool:
+        """The same for `initial_metadata`."""
+
     def initial_metadata(self) -> Metadata:
         """Waits for response headers or the end of the call."""
 
@@ -174,6 +183,12 @@ class ServerCall:
         """The next request message; waits. None: the client half-closed, or the call is over (see is_active).
 
         Once the call is cancelled, past its deadline or disconnected the answer is None even if messages are queued."""
+
+    def await_message(self, timeout: float | None) -> bool:
+        """Waits until `receive` would not wait; whether that is so. With 0 it only looks."""
+
+    def await_room(self, timeout: float | None) -> bool:
+        """The same for `send`."""
 
     def set_compression(self, compression: int) -> None:
         """grpc.Compression's number, for the messages from now on; nothing happens once initial metadata are sent."""

@@ -49,7 +49,8 @@ class Subscriptions:
     __slots__ = ("_lock", "_subscriptions")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Taken again when the collector happens to run the end of a subscriber on a thread that has it.
+        self._lock = threading.RLock()
         self._subscriptions: list[_Subscription] = []
 
     def add(
@@ -64,15 +65,14 @@ class Subscriptions:
     def remove(self, callback: Callable[[ChannelConnectivity], None]) -> None:
         """Ends one subscription of `callback`, if there is one."""
         with self._lock:
-            for index, subscription in enumerate(self._subscriptions):
-                if subscription.callback == callback:
-                    subscription.ended = True
-                    del self._subscriptions[index]
-                    return
+            found = next((one for one in self._subscriptions if one.callback == callback and not one.ended), None)
+            if found is not None:
+                found.ended = True
+                self._subscriptions = [one for one in self._subscriptions if not one.ended]
 
     def clear(self) -> None:
         """Ends all."""
         with self._lock:
-            for subscription in self._subscriptions:
+            subscriptions, self._subscriptions = self._subscriptions, []
+            for subscription in subscriptions:
                 subscription.ended = True
-            self._subscriptions.clear()

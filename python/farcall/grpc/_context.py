@@ -39,7 +39,6 @@ class _Context(ServicerContext):
         "_compress",
         "_details",
         "_initial_metadata_allowed",
-        "_rpc_errors",
         "_trailing_metadata",
     )
 
@@ -53,7 +52,6 @@ class _Context(ServicerContext):
         self._aborted = False
         self._answered = False
         self._initial_metadata_allowed = True
-        self._rpc_errors: tuple[BaseException, ...] = ()
 
     # What the handler does with it.
 
@@ -146,7 +144,8 @@ class _Context(ServicerContext):
 
     def _raise_gone(self) -> NoReturn:
         error = RpcError()
-        self._rpc_errors += (error,)
+        # On the error and not here: several threads may work on one RPC.
+        error._gone_from = self._call  # type: ignore[attr-defined]
         raise error
 
     def _send(self, message: bytes) -> bool:
@@ -193,7 +192,7 @@ class _Context(ServicerContext):
         if self._aborted:
             self._fail(UNKNOWN, "RPC Aborted")
             return
-        if any(exception is error for error in self._rpc_errors):
+        if getattr(exception, "_gone_from", None) is self._call:
             # The client has gone, which is why the handler raised.
             return
         try:

@@ -175,8 +175,10 @@ class Dispatcher:
         handler = self._registered_handlers.get(method)
         if handler is not None:
             return handler
-        if self._dictionaries is not None:
-            for dictionary in self._dictionaries:
+        # Read once: handlers may be added meanwhile.
+        dictionaries = self._dictionaries
+        if dictionaries is not None:
+            for dictionary in dictionaries:
                 handler = dictionary.get(method)
                 if handler is not None:
                     return handler

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use buffa::DecodeOptions;
-use buffa_descriptor::generated::descriptor::{FileDescriptorProto, FileDescriptorSet};
+use buffa_descriptor::generated::descriptor::FileDescriptorSet;
 use farcall_codegen::{Generator, GrpcPython, Pyi, Python, Request, Schema};
 use farcall_schema::Compiler;
 
@@ -22,9 +22,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if !result.ok {
         return;
     }
-    let files: Vec<FileDescriptorProto> =
-        result.files.iter().map(|file| compiler.strip_source_retention(file)).collect();
-    let schema = Schema::new(&files);
+    let files: Vec<_> = result.files.iter().map(|file| compiler.strip_source_retention(file)).collect();
+    let schema = Schema::new(files.iter().map(AsRef::as_ref));
     let request = Request { schema: &schema, files_to_generate: &names, parameter: "" };
     for generator in [&Python as &dyn Generator, &Pyi, &GrpcPython] {
         let _ = generator.generate(&request);

@@ -151,7 +151,12 @@ impl Builder {
             println!("cargo:warning={warning}");
         }
         if result.ok {
-            return Ok(result.files);
+            let with_source_info = |mut file: Arc<File>| {
+                let info = file.name.as_deref().and_then(|name| compiler.source_info(name, |_| true));
+                Arc::make_mut(&mut file).source_code_info = info.into();
+                file
+            };
+            return Ok(result.files.into_iter().map(with_source_info).collect());
         }
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Err(Error(lines.join("\n")))

@@ -20,6 +20,7 @@ mod text;
 pub use grpc_python::GrpcPython;
 pub use pyi::Pyi;
 pub use python::Python;
+pub use runtime::is_read_for_python;
 pub use rust::{Include, MessageCodec, Rust, RustOptions, is_in_a_crate};
 pub use schema::Schema;
 

@@ -9,11 +9,22 @@ use buffa_descriptor::generated::descriptor::{
 /// Field numbers of `descriptor.proto`, as paths of source locations use them.
 mod number {
     pub(super) const FILE_MESSAGE: i32 = 4;
+    pub(super) const FILE_SERVICE: i32 = 6;
     pub(super) const FILE_EXTENSION: i32 = 7;
     pub(super) const MESSAGE_FIELD: i32 = 2;
     pub(super) const MESSAGE_NESTED: i32 = 3;
     pub(super) const MESSAGE_EXTENSION: i32 = 6;
     pub(super) const FIELD_JSON_NAME: i32 = 10;
+}
+
+/// Whether generators of Python look at the source location with this path: they read what is written around services
+/// and methods, and which `json_name`s are spelled.
+pub fn is_read_for_python(path: &[i32]) -> bool {
+    path.first() == Some(&number::FILE_SERVICE) || is_json_name(path)
+}
+
+fn is_json_name(path: &[i32]) -> bool {
+    path.len() > 2 && path.last() == Some(&number::FIELD_JSON_NAME)
 }
 
 /// `file` without source information, and with `json_name` only where the author spelled it.
@@ -27,12 +38,8 @@ pub(crate) fn descriptor(file: &FileDescriptorProto) -> FileDescriptorProto {
 
 /// Linked files hold a `json_name` for every field; one that the author wrote has a source location.
 fn drop_implied_json_names(file: &mut FileDescriptorProto, source: &SourceCodeInfo) {
-    let spelled: HashSet<&[i32]> = source
-        .location
-        .iter()
-        .map(|location| location.path.as_slice())
-        .filter(|path| path.last() == Some(&number::FIELD_JSON_NAME) && path.len() > 2)
-        .collect();
+    let spelled: HashSet<&[i32]> =
+        source.location.iter().map(|location| location.path.as_slice()).filter(|path| is_json_name(path)).collect();
     drop_in_fields(&mut file.extension, &mut vec![number::FILE_EXTENSION], &spelled);
     for (index, message) in (0..).zip(&mut file.message_type) {
         drop_in_message(message, &mut vec![number::FILE_MESSAGE, index], &spelled);

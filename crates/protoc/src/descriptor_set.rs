@@ -3,10 +3,14 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use buffa::{DecodeOptions, Message};
+use buffa::DecodeOptions;
+use buffa::encoding::{Tag, WireType, encode_varint};
 use buffa_descriptor::generated::descriptor::{FileDescriptorProto, FileDescriptorSet};
 
 use crate::source_tree::{error_text, read_bounded};
+
+/// The field of a set that holds its files.
+const SET_FILE: u32 = 1;
 
 /// Memory for the elements of one descriptor set; a set of 160 MB needs about this much.
 const ELEMENT_MEMORY: usize = 1 << 30;
@@ -28,7 +32,15 @@ pub(crate) fn read(names: &[String]) -> Result<Vec<FileDescriptorProto>, String>
     Ok(files)
 }
 
-/// The bytes of a set of `files`.
-pub(crate) fn encode(files: Vec<FileDescriptorProto>) -> Vec<u8> {
-    FileDescriptorSet { file: files, ..FileDescriptorSet::default() }.encode_to_vec()
+/// The bytes of a set of encoded files.
+pub(crate) fn of(files: &[Vec<u8>]) -> Vec<u8> {
+    // What a tag and a length take at most.
+    let head = 11;
+    let mut set = Vec::with_capacity(files.iter().map(|file| head + file.len()).sum());
+    for file in files {
+        Tag::new(SET_FILE, WireType::LengthDelimited).encode(&mut set);
+        encode_varint(file.len() as u64, &mut set);
+        set.extend_from_slice(file);
+    }
+    set
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io::{ErrorKind, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::thread;
 
 use buffa::{DecodeOptions, Message};
@@ -49,8 +50,8 @@ impl Plugin<'_> {
     pub(crate) fn generate(
         &self,
         inputs: &[String],
-        files: &[&FileDescriptorProto],
-        stripped: &[FileDescriptorProto],
+        files: &[Arc<FileDescriptorProto>],
+        stripped: &[&FileDescriptorProto],
         parameter: &str,
     ) -> Result<Vec<OutputFile>, Failure> {
         let names: HashSet<&str> = inputs.iter().map(String::as_str).collect();
@@ -62,9 +63,9 @@ impl Plugin<'_> {
             proto_file: files
                 .iter()
                 .zip(stripped)
-                .map(|(&file, stripped)| if is_input(file) { stripped.clone() } else { file.clone() })
+                .map(|(file, &stripped)| if is_input(file) { stripped.clone() } else { (**file).clone() })
                 .collect(),
-            source_file_descriptors: files.iter().filter(|file| is_input(file)).map(|&file| file.clone()).collect(),
+            source_file_descriptors: files.iter().filter(|file| is_input(file)).map(|file| (**file).clone()).collect(),
             compiler_version: Some(Version {
                 major: Some(major),
                 minor: Some(minor),
@@ -76,7 +77,7 @@ impl Plugin<'_> {
             ..CodeGeneratorRequest::default()
         };
         let output = self.run(request.encode_to_vec())?;
-        self.judge(&output, files.iter().copied().filter(|&file| is_input(file)))
+        self.judge(&output, files.iter().map(Arc::as_ref).filter(|&file| is_input(file)))
     }
 
     /// What is in the plugin's answer about `inputs`.

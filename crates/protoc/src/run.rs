@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::sync::Arc;
 
+use buffa::Message;
 use buffa_descriptor::generated::descriptor::FileDescriptorProto;
 use farcall_codegen::{Generator, GrpcPython, OutputFile, Pyi, Python, Request, Rust, Schema};
 use farcall_schema::{Compiler, Diagnostic, Severity};
@@ -77,7 +78,8 @@ fn compile(
         Mode::Decode(name) => return Ok(codec::decode(&compiler, name, stdout, stderr)?),
         Mode::Generate | Mode::DecodeRaw => {}
     }
-    let schema = Schema::new(&loaded.stripped);
+    let stripped = stripped(arguments, &compiler, &loaded);
+    let schema = Schema::new(stripped.iter().map(Arc::as_ref));
     let mut directories: Vec<(String, OutputDirectory)> = Vec::new();
     let mut failed = false;
     for directive in &arguments.outputs {
@@ -87,7 +89,7 @@ fn compile(
             directories.push((key, outputs));
             directories.len() - 1
         });
-        let outputs = generate_one(arguments, directive, &schema, &loaded, stderr)?;
+        let outputs = generate_one(arguments, directive, &compiler, &schema, &loaded, stderr)?;
         if wants_packages(directive) {
             directories[index].1.make_packages();
         }
@@ -104,7 +106,7 @@ fn compile(
         outputs.stage(directory, &mut staging)?;
     }
     if let Some(name) = &arguments.descriptor_set_out {
-        staging.write(name, &descriptor_set::encode(files_for_set(arguments, &loaded)))?;
+        staging.write(name, &descriptor_set(arguments, &compiler, &loaded))?;
     }
     if let Some(name) = &arguments.dependency_out {
         let mut targets: Vec<String> =
@@ -128,6 +130,7 @@ fn print_free_field_numbers(loaded: &Loaded, stdout: &mut dyn Write) -> Result<(
 fn generate_one(
     arguments: &Arguments,
     directive: &OutputDirective,
+    compiler: &Compiler<DiskTree>,
     schema: &Schema<'_>,
     loaded: &Loaded,
     stderr: &mut dyn Write,
@@ -152,8 +155,9 @@ fn generate_one(
         Some((_, options)) => arguments::joined(&directive.parameter, options),
         None => directive.parameter.clone(),
     };
-    let files: Vec<&FileDescriptorProto> = loaded.files.iter().map(Arc::as_ref).collect();
-    let outputs = Plugin { name: &name, program }.generate(&loaded.inputs, &files, &loaded.stripped, &parameter);
+    let files: Vec<Arc<FileDescriptorProto>> =
+        loaded.files.iter().map(|file| with_source_info(compiler, file, |_| true)).collect();
+    let outputs = Plugin { name: &name, program }.generate(&loaded.inputs, &files, schema.files(), &parameter);
     let outputs = outputs.map_err(|failure| {
         let _ = write!(stderr, "{}", failure.notice);
         format!("{flag}: {}", failure.error)
@@ -191,8 +195,31 @@ struct Loaded {
     inputs: Vec<String>,
     /// Where `files` were read from; those that are not on disk are missing.
     paths: Vec<String>,
-    /// `files` without options of source retention.
-    stripped: Vec<FileDescriptorProto>,
+}
+
+/// `files` for generators: without options of source retention, and with as much source information as is read.
+fn stripped(arguments: &Arguments, compiler: &Compiler<DiskTree>, loaded: &Loaded) -> Vec<Arc<FileDescriptorProto>> {
+    if arguments.outputs.is_empty() {
+        return Vec::new();
+    }
+    let all_python = arguments.outputs.iter().all(|directive| file_by_file(&directive.flag).is_some());
+    parallel::map(&loaded.files, |file| {
+        let wanted = |path: &[i32]| !all_python || farcall_codegen::is_read_for_python(path);
+        compiler.strip_source_retention(&with_source_info(compiler, file, wanted))
+    })
+}
+
+/// `file` with those locations whose paths are `wanted`.
+fn with_source_info(
+    compiler: &Compiler<DiskTree>,
+    file: &Arc<FileDescriptorProto>,
+    wanted: impl Fn(&[i32]) -> bool,
+) -> Arc<FileDescriptorProto> {
+    let mut file = Arc::clone(file);
+    if let Some(info) = file.name.as_deref().and_then(|name| compiler.source_info(name, wanted)) {
+        Arc::make_mut(&mut file).source_code_info = Some(info).into();
+    }
+    file
 }
 
 fn load(
@@ -242,10 +269,9 @@ fn load(
         undeclared.iter().for_each(|line| drop(writeln!(stderr, "{line}")));
         return Err(Failure::Reported);
     }
-    let stripped = parallel::map(&result.files, |file| compiler.strip_source_retention(file));
     let names = result.files.iter().filter_map(|file| file.name.as_deref());
     let paths = names.filter_map(|name| tree.disk_path(name)).collect();
-    let loaded = Loaded { files: result.files, inputs, paths, stripped };
+    let loaded = Loaded { files: result.files, inputs, paths };
     Ok((compiler, loaded))
 }
 
@@ -270,23 +296,20 @@ fn rendered(diagnostic: &Diagnostic, tree: &DiskTree, format: ErrorFormat) -> St
     }
 }
 
-fn files_for_set(arguments: &Arguments, loaded: &Loaded) -> Vec<FileDescriptorProto> {
-    let files: Vec<&FileDescriptorProto> = if arguments.retain_options {
-        loaded.files.iter().map(Arc::as_ref).collect()
-    } else {
-        loaded.stripped.iter().collect()
-    };
+/// The bytes of `--descriptor_set_out`.
+fn descriptor_set(arguments: &Arguments, compiler: &Compiler<DiskTree>, loaded: &Loaded) -> Vec<u8> {
     let inputs: HashSet<&str> = loaded.inputs.iter().map(String::as_str).collect();
-    let wanted = |file: &&FileDescriptorProto| {
+    let wanted = |file: &&Arc<FileDescriptorProto>| {
         arguments.include_imports || file.name.as_deref().is_some_and(|name| inputs.contains(name))
     };
-    let written = files.into_iter().filter(wanted).cloned().map(|mut file| {
-        if !arguments.include_source_info {
-            file.source_code_info.take();
-        }
-        file
+    let files: Vec<&Arc<FileDescriptorProto>> = loaded.files.iter().filter(wanted).collect();
+    let encoded = parallel::map(&files, |&file| {
+        let file =
+            if arguments.include_source_info { with_source_info(compiler, file, |_| true) } else { Arc::clone(file) };
+        let file = if arguments.retain_options { file } else { compiler.strip_source_retention(&file) };
+        file.encode_to_vec()
     });
-    written.collect()
+    descriptor_set::of(&encoded)
 }
 
 /// What [`generate`] gives.
@@ -322,9 +345,10 @@ pub fn generate(virtual_path: &str, include_paths: &[String], what: Generated) -
     if !result.ok {
         return outcome;
     }
-    let files: Vec<FileDescriptorProto> =
-        result.files.iter().map(|file| compiler.strip_source_retention(file)).collect();
-    let schema = Schema::new(&files);
+    let stripped =
+        |file| compiler.strip_source_retention(&with_source_info(&compiler, file, farcall_codegen::is_read_for_python));
+    let files: Vec<Arc<FileDescriptorProto>> = result.files.iter().map(stripped).collect();
+    let schema = Schema::new(files.iter().map(Arc::as_ref));
     let names: Vec<String> = result.files.iter().filter_map(|file| file.name.clone()).collect();
     let request = Request { schema: &schema, files_to_generate: &names, parameter: "" };
     let generated = match what {

@@ -2,8 +2,10 @@
 //!
 //! For comparing with other compilers by hand; the real command is `farcall-protoc`.
 
+use std::sync::Arc;
+
 use buffa::Message;
-use buffa_descriptor::generated::descriptor::{FileDescriptorSet, SourceCodeInfo};
+use buffa_descriptor::generated::descriptor::FileDescriptorSet;
 use farcall_schema::{Compiler, SourceError, SourceTree};
 
 struct Roots(Vec<String>);
@@ -44,11 +46,13 @@ fn main() {
     }
     let mut set = FileDescriptorSet::default();
     for file in &result.files {
-        let mut file = if retain { (**file).clone() } else { compiler.strip_source_retention(file) };
-        if !source_info {
-            file.source_code_info = Option::<SourceCodeInfo>::None.into();
+        let mut file = file.clone();
+        if source_info {
+            let info = file.name.as_deref().and_then(|name| compiler.source_info(name, |_| true));
+            Arc::make_mut(&mut file).source_code_info = info.into();
         }
-        set.file.push(file);
+        let file = if retain { file } else { compiler.strip_source_retention(&file) };
+        set.file.push(Arc::unwrap_or_clone(file));
     }
     std::fs::write(out, set.encode_to_vec()).expect("the output can be written");
 }

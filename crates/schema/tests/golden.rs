@@ -2,6 +2,7 @@
 //! repository, where `regenerate.py` writes them anew.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use buffa::Message;
 use buffa_descriptor::generated::descriptor::{FileDescriptorProto, FileDescriptorSet, SourceCodeInfo};
@@ -28,8 +29,9 @@ fn check(name: &str) {
     let mut compiler = Compiler::new(Folder(root.join("in")));
     let result = compiler.compile(&[&format!("{name}.proto")]);
     assert!(result.ok, "{:?}", result.diagnostics);
-    let retained = (**result.files.last().expect("the file itself comes last")).clone();
-    let with_source_info = compiler.strip_source_retention(&retained);
+    let mut retained = (**result.files.last().expect("the file itself comes last")).clone();
+    retained.source_code_info = compiler.source_info(&format!("{name}.proto"), |_| true).into();
+    let with_source_info = (*compiler.strip_source_retention(&Arc::new(retained.clone()))).clone();
     let mut plain = with_source_info.clone();
     plain.source_code_info = Option::<SourceCodeInfo>::None.into();
     for (suffix, file) in [("", plain), (".source_info", with_source_info), (".retained", retained)] {

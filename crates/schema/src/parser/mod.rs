@@ -262,8 +262,7 @@ impl Parser<'_> {
                 let detached = std::mem::replace(&mut self.upcoming_detached, detached);
                 if !(leading.is_empty() && trailing.is_empty() && detached.is_empty()) {
                     let text = |text: String| Some(text).filter(|text| !text.is_empty());
-                    let comments =
-                        positions::Comments { leading: text(leading), trailing: text(trailing), detached };
+                    let comments = positions::Comments { leading: text(leading), trailing: text(trailing), detached };
                     self.positions.set_comments(place, comments);
                 }
             }

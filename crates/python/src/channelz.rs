@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Weak,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::UNIX_EPOCH,
@@ -15,16 +15,16 @@ use std::{
 use farcall_channel::Connectivity;
 use pyo3::prelude::*;
 
-use crate::process;
+use crate::process::{self, PerProcess};
 
-/// All entities that live, by number. Those of a parent of a forked process are not the child's.
+/// All entities that live, by number.
+#[derive(Default)]
 struct Registry {
-    generation: u32,
     last: u64,
     entities: BTreeMap<u64, Weak<Entity>>,
 }
 
-static REGISTRY: Mutex<Registry> = Mutex::new(Registry { generation: 0, last: 0, entities: BTreeMap::new() });
+static REGISTRY: PerProcess<Registry> = PerProcess::new();
 
 /// Something that channelz tells of.
 pub(crate) struct Entity {
@@ -52,14 +52,6 @@ pub(crate) struct Tally {
     on: Option<Arc<Entity>>,
 }
 
-fn registry() -> MutexGuard<'static, Registry> {
-    let mut registry = REGISTRY.lock().unwrap_or_else(PoisonError::into_inner);
-    if registry.generation != process::generation() {
-        *registry = Registry { generation: process::generation(), last: registry.last, entities: BTreeMap::new() };
-    }
-    registry
-}
-
 /// Nanoseconds since 1970.
 fn now() -> u64 {
     UNIX_EPOCH.elapsed().map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
@@ -67,11 +59,13 @@ fn now() -> u64 {
 
 impl Entity {
     fn new(kind: &'static str, listed: bool, owner: Option<Arc<Entity>>, name: String) -> Arc<Entity> {
-        let mut registry = registry();
-        registry.last += 1;
+        let id = REGISTRY.with(|registry| {
+            registry.last += 1;
+            registry.last
+        });
         let entity = Arc::new(Entity {
-            id: registry.last,
-            generation: registry.generation,
+            id,
+            generation: process::generation(),
             kind,
             listed,
             owner,
@@ -86,7 +80,7 @@ impl Entity {
             received: AtomicU64::new(0),
         });
         if listed {
-            registry.entities.insert(entity.id, Arc::downgrade(&entity));
+            REGISTRY.with(|registry| registry.entities.insert(id, Arc::downgrade(&entity)));
         }
         entity
     }
@@ -113,9 +107,9 @@ impl Entity {
 
     /// It is closed, whoever may still hold it.
     pub(crate) fn close(&self) {
-        // The lock of a parent process may never be free again in a child, which does not list these anyway.
+        // A fork's child lists its own, by the same numbers.
         if self.listed && self.generation == process::generation() {
-            registry().entities.remove(&self.id);
+            REGISTRY.with(|registry| registry.entities.remove(&self.id));
         }
     }
 
@@ -189,7 +183,8 @@ type Row = (u64, &'static str, u64, String, u64, u8, u64, u64, u64, u64, u64, u6
 /// All entities, in the order they were made.
 #[pyfunction]
 pub(crate) fn channelz() -> Vec<Row> {
-    let entities: Vec<Arc<Entity>> = registry().entities.values().filter_map(Weak::upgrade).collect();
+    let entities: Vec<Arc<Entity>> =
+        REGISTRY.with(|registry| registry.entities.values().filter_map(Weak::upgrade).collect());
     let row = |entity: &Arc<Entity>| {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (

@@ -1,11 +1,17 @@
 //! What happens to the process around us: forks, and the end of the interpreter.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwapOption;
 use pyo3::{prelude::*, types::IntoPyDict, wrap_pyfunction};
+
+use crate::sync::lock;
 
 /// How many forks lie between the first process and this one. What was made in another generation belongs to a
 /// parent: its locks may be held by threads that do not exist here, so it is never locked, only dropped.
@@ -23,6 +29,28 @@ const LAST_CALLBACKS: Duration = Duration::from_secs(1);
 /// The generation of this process.
 pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
+}
+
+/// What all threads of a process share. A fork's child begins with an empty one: in its parent's, a thread that the child
+/// does not have may hold the lock.
+pub(crate) struct PerProcess<T>(ArcSwapOption<(u32, Mutex<T>)>);
+
+impl<T: Default> PerProcess<T> {
+    pub(crate) const fn new() -> PerProcess<T> {
+        PerProcess(ArcSwapOption::const_empty())
+    }
+
+    /// Runs `f` under the lock.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        loop {
+            let current = self.0.load();
+            if let Some(shared) = current.as_ref().filter(|shared| shared.0 == generation()) {
+                return f(&mut lock(&shared.1));
+            }
+            // Whoever comes first makes it.
+            self.0.compare_and_swap(&current, Some(Arc::new((generation(), Mutex::default()))));
+        }
+    }
 }
 
 /// Attaches a native thread; `None` when the interpreter is going away.

@@ -18,7 +18,11 @@ use pyo3::{
 };
 
 use super::connection::Connection;
-use crate::{calling::Calling, process, sync::lock};
+use crate::{
+    calling::Calling,
+    process::{self, PerProcess},
+    sync::lock,
+};
 
 /// Two writes that come this soon after one another may be of one turn of the loop.
 const RECENT: Duration = Duration::from_micros(50);
@@ -27,7 +31,7 @@ const RECENT: Duration = Duration::from_micros(50);
 const ROUNDS: usize = 4;
 
 /// All loops in use.
-static LOOPS: Mutex<Vec<Weak<EventLoop>>> = Mutex::new(Vec::new());
+static LOOPS: PerProcess<Vec<Weak<EventLoop>>> = PerProcess::new();
 
 /// When somebody who waits goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,9 +108,9 @@ impl EventLoop {
     /// What is known of `object`, a loop that runs on this thread or will.
     pub(crate) fn of(object: &Bound<'_, PyAny>) -> Arc<EventLoop> {
         // Upgraded into a list: the last holder of one must not drop it, and so a loop of Python, under the lock.
-        let known: Vec<_> = lock(&LOOPS).iter().filter_map(Weak::upgrade).collect();
+        let known: Vec<_> = LOOPS.with(|loops| loops.iter().filter_map(Weak::upgrade).collect());
         let thread = std::thread::current().id();
-        if let Some(known) = known.iter().find(|known| known.is(object) && known.thread == thread && known.is_ours()) {
+        if let Some(known) = known.iter().find(|known| known.is(object) && known.thread == thread) {
             return Arc::clone(known);
         }
         let new = Arc::new_cyclic(|me| EventLoop {
@@ -121,10 +125,10 @@ impl EventLoop {
             wrote: Mutex::default(),
             me: Weak::clone(me),
         });
-        let mut loops = lock(&LOOPS);
-        loops.retain(|known| known.strong_count() > 0);
-        loops.push(Arc::downgrade(&new));
-        drop(loops);
+        LOOPS.with(|loops| {
+            loops.retain(|known| known.strong_count() > 0);
+            loops.push(Arc::downgrade(&new));
+        });
         new
     }
 

@@ -1,10 +1,10 @@
 //! Whom a client trusts that was not told: the environment's file, else the system's roots, else those built in.
 
-use std::{env, fs, sync::Mutex};
+use std::{env, fs};
 
 use farcall_security::Roots;
 
-use crate::sync::lock;
+use crate::process::PerProcess;
 
 /// What the choice depends on.
 #[derive(Clone, PartialEq)]
@@ -15,7 +15,7 @@ struct Choice {
 }
 
 /// The last answer: reading a system's roots takes milliseconds.
-static LAST: Mutex<Option<(Choice, Roots)>> = Mutex::new(None);
+static LAST: PerProcess<Option<(Choice, Roots)>> = PerProcess::new();
 
 /// The roots as the environment has them now.
 pub(super) fn default() -> Roots {
@@ -25,15 +25,16 @@ pub(super) fn default() -> Roots {
         not_the_systems: set("GRPC_NOT_USE_SYSTEM_SSL_ROOTS").is_some_and(|value| is_true(&value)),
         directory: set("GRPC_SYSTEM_SSL_ROOTS_DIR"),
     };
-    let mut last = lock(&LAST);
-    if let Some((known, roots)) = &*last
-        && *known == choice
-    {
-        return roots.clone();
-    }
-    let roots = find(&choice);
-    *last = Some((choice, roots.clone()));
-    roots
+    LAST.with(|last| {
+        if let Some((known, roots)) = last
+            && *known == choice
+        {
+            return roots.clone();
+        }
+        let roots = find(&choice);
+        *last = Some((choice, roots.clone()));
+        roots
+    })
 }
 
 fn is_true(value: &str) -> bool {

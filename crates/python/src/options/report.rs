@@ -1,14 +1,13 @@
 //! Saying through Python's `logging` what options could not be taken as they were meant.
 
-use std::{
-    collections::HashSet,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::HashSet;
 
 use pyo3::prelude::*;
 
+use crate::process::PerProcess;
+
 /// What has been said once, so that a program that makes channels all day is told once and not all day.
-static SAID: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+static SAID: PerProcess<HashSet<String>> = PerProcess::new();
 
 /// How many different complaints are remembered; what comes after them is said each time.
 const REMEMBERED: usize = 1000;
@@ -25,12 +24,12 @@ pub(super) fn warn(py: Python<'_>, complaints: &[String]) -> PyResult<()> {
 }
 
 fn is_new(complaint: &str) -> bool {
-    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-    let said = said.get_or_insert_default();
-    if said.len() >= REMEMBERED {
-        return !said.contains(complaint);
-    }
-    said.insert(complaint.to_owned())
+    SAID.with(|said| {
+        if said.len() >= REMEMBERED {
+            return !said.contains(complaint);
+        }
+        said.insert(complaint.to_owned())
+    })
 }
 
 /// The one of `known` that `key` was probably meant to be.

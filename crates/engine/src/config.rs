@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::{Limits, Role};
+use crate::{Encodings, Limits, Role};
 
 /// What the owner of a connection chooses.
 #[derive(Clone, Debug)]
@@ -44,6 +44,9 @@ pub struct Config {
     /// as it stands, by those who route and those who guard alike (CVE-2026-33186). Default false: they end with
     /// `UNIMPLEMENTED`.
     pub any_path: bool,
+    /// How the peer may compress its messages; it is told so (`grpc-accept-encoding`). A call that is compressed otherwise
+    /// ends with `UNIMPLEMENTED` on a server and `INTERNAL` on a client. Default [`Encodings::ALL`].
+    pub accepted_encodings: Encodings,
     /// Seed of the connection's random choices (ping payloads, jitter), so that a run can be repeated.
     pub seed: u64,
 }
@@ -66,6 +69,7 @@ impl Config {
             bdp_probe: true,
             runs: false,
             any_path: false,
+            accepted_encodings: Encodings::ALL,
             seed: 0,
         }
     }

@@ -95,7 +95,7 @@ pub use connection::{CallId, Connection, Outgoing, Request, Role, Transmit};
 pub use error::{CallError, ConnectionError, ErrorCode};
 pub use event::{Closed, Event, RequestHead};
 pub use grpc::{
-    encoding::Encoding,
+    encoding::{Encoding, Encodings},
     run::{Run, RunBuilder},
 };
 pub use limits::Limits;

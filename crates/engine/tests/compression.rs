@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::{CallError, CallId, Config, Encoding, Request};
+use farcall_engine::{CallError, CallId, Config, Encoding, Encodings, Request};
 
 use crate::support::{Frame, Pair, Raw, words};
 
@@ -228,4 +228,35 @@ fn a_call_that_waits_for_a_stream_keeps_its_encoding() {
     let served = pair.server.request();
     assert_eq!(pair.server.messages(served), [&[7; 1000][..]]);
     assert_eq!(pair.client.connection.set_encoding(second, Encoding::Gzip), Err(CallError::WrongRole));
+}
+
+fn without_gzip(config: Config) -> Config {
+    Config { accepted_encodings: Encodings::IDENTITY.with(Encoding::Deflate), ..config }
+}
+
+#[test]
+fn a_server_refuses_the_encodings_it_does_not_accept() {
+    let mut pair = Pair::with(Config::client(), without_gzip(Config::server()));
+    let metadata = Metadata::new();
+    let request = Request { path: "/s.S/M", authority: "test.example", metadata: &metadata, deadline: None };
+    let call = pair.client.connection.open_encoded(request, Encoding::Gzip, pair.now).unwrap();
+    pair.client.opened(call);
+    pair.run();
+    assert!(pair.server.poll_request().is_none());
+    let refused = ("UNIMPLEMENTED", "Compression algorithm 'gzip' is disabled.");
+    assert_eq!(words(pair.client.closed(call)), refused);
+    let (call, served) = open(&mut pair, Encoding::Deflate);
+    pair.client.connection.send_message(call, &[7; 1000][..]).unwrap();
+    pair.run();
+    assert_eq!(pair.server.messages(served), [&[7; 1000][..]]);
+}
+
+#[test]
+fn a_client_refuses_the_encodings_it_does_not_accept() {
+    let mut raw = Raw::client(without_gzip(Config::client()));
+    let call = raw.open(None);
+    raw.frames();
+    let headers = [(":status", "200"), ("content-type", "application/grpc"), ("grpc-encoding", "gzip")];
+    raw.send(&[Frame::headers(1, false, &headers)]);
+    assert_eq!(words(raw.end.closed(call)), ("INTERNAL", "Compression algorithm not supported: gzip"));
 }

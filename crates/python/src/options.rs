@@ -172,7 +172,7 @@ impl Draft {
     fn settle(&mut self) {
         let backoff = &mut self.channel.backoff;
         backoff.max = backoff.max.max(backoff.initial);
-        if !self.compress {
+        if !self.compress || !self.engine.accepted_encodings.contains(self.encoding) {
             self.encoding = Encoding::Identity;
         }
         // The hard limit is 1.25 times the soft one unless given; the soft one is at least 8 KiB.

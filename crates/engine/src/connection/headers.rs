@@ -139,7 +139,7 @@ impl Connection {
             let message = fields::too_large("initial", list.size, limits.max_header_list_size);
             return self.refuse(id, end_stream, &Status::new(Code::ResourceExhausted, message));
         }
-        let parsed = match reader.finish(self.config.any_path, now) {
+        let parsed = match reader.finish(self.config.any_path, self.config.accepted_encodings, now) {
             Ok(parsed) if end_stream && parsed.content_length.is_some_and(|length| length > 0) => {
                 Err("less DATA than content-length")
             }
@@ -187,8 +187,9 @@ impl Connection {
 
     /// Answers a request that does not become a call.
     fn refuse(&mut self, id: u32, end_stream: bool, status: &Status) -> Result<(), Fault> {
+        let accepted = self.config.accepted_encodings;
         self.blocks.write(&mut self.transmit, id, true, |writer| {
-            encode_trailers_only(status, &Metadata::new(), writer);
+            encode_trailers_only(status, accepted, &Metadata::new(), writer);
         });
         if !end_stream {
             self.transmit.small(|out| Reset { stream: id, code: ErrorCode::NO_ERROR }.encode(out));
@@ -221,7 +222,7 @@ impl Connection {
             self.fail_call(call, Status::new(Code::ResourceExhausted, message));
             return Ok(());
         }
-        let parsed = reader.finish(false).map_err(malformed)?;
+        let parsed = reader.finish(false, self.config.accepted_encodings).map_err(malformed)?;
         if (100..200).contains(&parsed.http) {
             return if end_stream { Err(malformed("an interim response with END_STREAM")) } else { Ok(()) };
         }
@@ -253,7 +254,7 @@ impl Connection {
             self.fail_call(call, Status::new(Code::ResourceExhausted, message));
             return Ok(());
         }
-        let parsed = reader.finish(true).map_err(malformed)?;
+        let parsed = reader.finish(true, self.config.accepted_encodings).map_err(malformed)?;
         if !end_stream {
             return Err(malformed("HEADERS after DATA without END_STREAM"));
         }

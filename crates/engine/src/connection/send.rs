@@ -84,8 +84,8 @@ impl Connection {
         (stream.send_window, stream.receive_window) = (send_window, receive_window);
         let timeout = stream.deadline.map(|deadline| Timeout(deadline.saturating_duration_since(now)));
         let (scheme, user_agent) = (self.config.scheme, self.config.user_agent.as_str());
-        let encoding = stream.encoding;
-        let outline = request::Outline { scheme, user_agent, path, authority, encoding, timeout, metadata };
+        let (encoding, accepted) = (stream.encoding, self.config.accepted_encodings);
+        let outline = request::Outline { scheme, user_agent, path, authority, encoding, accepted, timeout, metadata };
         self.blocks.write(&mut self.transmit, id, false, |writer| request::encode(&outline, writer));
         self.note_data_sent();
         if let Some(stream) = self.store.live(call) {
@@ -122,8 +122,8 @@ impl Connection {
         let Some(stream) = self.store.live(call) else { return };
         stream.headers_sent = true;
         stream.state.advance(Input::Send);
-        let (id, encoding) = (stream.id, stream.encoding);
-        self.blocks.write(&mut self.transmit, id, false, |writer| encode_headers(encoding, metadata, writer));
+        let (id, encoding, accepted) = (stream.id, stream.encoding, self.config.accepted_encodings);
+        self.blocks.write(&mut self.transmit, id, false, |writer| encode_headers(encoding, accepted, metadata, writer));
         self.note_data_sent();
     }
 
@@ -166,7 +166,10 @@ impl Connection {
         if headers_sent {
             self.blocks.write(&mut self.transmit, id, true, |writer| encode_trailers(status, trailers, writer));
         } else {
-            self.blocks.write(&mut self.transmit, id, true, |writer| encode_trailers_only(status, trailers, writer));
+            let accepted = self.config.accepted_encodings;
+            self.blocks.write(&mut self.transmit, id, true, |writer| {
+                encode_trailers_only(status, accepted, trailers, writer);
+            });
         }
         if early {
             // "Early server closure": the client need not send the rest.

@@ -33,26 +33,51 @@ impl Encoding {
     }
 }
 
-/// What a peer says it can read in `grpc-accept-encoding`.
+/// The encodings a side reads, which it lists in `grpc-accept-encoding`. [`Encoding::Identity`] is always among them, and alone by
+/// default, as with a peer that lists nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(crate) struct Accepted {
+pub struct Encodings {
     deflate: bool,
     gzip: bool,
 }
 
-impl Accepted {
+impl Encodings {
+    /// Every one there is.
+    pub const ALL: Encodings = Encodings { deflate: true, gzip: true };
+    /// [`Encoding::Identity`] alone: nothing that is compressed is read.
+    pub const IDENTITY: Encodings = Encodings { deflate: false, gzip: false };
+
+    /// These and one more.
+    pub fn with(mut self, encoding: Encoding) -> Encodings {
+        match encoding {
+            Encoding::Identity => {}
+            Encoding::Deflate => self.deflate = true,
+            Encoding::Gzip => self.gzip = true,
+        }
+        self
+    }
+
     /// Adds what a header's value lists; other names mean nothing here.
     pub(crate) fn add(&mut self, value: &[u8]) {
         for name in value.split(|byte| *byte == b',') {
-            match Encoding::from_name(name.trim_ascii()) {
-                Some(Encoding::Deflate) => self.deflate = true,
-                Some(Encoding::Gzip) => self.gzip = true,
-                Some(Encoding::Identity) | None => {}
+            if let Some(encoding) = Encoding::from_name(name.trim_ascii()) {
+                *self = self.with(encoding);
             }
         }
     }
 
-    pub(crate) fn contains(self, encoding: Encoding) -> bool {
+    /// As they stand in `grpc-accept-encoding`.
+    pub(crate) fn names(self) -> &'static [u8] {
+        match (self.deflate, self.gzip) {
+            (true, true) => b"identity, deflate, gzip",
+            (true, false) => b"identity, deflate",
+            (false, true) => b"identity, gzip",
+            (false, false) => b"identity",
+        }
+    }
+
+    /// Whether it is one of these.
+    pub fn contains(self, encoding: Encoding) -> bool {
         match encoding {
             Encoding::Identity => true,
             Encoding::Deflate => self.deflate,
@@ -160,7 +185,7 @@ fn inflate(codec: &mut Decompress, body: &[u8], max: Option<usize>) -> Result<Ve
 
 #[cfg(test)]
 mod tests {
-    use super::{Accepted, Codecs, Encoding};
+    use super::{Codecs, Encoding, Encodings};
     use crate::grpc::message::MessageFault;
 
     const BOTH: [Encoding; 2] = [Encoding::Deflate, Encoding::Gzip];
@@ -260,11 +285,25 @@ mod tests {
 
     #[test]
     fn knows_what_a_peer_accepts() {
-        let mut accepted = Accepted::default();
+        let mut accepted = Encodings::IDENTITY;
         assert!(accepted.contains(Encoding::Identity) && !accepted.contains(Encoding::Gzip));
         accepted.add(b"identity, br,gzip ");
         assert!(accepted.contains(Encoding::Gzip) && !accepted.contains(Encoding::Deflate));
         accepted.add(b"deflate");
-        assert!(accepted.contains(Encoding::Deflate));
+        assert_eq!(accepted, Encodings::ALL);
+    }
+
+    #[test]
+    fn reads_the_names_it_writes() {
+        for encodings in [
+            Encodings::ALL,
+            Encodings::IDENTITY,
+            Encodings::IDENTITY.with(Encoding::Deflate),
+            Encodings::IDENTITY.with(Encoding::Gzip).with(Encoding::Identity),
+        ] {
+            let mut read = Encodings::IDENTITY;
+            read.add(encodings.names());
+            assert_eq!(read, encodings);
+        }
     }
 }

@@ -7,9 +7,6 @@ use crate::hpack::{Encoder, Indexing};
 
 pub(crate) const CONTENT_TYPE: &[u8] = b"application/grpc";
 
-/// The message encodings this side reads.
-pub(crate) const ACCEPT_ENCODING: &[u8] = b"identity, deflate, gzip";
-
 /// Why a header list cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum FieldFault {

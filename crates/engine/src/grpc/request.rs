@@ -5,7 +5,7 @@ use std::time::Instant;
 use farcall_core::{Code, Metadata, Status, Timeout};
 
 use super::{
-    encoding::{Accepted, Encoding},
+    encoding::{Encoding, Encodings},
     fields::{self, Collected, FieldFault, Writer},
 };
 use crate::RequestHead;
@@ -18,6 +18,8 @@ pub(crate) struct Outline<'a> {
     pub(crate) path: &'a str,
     pub(crate) authority: &'a str,
     pub(crate) encoding: Encoding,
+    /// How the answer may be compressed.
+    pub(crate) accepted: Encodings,
     pub(crate) timeout: Option<Timeout>,
     pub(crate) metadata: &'a Metadata,
 }
@@ -33,7 +35,7 @@ pub(crate) fn encode(request: &Outline<'_>, writer: &mut Writer<'_>) {
     if request.encoding != Encoding::Identity {
         writer.constant(b"grpc-encoding", request.encoding.name().as_bytes());
     }
-    writer.constant(b"grpc-accept-encoding", fields::ACCEPT_ENCODING);
+    writer.constant(b"grpc-accept-encoding", request.accepted.names());
     if let Some(timeout) = request.timeout {
         writer.varying(b"grpc-timeout", |out| timeout.encode(out));
     }
@@ -57,7 +59,7 @@ pub(crate) struct Reader {
     timeout: Option<Timeout>,
     encoding: Encoding,
     unknown_encoding: Option<String>,
-    accepted: Accepted,
+    accepted: Encodings,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -78,7 +80,7 @@ pub(crate) struct Parsed {
     /// How its messages are compressed.
     pub(crate) encoding: Encoding,
     /// How those of the answer may be.
-    pub(crate) accepted: Accepted,
+    pub(crate) accepted: Encodings,
 }
 
 /// An answer given without the application.
@@ -155,7 +157,7 @@ impl Reader {
 
     /// # Errors
     /// The request is malformed: what is wrong with it.
-    pub(crate) fn finish(self, any_path: bool, now: Instant) -> Result<Parsed, &'static str> {
+    pub(crate) fn finish(self, any_path: bool, accepted: Encodings, now: Instant) -> Result<Parsed, &'static str> {
         if let Some(FieldFault::Malformed(what)) = self.collected.fault {
             return Err(what);
         }
@@ -185,6 +187,10 @@ impl Reader {
             (_, _, _, Some(FieldFault::Unreadable(key))) => {
                 Some(Refusal::Grpc(Status::new(Code::Internal, fields::unreadable(&key))))
             }
+            _ if !accepted.contains(self.encoding) => Some(Refusal::Grpc(Status::new(
+                Code::Unimplemented,
+                format!("Compression algorithm '{}' is disabled.", self.encoding.name()),
+            ))),
             _ => None,
         };
         let request = match refusal {
@@ -235,7 +241,7 @@ mod tests {
 
     use farcall_core::{Code, Metadata, Status, Timeout};
 
-    use super::{Encoding, Outline, Parsed, Reader, Refusal, Writer, encode};
+    use super::{Encoding, Encodings, Outline, Parsed, Reader, Refusal, Writer, encode};
     use crate::hpack::{Decoder, Encoder};
 
     type Fields<'a> = Vec<(&'a str, &'a str)>;
@@ -256,7 +262,7 @@ mod tests {
         for (name, value) in fields {
             reader.field(name.as_bytes(), value.as_bytes());
         }
-        reader.finish(false, Instant::now())
+        reader.finish(false, Encodings::ALL, Instant::now())
     }
 
     fn with<'a>(name: &'a str, value: &'a str) -> Fields<'a> {
@@ -282,6 +288,7 @@ mod tests {
             path: "/a.B/C",
             authority: "host",
             encoding: Encoding::Gzip,
+            accepted: Encodings::IDENTITY.with(Encoding::Deflate),
             timeout: Some(Timeout(Duration::from_secs(5))),
             metadata: &metadata,
         };
@@ -297,9 +304,9 @@ mod tests {
         let order = ":path :authority :method :scheme content-type te grpc-encoding grpc-accept-encoding grpc-timeout user-agent k b-bin";
         assert_eq!(names.join(" "), order);
         let now = Instant::now();
-        let parsed = reader.finish(false, now).unwrap();
+        let parsed = reader.finish(false, Encodings::ALL, now).unwrap();
         assert_eq!(parsed.encoding, Encoding::Gzip);
-        assert!(parsed.accepted.contains(Encoding::Deflate) && parsed.accepted.contains(Encoding::Gzip));
+        assert_eq!(parsed.accepted, request.accepted);
         let head = parsed.request.unwrap();
         assert_eq!((head.path.as_str(), head.authority.as_str()), ("/a.B/C", "host"));
         assert_eq!(head.deadline, Some(now + Duration::from_secs(5)));

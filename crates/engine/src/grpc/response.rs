@@ -3,7 +3,7 @@
 use farcall_core::{Code, Metadata, Status};
 
 use super::{
-    encoding::Encoding,
+    encoding::{Encoding, Encodings},
     fields::{self, Collected, FieldFault, Writer},
     percent,
 };
@@ -20,22 +20,22 @@ pub(crate) fn encode_http_headers(status: u16, writer: &mut Writer<'_>) {
     writer.constant(b"content-type", b"text/plain; charset=utf-8");
 }
 
-/// Writes response headers.
-pub(crate) fn encode_headers(encoding: Encoding, metadata: &Metadata, writer: &mut Writer<'_>) {
+/// Writes response headers; requests may be compressed as `accepted` says.
+pub(crate) fn encode_headers(encoding: Encoding, accepted: Encodings, metadata: &Metadata, writer: &mut Writer<'_>) {
     encode_start(writer);
     if encoding != Encoding::Identity {
         writer.constant(b"grpc-encoding", encoding.name().as_bytes());
     }
-    writer.constant(b"grpc-accept-encoding", fields::ACCEPT_ENCODING);
+    writer.constant(b"grpc-accept-encoding", accepted.names());
     writer.metadata(metadata);
 }
 
 /// Writes headers and trailers in one list (Trailers-Only).
-pub(crate) fn encode_trailers_only(status: &Status, trailers: &Metadata, writer: &mut Writer<'_>) {
+pub(crate) fn encode_trailers_only(status: &Status, accepted: Encodings, trailers: &Metadata, writer: &mut Writer<'_>) {
     encode_start(writer);
     if status.code == Code::Unimplemented {
         // So that a client whose encoding was refused can choose another (compression.md).
-        writer.constant(b"grpc-accept-encoding", fields::ACCEPT_ENCODING);
+        writer.constant(b"grpc-accept-encoding", accepted.names());
     }
     encode_trailers(status, trailers, writer);
 }
@@ -122,7 +122,7 @@ impl Reader {
 
     /// # Errors
     /// The response is malformed: what is wrong with it.
-    pub(crate) fn finish(self, trailers: bool) -> Result<Parsed, &'static str> {
+    pub(crate) fn finish(self, trailers: bool, accepted: Encodings) -> Result<Parsed, &'static str> {
         let mut failure = None;
         match self.collected.fault {
             Some(FieldFault::Malformed(what)) => return Err(what),
@@ -136,7 +136,8 @@ impl Reader {
             (None, false) => return Err("a response without :status"),
             (http, _) => http.unwrap_or(0),
         };
-        if let Some(encoding) = self.unknown_encoding {
+        let refused = (!accepted.contains(self.encoding)).then(|| self.encoding.name().to_owned());
+        if let Some(encoding) = self.unknown_encoding.or(refused) {
             failure = Some(Status::new(Code::Internal, format!("Compression algorithm not supported: {encoding}")));
         }
         let message = self.grpc_message.unwrap_or_default();
@@ -179,7 +180,7 @@ fn read_code(value: &[u8]) -> Result<Code, ()> {
 mod tests {
     use farcall_core::{Code, Metadata, Status};
 
-    use super::{Encoding, Parsed, Reader, Writer, encode_headers, encode_trailers, encode_trailers_only};
+    use super::{Encoding, Encodings, Parsed, Reader, Writer, encode_headers, encode_trailers, encode_trailers_only};
     use crate::hpack::{Decoder, Encoder};
 
     fn read(fields: &[(&str, &str)], trailers: bool) -> Result<Parsed, &'static str> {
@@ -187,7 +188,7 @@ mod tests {
         for (name, value) in fields {
             reader.field(name.as_bytes(), value.as_bytes());
         }
-        reader.finish(trailers)
+        reader.finish(trailers, Encodings::ALL)
     }
 
     fn written(write: impl FnOnce(&mut Writer<'_>), trailers: bool) -> Parsed {
@@ -195,7 +196,7 @@ mod tests {
         write(&mut Writer { hpack: &mut Encoder::new(), scratch: &mut Vec::new(), out: &mut block });
         let mut reader = Reader::default();
         Decoder::new(4096).decode(&block, 16 << 10, |name, value| reader.field(name, value)).unwrap();
-        reader.finish(trailers).unwrap()
+        reader.finish(trailers, Encodings::ALL).unwrap()
     }
 
     #[test]
@@ -203,7 +204,7 @@ mod tests {
         let mut metadata = Metadata::new();
         metadata.append("k", "v").unwrap();
         metadata.append("x-bin", [1]).unwrap();
-        let headers = written(|writer| encode_headers(Encoding::Deflate, &metadata, writer), false);
+        let headers = written(|writer| encode_headers(Encoding::Deflate, Encodings::ALL, &metadata, writer), false);
         assert_eq!(headers.encoding, Encoding::Deflate);
         assert_eq!((headers.http, headers.is_grpc, headers.status), (200, true, None));
         assert_eq!(headers.metadata, metadata);
@@ -212,9 +213,32 @@ mod tests {
             let trailers = written(|writer| encode_trailers(&status, &metadata, writer), true);
             assert_eq!(trailers.status.as_ref(), Some(&status));
             assert_eq!(trailers.metadata, metadata);
-            let both = written(|writer| encode_trailers_only(&status, &metadata, writer), false);
+            let both = written(|writer| encode_trailers_only(&status, Encodings::ALL, &metadata, writer), false);
             assert_eq!((both.http, both.status), (200, trailers.status));
         }
+    }
+
+    #[test]
+    fn says_how_requests_may_be_compressed() {
+        let listed = |write: &dyn Fn(&mut Writer<'_>)| {
+            let mut block = Vec::new();
+            write(&mut Writer { hpack: &mut Encoder::new(), scratch: &mut Vec::new(), out: &mut block });
+            let mut listed = None;
+            let field = |name: &[u8], value: &[u8]| {
+                if name == b"grpc-accept-encoding" {
+                    listed = Some(String::from_utf8(value.to_vec()).unwrap());
+                }
+            };
+            Decoder::new(4096).decode(&block, 16 << 10, field).unwrap();
+            listed
+        };
+        let (accepted, metadata) = (Encodings::IDENTITY.with(Encoding::Deflate), Metadata::new());
+        let headers = listed(&|writer| encode_headers(Encoding::Identity, accepted, &metadata, writer));
+        assert_eq!(headers.as_deref(), Some("identity, deflate"));
+        let refused = Status::new(Code::Unimplemented, "");
+        let trailers = listed(&|writer| encode_trailers_only(&refused, accepted, &metadata, writer));
+        assert_eq!(trailers.as_deref(), Some("identity, deflate"));
+        assert_eq!(listed(&|writer| encode_trailers_only(&Status::OK, accepted, &metadata, writer)), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::State;
 use crate::{
     CallId,
     flow::{ReceiveWindow, SendWindow},
-    grpc::encoding::{Accepted, Encoding},
+    grpc::encoding::{Encoding, Encodings},
     recv::Assembler,
     send::Queue,
 };
@@ -59,7 +59,7 @@ pub(crate) struct Stream {
     pub(crate) inflated: usize,
     /// How messages are compressed that go out, and how the peer may have them.
     pub(crate) encoding: Encoding,
-    pub(crate) accepted: Accepted,
+    pub(crate) accepted: Encodings,
     /// Server: what is sent when the queue is empty.
     pub(crate) answer: Option<Answer>,
     /// Client: the request, as long as it waits for a stream.
@@ -107,7 +107,7 @@ impl Stream {
             held_messages: 0,
             inflated: 0,
             encoding: Encoding::Identity,
-            accepted: Accepted::default(),
+            accepted: Encodings::IDENTITY,
             answer: None,
             waiting: None,
         }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use farcall_channel::{LoadBalancing, ServiceConfig};
-use farcall_engine::{Encoding, Limits};
+use farcall_engine::{Encoding, Encodings, Limits};
 
 use super::{Draft, Side, Value, report};
 
@@ -291,14 +291,10 @@ fn level(draft: &mut Draft, number: i32) {
 }
 
 fn algorithms(draft: &mut Draft, bits: i32) {
-    let number = match draft.encoding {
-        Encoding::Identity => 0,
-        Encoding::Deflate => 1,
-        Encoding::Gzip => 2,
-    };
-    if bits & (1 << number) == 0 {
-        draft.encoding = Encoding::Identity;
-    }
+    let enabled = [Encoding::Deflate, Encoding::Gzip].into_iter().enumerate();
+    draft.engine.accepted_encodings = enabled
+        .filter(|(number, _)| bits & (2 << number) != 0)
+        .fold(Encodings::IDENTITY, |encodings, (_, encoding)| encodings.with(encoding));
 }
 
 fn keepalive_timeout(draft: &mut Draft, number: i32) {

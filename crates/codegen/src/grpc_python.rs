@@ -3,8 +3,9 @@
 mod beta;
 mod typed;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
+use buffa_descriptor::generated::descriptor::source_code_info::Location;
 use buffa_descriptor::generated::descriptor::{FileDescriptorProto, MethodDescriptorProto, ServiceDescriptorProto};
 
 use crate::python_names::{Imports, RELATIVE_IMPORTS, import_statement, module_name};
@@ -84,6 +85,8 @@ struct Module<'a> {
     strip_prefix: &'a str,
     imports: Imports,
     place: Place,
+    /// Where services and their methods stand, by path.
+    locations: HashMap<&'a [i32], &'a Location>,
     out: Text,
 }
 
@@ -126,7 +129,8 @@ impl<'a> Module<'a> {
         imports: Imports,
         place: Place,
     ) -> Self {
-        Self { schema, file, strip_prefix, imports, place, out: Text::new() }
+        let locations = service_locations(file);
+        Self { schema, file, strip_prefix, imports, place, locations, out: Text::new() }
     }
 
     fn write(mut self) -> String {
@@ -151,13 +155,14 @@ impl<'a> Module<'a> {
             "" => name.to_owned(),
             package => format!("{package}.{name}"),
         };
-        let comments = self.comments(&[number::FILE_SERVICE, index]);
+        let comments = self.comments(&[number::FILE_SERVICE, index as i32]);
         let methods = service
             .method
             .iter()
             .enumerate()
             .map(|(method_index, method)| {
-                let comments = self.comments(&[number::FILE_SERVICE, index, number::SERVICE_METHOD, method_index]);
+                let path = [number::FILE_SERVICE, index as i32, number::SERVICE_METHOD, method_index as i32];
+                let comments = self.comments(&path);
                 self.read_method(method, comments)
             })
             .collect();
@@ -239,15 +244,9 @@ if _version_not_supported:
     }
 
     /// Detached, leading and trailing comments of the declaration at `path`, line by line.
-    fn comments(&self, path: &[usize]) -> Vec<&'a str> {
-        let location = self.file.source_code_info.as_option().and_then(|source| {
-            source.location.iter().find(|location| {
-                location.path.len() == path.len()
-                    && location.path.iter().zip(path).all(|(&part, &want)| usize::try_from(part) == Ok(want))
-            })
-        });
+    fn comments(&self, path: &[i32]) -> Vec<&'a str> {
         let mut lines = Vec::new();
-        let Some(location) = location else { return lines };
+        let Some(location) = self.locations.get(path) else { return lines };
         for detached in &location.leading_detached_comments {
             lines.extend(split_lines(detached));
             lines.push("");
@@ -267,8 +266,19 @@ if _version_not_supported:
 
 /// Field numbers of `descriptor.proto`, as paths of source locations use them.
 mod number {
-    pub(super) const FILE_SERVICE: usize = 6;
-    pub(super) const SERVICE_METHOD: usize = 2;
+    pub(super) const FILE_SERVICE: i32 = 6;
+    pub(super) const SERVICE_METHOD: i32 = 2;
+}
+
+/// The first location of everything in services.
+fn service_locations(file: &FileDescriptorProto) -> HashMap<&[i32], &Location> {
+    let mut locations = HashMap::new();
+    for location in file.source_code_info.as_option().iter().flat_map(|info| &info.location) {
+        if location.path.first() == Some(&number::FILE_SERVICE) {
+            locations.entry(&location.path[..]).or_insert(location);
+        }
+    }
+    locations
 }
 
 /// As `std::getline` splits: a final line feed starts no further line.

@@ -1,6 +1,7 @@
 //! `--python_out`: `_pb2.py`, a module that holds the serialized descriptor and builds its classes at import.
 
 mod bootstrap;
+mod occurrence;
 
 use buffa::Message;
 use buffa_descriptor::generated::descriptor::{
@@ -255,35 +256,37 @@ impl<'a> Module<'a> {
         true
     }
 
+    /// Where each descriptor lies in the serialized file. protoc takes the first place where its bytes occur, even
+    /// when that is another descriptor with the same bytes; so do we.
     fn serialized_intervals(&mut self, file: &FileDescriptorProto) {
+        let mut parts = Vec::new();
         for declared in &file.enum_type {
-            self.interval(&key("", declared.name.as_deref()), &declared.encode_to_vec());
+            parts.push((key("", declared.name.as_deref()), declared.encode_to_vec()));
         }
         for message in &file.message_type {
-            self.message_intervals(message, "");
+            push_message(message, "", &mut parts);
         }
         for service in &file.service {
-            self.interval(&key("", service.name.as_deref()), &service.encode_to_vec());
+            parts.push((key("", service.name.as_deref()), service.encode_to_vec()));
+        }
+        let bytes: Vec<&[u8]> = parts.iter().map(|(_, part)| &part[..]).collect();
+        let starts = occurrence::first_of_each(&self.serialized, &bytes);
+        for ((name, part), start) in parts.iter().zip(starts) {
+            emit!(self, "  _globals['{name}']._serialized_start={start}");
+            emit!(self, "  _globals['{name}']._serialized_end={}", start + part.len());
         }
     }
+}
 
-    fn message_intervals(&mut self, message: &DescriptorProto, scope: &str) {
-        let name = key(scope, message.name.as_deref());
-        self.interval(&name, &message.encode_to_vec());
-        for nested in &message.nested_type {
-            self.message_intervals(nested, &name);
-        }
-        for declared in &message.enum_type {
-            self.interval(&key(&name, declared.name.as_deref()), &declared.encode_to_vec());
-        }
+/// Adds name and bytes of a message and of what is in it.
+fn push_message(message: &DescriptorProto, scope: &str, parts: &mut Vec<(String, Vec<u8>)>) {
+    let name = key(scope, message.name.as_deref());
+    parts.push((name.clone(), message.encode_to_vec()));
+    for nested in &message.nested_type {
+        push_message(nested, &name, parts);
     }
-
-    /// Where `part` lies in the serialized file. protoc takes the first place where these bytes occur, even when
-    /// that is another descriptor with the same bytes; so do we.
-    fn interval(&mut self, name: &str, part: &[u8]) {
-        let start = memchr::memmem::find(&self.serialized, part).unwrap_or(0);
-        emit!(self, "  _globals['{name}']._serialized_start={start}");
-        emit!(self, "  _globals['{name}']._serialized_end={}", start + part.len());
+    for declared in &message.enum_type {
+        parts.push((key(&name, declared.name.as_deref()), declared.encode_to_vec()));
     }
 }
 

@@ -8,13 +8,18 @@ use std::collections::BTreeMap;
 
 use buffa::encoding::{Tag, decode_unknown_field};
 use buffa::{DecodeContext, UnknownField, UnknownFieldData, UnknownFields};
+use buffa_descriptor::generated::descriptor::descriptor_proto::ExtensionRange;
+use buffa_descriptor::generated::descriptor::extension_range_options::Declaration;
 use buffa_descriptor::generated::descriptor::feature_set::{
     EnumType, FieldPresence, MessageEncoding, RepeatedFieldEncoding,
 };
 use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Type};
-use buffa_descriptor::generated::descriptor::{DescriptorProto, Edition, EnumDescriptorProto, FieldDescriptorProto};
+use buffa_descriptor::generated::descriptor::{
+    DescriptorProto, Edition, EnumDescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto,
+};
 
 use crate::features::{Features, is_legacy};
+use crate::index::Members;
 use crate::limits::{OPTION_NESTING, WIRE_FIELDS};
 use crate::pool::{EnumId, ExtensionId, FileId, MessageId, Pool};
 
@@ -67,15 +72,50 @@ impl<'p> MessageRef<'p> {
     }
 
     pub(crate) fn field_by_name(self, name: &str) -> Option<FieldRef<'p>> {
-        self.fields().find(|field| field.name() == name)
+        let found = self.pool.message_index(self.id).fields.by_name(&self.proto().field, name);
+        found.map(|proto| self.field(proto))
     }
 
     /// The field or known extension with this number.
     pub(crate) fn field_by_number(self, number: i32) -> Option<FieldRef<'p>> {
-        self.fields().find(|field| field.number() == number).or_else(|| {
+        let found = self.pool.message_index(self.id).fields.by_number(&self.proto().field, number);
+        found.map(|proto| self.field(proto)).or_else(|| {
             let id = self.pool.extension_by_number(self.id, number)?;
             FieldRef::extension(self.pool, id)
         })
+    }
+
+    /// Fields that must be set. Features must be known.
+    fn required_fields(self) -> impl Iterator<Item = FieldRef<'p>> {
+        let fields = &self.proto().field;
+        let places = self.pool.message_index(self.id).required.get_or_init(|| {
+            let is_required = |place: &usize| self.field(&fields[*place]).is_required();
+            (0..fields.len()).filter(is_required).collect()
+        });
+        places.iter().map(move |&place| self.field(&fields[place]))
+    }
+
+    pub(crate) fn is_reserved(self, name: &str) -> bool {
+        let names = &self.pool.message_index(self.id).reserved_names;
+        names.get_or_init(|| self.proto().reserved_name.iter().cloned().collect()).contains(name)
+    }
+
+    /// The extension range that has this number.
+    pub(crate) fn extension_range(self, number: i32) -> Option<&'p ExtensionRange> {
+        self.proto().extension_range.get(self.extension_range_place(number)?)
+    }
+
+    fn extension_range_place(self, number: i32) -> Option<usize> {
+        self.pool.message_index(self.id).extension_ranges.holding(&self.proto().extension_range, number)
+    }
+
+    /// What the extension range with this number declares of it.
+    pub(crate) fn declaration(self, number: i32) -> Option<&'p Declaration> {
+        let ranges = &self.proto().extension_range;
+        let place = self.extension_range_place(number)?;
+        let members = &self.pool.message_index(self.id).declarations;
+        let members = members.get_or_init(|| ranges.iter().map(|_| Members::default()).collect()).get(place)?;
+        members.by_number(&ranges[place].options.as_option()?.declaration, number)
     }
 
     pub(crate) fn is_map_entry(self) -> bool {
@@ -108,17 +148,22 @@ impl<'p> EnumRef<'p> {
     }
 
     pub(crate) fn number_of(self, name: &str) -> Option<i32> {
-        let value = self.proto().value.iter().find(|value| value.name.as_deref() == Some(name))?;
+        let value = self.pool.enum_values(self.id).by_name(&self.proto().value, name)?;
         Some(value.number.unwrap_or(0))
+    }
+
+    /// The first value with this number.
+    pub(crate) fn value(self, number: i32) -> Option<&'p EnumValueDescriptorProto> {
+        self.pool.enum_values(self.id).by_number(&self.proto().value, number)
     }
 
     /// The first name of a number.
     pub(crate) fn name_of(self, number: i32) -> Option<&'p str> {
-        self.proto().value.iter().find(|value| value.number.unwrap_or(0) == number)?.name.as_deref()
+        self.value(number)?.name.as_deref()
     }
 
     pub(crate) fn has_number(self, number: i32) -> bool {
-        self.proto().value.iter().any(|value| value.number.unwrap_or(0) == number)
+        self.value(number).is_some()
     }
 
     pub(crate) fn is_closed(self) -> bool {
@@ -144,6 +189,11 @@ impl<'p> FieldRef<'p> {
 
     pub(crate) fn number(self) -> i32 {
         self.proto.number.unwrap_or(0)
+    }
+
+    /// The oneof it is a member of, by its index in the message.
+    pub(crate) fn oneof(self) -> Option<i32> {
+        self.proto.oneof_index.filter(|_| self.extension.is_none())
     }
 
     pub(crate) fn file(self) -> FileId {
@@ -294,12 +344,14 @@ pub(crate) struct Slot<'p> {
 pub(crate) struct Dynamic<'p> {
     pub(crate) message: MessageRef<'p>,
     pub(crate) fields: BTreeMap<i32, Slot<'p>>,
+    /// The number of the member that was last set, by its oneof.
+    oneofs: BTreeMap<i32, i32>,
     pub(crate) unknown: UnknownFields,
 }
 
 impl<'p> Dynamic<'p> {
     pub(crate) fn new(message: MessageRef<'p>) -> Self {
-        Dynamic { message, fields: BTreeMap::new(), unknown: UnknownFields::new() }
+        Dynamic { message, fields: BTreeMap::new(), oneofs: BTreeMap::new(), unknown: UnknownFields::new() }
     }
 
     /// Reads a message from its wire form. `None` if it is malformed or too deep.
@@ -366,6 +418,7 @@ impl<'p> Dynamic<'p> {
 
     fn merge_message(&mut self, field: FieldRef<'p>, fields: UnknownFields, depth: u32) -> Option<()> {
         let message = field.message()?;
+        self.clear_other_members(field);
         let slot = self.fields.entry(field.number()).or_insert_with(|| Slot { field, values: Vec::new() });
         if field.is_repeated() || slot.values.is_empty() {
             slot.values.push(Value::Message(Dynamic::new(message)));
@@ -378,13 +431,7 @@ impl<'p> Dynamic<'p> {
 
     /// Sets a field, or adds to it if it is repeated. Clears the other members of its oneof.
     pub(crate) fn set(&mut self, field: FieldRef<'p>, value: Value<'p>) {
-        if let Some(oneof) = field.proto.oneof_index.filter(|_| field.extension.is_none()) {
-            self.fields.retain(|number, slot| {
-                *number == field.number()
-                    || slot.field.extension.is_some()
-                    || slot.field.proto.oneof_index != Some(oneof)
-            });
-        }
+        self.clear_other_members(field);
         if !field.is_repeated() && !field.has_presence() && value.is_zero() {
             self.fields.remove(&field.number());
             return;
@@ -394,6 +441,21 @@ impl<'p> Dynamic<'p> {
             slot.values.clear();
         }
         slot.values.push(value);
+    }
+
+    /// At most one member of a oneof is set: from now on `field`, if it is one.
+    fn clear_other_members(&mut self, field: FieldRef<'p>) {
+        if let Some(oneof) = field.oneof()
+            && let Some(other) = self.oneofs.insert(oneof, field.number())
+            && other != field.number()
+        {
+            self.fields.remove(&other);
+        }
+    }
+
+    /// The member of this oneof that is set.
+    pub(crate) fn member(&self, oneof: i32) -> Option<FieldRef<'p>> {
+        self.fields.get(self.oneofs.get(&oneof)?).map(|slot| slot.field)
     }
 
     /// Takes the `features` out of an options message.
@@ -470,8 +532,8 @@ impl<'p> Dynamic<'p> {
 
     /// Names of required fields that are not set, here and below.
     pub(crate) fn missing_required(&self, prefix: &str, missing: &mut Vec<String>) {
-        for field in self.message.fields() {
-            if field.is_required() && !self.fields.contains_key(&field.number()) {
+        for field in self.message.required_fields() {
+            if !self.fields.contains_key(&field.number()) {
                 missing.push(format!("{prefix}{}", field.name()));
             }
         }

@@ -76,8 +76,7 @@ fn message_lifetimes(message: &Dynamic<'_>, edition: Edition, results: &mut Vec<
                 Value::Varint(number) => {
                     if let Some(definition) = slot.field.enumeration() {
                         let number = *number as i32;
-                        let mut values = definition.proto().value.iter();
-                        let value = values.find(|value| value.number.unwrap_or(0) == number);
+                        let value = definition.value(number);
                         let options = value.and_then(|value| value.options.as_option());
                         if let Some(support) = options.and_then(|options| options.feature_support.as_option()) {
                             let name = value.and_then(|value| value.name.as_deref()).unwrap_or_default();

@@ -14,7 +14,7 @@
 //! `FileDescriptorProto` that says what the source says, every position recorded, whatever other files hold) ->
 //! `linker` (every declaration named, names resolved, options interpreted, the whole validated) -> `final_checks`
 //! (what waits until all files are there). `compiler` leads files through, imports first. Besides: `pool` knows all
-//! names, `dynamic`, `text_format` and
+//! names (and `index` the members of large messages), `dynamic`, `text_format` and
 //! `text_printer` are the messages options are made of (and those that `messages` encodes and decodes), `features` the editions', `retention`
 //! takes out what is for source only, `site` finds positions when there is something to complain of, `limits` bounds
 //! everything a file could ask for. Files are parsed as
@@ -39,6 +39,7 @@ mod final_checks;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod index;
 mod json_name;
 mod lexer;
 mod limits;

@@ -1,9 +1,10 @@
 //! Every file that is linked or being linked, and what its names stand for.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, OnceLock};
 
 use crate::features::Features;
+use crate::index::{Members, Ranges};
 use crate::positions::Positions;
 use buffa_descriptor::generated::descriptor::{
     DescriptorProto, Edition, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
@@ -116,6 +117,28 @@ struct Declared {
     place: Place,
 }
 
+struct DeclaredMessage {
+    declared: Declared,
+    index: OnceLock<Box<MessageIndex>>,
+}
+
+/// What a message holds, by name and by number.
+#[derive(Default)]
+pub(crate) struct MessageIndex {
+    pub(crate) fields: Members,
+    pub(crate) extension_ranges: Ranges,
+    /// Of each extension range what it declares.
+    pub(crate) declarations: OnceLock<Vec<Members>>,
+    /// Where the required fields stand.
+    pub(crate) required: OnceLock<Vec<usize>>,
+    pub(crate) reserved_names: OnceLock<HashSet<String>>,
+}
+
+struct DeclaredEnum {
+    declared: Declared,
+    values: Members,
+}
+
 struct DeclaredExtension {
     declared: Declared,
     /// Known once the file's names are resolved.
@@ -128,8 +151,8 @@ pub(crate) struct Pool {
     files: Vec<File>,
     by_path: HashMap<String, FileId>,
     symbols: HashMap<String, Symbol>,
-    messages: Vec<Declared>,
-    enums: Vec<Declared>,
+    messages: Vec<DeclaredMessage>,
+    enums: Vec<DeclaredEnum>,
     extensions: Vec<DeclaredExtension>,
     by_number: HashMap<(MessageId, i32), ExtensionId>,
 }
@@ -214,12 +237,14 @@ impl Pool {
     }
 
     pub(crate) fn add_message(&mut self, full_name: String, file: FileId, scope: &[u32], index: u32) -> MessageId {
-        self.messages.push(Declared { full_name, place: Place { file, scope: scope.into(), index } });
+        let declared = Declared { full_name, place: Place { file, scope: scope.into(), index } };
+        self.messages.push(DeclaredMessage { declared, index: OnceLock::new() });
         MessageId(self.messages.len() as u32 - 1)
     }
 
     pub(crate) fn add_enum(&mut self, full_name: String, file: FileId, scope: &[u32], index: u32) -> EnumId {
-        self.enums.push(Declared { full_name, place: Place { file, scope: scope.into(), index } });
+        let declared = Declared { full_name, place: Place { file, scope: scope.into(), index } };
+        self.enums.push(DeclaredEnum { declared, values: Members::default() });
         EnumId(self.enums.len() as u32 - 1)
     }
 
@@ -248,11 +273,11 @@ impl Pool {
     }
 
     pub(crate) fn message_name(&self, id: MessageId) -> &str {
-        &self.messages[id.0 as usize].full_name
+        &self.messages[id.0 as usize].declared.full_name
     }
 
     pub(crate) fn enum_name(&self, id: EnumId) -> &str {
-        &self.enums[id.0 as usize].full_name
+        &self.enums[id.0 as usize].declared.full_name
     }
 
     pub(crate) fn extension_name(&self, id: ExtensionId) -> &str {
@@ -260,7 +285,7 @@ impl Pool {
     }
 
     pub(crate) fn message_file(&self, id: MessageId) -> FileId {
-        self.messages[id.0 as usize].place.file
+        self.messages[id.0 as usize].declared.place.file
     }
 
     pub(crate) fn extension_file(&self, id: ExtensionId) -> FileId {
@@ -269,15 +294,15 @@ impl Pool {
 
     /// Whether the message lies in another message.
     pub(crate) fn is_nested(&self, id: MessageId) -> bool {
-        !self.messages[id.0 as usize].place.scope.is_empty()
+        !self.messages[id.0 as usize].declared.place.scope.is_empty()
     }
 
     pub(crate) fn is_nested_enum(&self, id: EnumId) -> bool {
-        !self.enums[id.0 as usize].place.scope.is_empty()
+        !self.enums[id.0 as usize].declared.place.scope.is_empty()
     }
 
     pub(crate) fn message(&self, id: MessageId) -> &DescriptorProto {
-        let Place { file, scope, index } = &self.messages[id.0 as usize].place;
+        let Place { file, scope, index } = &self.messages[id.0 as usize].declared.place;
         match self.scope(*file, scope) {
             Some(parent) => &parent.nested_type[*index as usize],
             None => &self.file(*file).proto.message_type[*index as usize],
@@ -285,11 +310,19 @@ impl Pool {
     }
 
     pub(crate) fn enumeration(&self, id: EnumId) -> &EnumDescriptorProto {
-        let Place { file, scope, index } = &self.enums[id.0 as usize].place;
+        let Place { file, scope, index } = &self.enums[id.0 as usize].declared.place;
         match self.scope(*file, scope) {
             Some(parent) => &parent.enum_type[*index as usize],
             None => &self.file(*file).proto.enum_type[*index as usize],
         }
+    }
+
+    pub(crate) fn message_index(&self, id: MessageId) -> &MessageIndex {
+        self.messages[id.0 as usize].index.get_or_init(Box::default)
+    }
+
+    pub(crate) fn enum_values(&self, id: EnumId) -> &Members {
+        &self.enums[id.0 as usize].values
     }
 
     pub(crate) fn extension(&self, id: ExtensionId) -> &FieldDescriptorProto {
@@ -322,12 +355,12 @@ impl Pool {
     }
 
     pub(crate) fn message_features(&self, id: MessageId) -> Features {
-        let Place { file, scope, index } = &self.messages[id.0 as usize].place;
+        let Place { file, scope, index } = &self.messages[id.0 as usize].declared.place;
         self.scope_features(*file, &[scope, &[*index][..]].concat())
     }
 
     pub(crate) fn enum_features(&self, id: EnumId) -> Features {
-        let Place { file, scope, .. } = &self.enums[id.0 as usize].place;
+        let Place { file, scope, .. } = &self.enums[id.0 as usize].declared.place;
         let own = self.enumeration(id).options.as_option().and_then(|options| options.features.as_option());
         self.scope_features(*file, scope).with(own)
     }

@@ -181,7 +181,7 @@ impl<'p> Parser<'_, '_, 'p> {
         {
             return Ok(Target::Field(field));
         }
-        if message.proto().reserved_name.contains(&name) {
+        if message.is_reserved(&name) {
             return Ok(Target::Reserved);
         }
         self.fail(format!("Message type \"{}\" has no field named \"{name}\".", message.full_name()))
@@ -218,10 +218,8 @@ impl<'p> Parser<'_, '_, 'p> {
         if !field.is_repeated() && message.fields.contains_key(&field.number()) {
             return self.fail(format!("Non-repeated field \"{name}\" is specified multiple times."));
         }
-        let Some(oneof) = field.proto.oneof_index.filter(|_| field.extension.is_none()) else { return Ok(()) };
-        let is_member = |other: &FieldRef<'_>| other.extension.is_none() && other.proto.oneof_index == Some(oneof);
-        let other = message.fields.values().map(|slot| slot.field).find(is_member);
-        match other {
+        let Some(oneof) = field.oneof() else { return Ok(()) };
+        match message.member(oneof) {
             Some(other) => {
                 let oneof = message.message.proto().oneof_decl.get(oneof as usize);
                 let oneof_name = oneof.and_then(|oneof| oneof.name.as_deref()).unwrap_or_default();

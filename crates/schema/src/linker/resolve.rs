@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Type};
 use buffa_descriptor::generated::descriptor::{DescriptorProto, FieldDescriptorProto, MethodDescriptorProto};
 
+use crate::dynamic::{EnumRef, MessageRef};
 use crate::json_name::json_name;
 use crate::limits::FIELD_NUMBER_MAX;
 use crate::pool::{ExtensionId, Kind};
@@ -158,11 +159,8 @@ impl Linker<'_> {
         }
         let number = extension.number.unwrap_or(0);
         let number_site = Site::below(path, &[tag::field::NUMBER]);
-        let declares = |range: &buffa_descriptor::generated::descriptor::descriptor_proto::ExtensionRange| {
-            range.start.unwrap_or(0) <= number && number < range.end.unwrap_or(0)
-        };
         let extendee_name = self.pool.message_name(extendee).to_owned();
-        if !self.pool.message(extendee).extension_range.iter().any(declares) {
+        if (MessageRef { pool: self.pool, id: extendee }).extension_range(number).is_none() {
             let message = format!("\"{extendee_name}\" does not declare {number} as an extension number.");
             self.error(number_site.clone(), message);
         }
@@ -268,9 +266,9 @@ impl Linker<'_> {
             self.error(site, "Default value for an enum field must be an identifier.");
             return;
         }
-        let definition = self.pool.enumeration(id);
-        if !definition.value.iter().any(|value| value.name.as_deref() == Some(default)) {
-            let name = self.pool.enum_name(id);
+        let definition = EnumRef { pool: self.pool, id };
+        if definition.number_of(default).is_none() {
+            let name = definition.full_name().to_owned();
             self.error(site, format!("Enum type \"{name}\" has no value named \"{default}\"."));
         }
     }
@@ -398,6 +396,7 @@ fn next_free_number(message: &DescriptorProto) -> Option<i64> {
 fn leading_field(message: &DescriptorProto, number: i32) -> Option<&str> {
     let count = usize::try_from(number).ok().filter(|&count| count > 0)?;
     let leading = message.field.get(..count)?;
+    let last = leading.last().filter(|field| field.number == Some(number))?;
     let is_in_order = leading.iter().zip(1..).all(|(field, number)| field.number == Some(number));
-    leading.last().filter(|_| is_in_order)?.name.as_deref()
+    last.name.as_deref().filter(|_| is_in_order)
 }

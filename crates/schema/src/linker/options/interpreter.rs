@@ -14,6 +14,7 @@ use crate::pool::{FileId, Kind, Pool};
 use crate::site::Site;
 use crate::tag;
 
+use super::values::Values;
 use super::{Element, Moves};
 
 pub(super) struct Interpreter<'a> {
@@ -26,6 +27,14 @@ pub(super) struct Interpreter<'a> {
     pub(super) repeated: &'a mut HashMap<Vec<i32>, i32>,
 }
 
+/// The options of one element so far.
+#[derive(Default)]
+struct Set {
+    fields: UnknownFields,
+    /// What is set in `fields`.
+    values: Values,
+}
+
 /// An option that makes no sense; why has been reported.
 pub(super) struct Failed;
 
@@ -33,7 +42,7 @@ impl<'a> Interpreter<'a> {
     /// Interprets those options of an element that are extensions, or those that are not. `None` if there are none
     /// or one of them is wrong.
     pub(super) fn interpret(&mut self, element: &Element, extensions: bool) -> Option<UnknownFields> {
-        let mut set = UnknownFields::new();
+        let mut set = Set::default();
         let mut failed = false;
         for (index, option) in element.options.iter().enumerate() {
             let Some(first) = option.name.first() else { continue };
@@ -48,7 +57,7 @@ impl<'a> Interpreter<'a> {
                 break;
             }
         }
-        (!failed && !set.is_empty()).then_some(set)
+        (!failed && !set.fields.is_empty()).then_some(set.fields)
     }
 
     pub(super) fn name_error<T>(&mut self, path: &[i32], message: String) -> Result<T, Failed> {
@@ -66,7 +75,7 @@ impl<'a> Interpreter<'a> {
         option: &UninterpretedOption,
         path: &[i32],
         element: &Element,
-        set: &mut UnknownFields,
+        set: &mut Set,
     ) -> Result<(), Failed> {
         if option.name[0].name_part == "uninterpreted_option" {
             let message = "Option must not use reserved name \"uninterpreted_option\".".to_owned();
@@ -76,14 +85,13 @@ impl<'a> Interpreter<'a> {
             return self.name_error(path, format!("\"{}\" is not defined.", element.message));
         };
         let (outer, field, shown_name) = self.find_field(option, path, element, options_type)?;
-        if !field.is_repeated() {
-            let numbers: Vec<i32> = outer.iter().map(|field| field.number()).collect();
-            if is_set(&numbers, field.number(), set) {
-                return self.name_error(path, format!("Option \"{shown_name}\" was already set."));
-            }
+        let numbers: Vec<i32> = outer.iter().chain([&field]).map(|field| field.number()).collect();
+        if !field.is_repeated() && set.values.holds(&numbers) {
+            return self.name_error(path, format!("Option \"{shown_name}\" was already set."));
         }
         let mut value = UnknownFields::new();
         value.push(self.value(option, path, field)?);
+        set.values.add(&numbers, value.iter().map(|field| field.data.clone()));
         for field in outer.iter().rev() {
             let number = field.number() as u32;
             let data = match field.wire_type() {
@@ -93,10 +101,9 @@ impl<'a> Interpreter<'a> {
             value = UnknownFields::new();
             value.push(UnknownField { number, data });
         }
-        value.into_iter().for_each(|field| set.push(field));
+        value.into_iter().for_each(|field| set.fields.push(field));
 
-        let mut destination = element.path.clone();
-        destination.extend(outer.iter().map(|field| field.number()).chain([field.number()]));
+        let mut destination = [&element.path[..], &numbers].concat();
         if field.is_repeated() {
             let count = self.repeated.entry(destination.clone()).or_insert(0);
             destination.push(*count);
@@ -203,18 +210,4 @@ pub(super) fn field_of(pool: &Pool, kind: Kind) -> Option<FieldRef<'_>> {
         }
         _ => None,
     }
-}
-
-/// Whether the field `number` inside the fields `outer` has a value.
-fn is_set(outer: &[i32], number: i32, set: &UnknownFields) -> bool {
-    let Some((&first, rest)) = outer.split_first() else {
-        return set.iter().any(|field| field.number as i32 == number);
-    };
-    set.iter().filter(|field| field.number as i32 == first).any(|field| match &field.data {
-        UnknownFieldData::LengthDelimited(bytes) => {
-            UnknownFields::decode_from_slice(bytes).is_ok_and(|inner| is_set(rest, number, &inner))
-        }
-        UnknownFieldData::Group(inner) => is_set(rest, number, inner),
-        _ => false,
-    })
 }

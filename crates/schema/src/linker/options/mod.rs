@@ -6,6 +6,7 @@
 mod interpreter;
 mod source_info;
 mod value;
+mod values;
 
 use std::collections::HashMap;
 

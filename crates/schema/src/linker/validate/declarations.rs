@@ -91,12 +91,11 @@ impl<'a> Validator<'a> {
             return;
         }
         let number = field.number();
-        let holds = |range: &&ExtensionRange| range.start.unwrap_or(0) <= number && number < range.end.unwrap_or(0);
-        let range = parent.proto().extension_range.iter().find(holds);
+        let range = parent.extension_range(number);
         let Some(options) = range.and_then(|range| range.options.as_option()) else { return };
         let site = Site::Extendee(node.path.to_vec());
         let (full_name, parent_name) = (field.full_name(), parent.full_name());
-        match options.declaration.iter().find(|declaration| declaration.number.unwrap_or(0) == number) {
+        match parent.declaration(number) {
             Some(declaration) if declaration.reserved == Some(true) => self.error(
                 site,
                 format!(

@@ -157,6 +157,29 @@ def test_nonsense_is_refused(counted):
     assert channel.unary_unary("/test/spout")(b"") == b"", "the channel works on"
 
 
+WITHOUT_GZIP = [("grpc.compression_enabled_algorithms_bitset", 0b011)]
+
+
+def test_a_server_refuses_what_is_not_enabled(counted):
+    channel, wire = counted({"options": WITHOUT_GZIP}, None, swallow=("uu", swallow))
+    swallowing = channel.unary_unary("/test/swallow")
+    with pytest.raises(grpc.RpcError) as caught:
+        swallowing(LONG, compression=grpc.Compression.Gzip)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert caught.value.details() == "Compression algorithm 'gzip' is disabled."
+    before = wire.sent
+    swallowing(LONG, compression=grpc.Compression.Deflate)
+    assert wire.sent - before < SHORT
+
+
+@pytest.mark.better_than_grpcio("its servers compress what the client cannot read, and its clients fail")
+def test_a_client_reads_no_more_than_what_is_enabled(counted):
+    gzip = {"compression": grpc.Compression.Gzip}
+    channel, wire = counted(gzip, {"options": WITHOUT_GZIP, **gzip}, spout=("uu", spout))
+    assert channel.unary_unary("/test/spout")(LONG) == LONG
+    assert wire.received > len(LONG) and wire.sent > len(LONG), "it is told, and does not do so itself"
+
+
 def test_a_bomb_is_no_larger_than_the_limit(counted):
     arguments = {"compression": grpc.Compression.Gzip, "options": [("grpc.max_receive_message_length", -1)]}
     channel, wire = counted(arguments, None, spout=("uu", lambda request, context: bytes(5_000_000)))

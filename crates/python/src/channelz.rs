@@ -41,6 +41,7 @@ pub(crate) struct Entity {
     started: AtomicU64,
     succeeded: AtomicU64,
     failed: AtomicU64,
+    completed: AtomicU64,
     last_started: AtomicU64,
     sent: AtomicU64,
     received: AtomicU64,
@@ -75,6 +76,7 @@ impl Entity {
             started: AtomicU64::new(0),
             succeeded: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            completed: AtomicU64::new(0),
             last_started: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
@@ -134,8 +136,9 @@ impl Entity {
         self.last_started.store(now(), Ordering::Relaxed);
     }
 
-    fn end(&self, ok: bool) {
+    fn end(&self, ok: bool, completed: bool) {
         if ok { &self.succeeded } else { &self.failed }.fetch_add(1, Ordering::Relaxed);
+        self.completed.fetch_add(completed.into(), Ordering::Relaxed);
     }
 }
 
@@ -164,21 +167,22 @@ impl Tally {
     pub(crate) fn place_on(&mut self, connection: &Arc<Entity>) {
         connection.start();
         if let Some(before) = self.on.replace(Arc::clone(connection)) {
-            before.end(false);
+            before.end(false, false);
         }
     }
 
-    pub(crate) fn end(self, ok: bool) {
-        self.of.end(ok);
+    /// Its status was OK; its stream was ended as the protocol has it, by the server, whatever the status.
+    pub(crate) fn end(self, ok: bool, completed: bool) {
+        self.of.end(ok, completed);
         if let Some(connection) = &self.on {
-            connection.end(ok);
+            connection.end(ok, completed);
         }
     }
 }
 
-/// Number, kind, owner's number or 0, name, when made, connectivity, calls started, succeeded and failed, when the last
-/// one was started, messages sent and received.
-type Row = (u64, &'static str, u64, String, u64, u8, u64, u64, u64, u64, u64, u64);
+/// Number, kind, owner's number or 0, name, when made, connectivity; of calls, how many were started, succeeded and
+/// failed, and how many the server ended, when the last one was started; messages sent and received.
+type Row = (u64, &'static str, u64, String, u64, u8, [u64; 7]);
 
 /// All entities, in the order they were made.
 #[pyfunction]
@@ -186,7 +190,6 @@ pub(crate) fn channelz() -> Vec<Row> {
     let entities: Vec<Arc<Entity>> =
         REGISTRY.with(|registry| registry.entities.values().filter_map(Weak::upgrade).collect());
     let row = |entity: &Arc<Entity>| {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (
             entity.id,
             entity.kind,
@@ -194,12 +197,16 @@ pub(crate) fn channelz() -> Vec<Row> {
             entity.name.clone(),
             entity.created,
             entity.state.load(Ordering::Relaxed),
-            count(&entity.started),
-            count(&entity.succeeded),
-            count(&entity.failed),
-            count(&entity.last_started),
-            count(&entity.sent),
-            count(&entity.received),
+            [
+                &entity.started,
+                &entity.succeeded,
+                &entity.failed,
+                &entity.completed,
+                &entity.last_started,
+                &entity.sent,
+                &entity.received,
+            ]
+            .map(|counter| counter.load(Ordering::Relaxed)),
         )
     };
     entities.iter().map(row).collect()

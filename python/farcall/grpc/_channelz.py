@@ -31,6 +31,8 @@ class _Entity(NamedTuple):
     started: int
     succeeded: int
     failed: int
+    # Those that the server ended, whatever their status.
+    completed: int
     last_started: int
     sent: int
     received: int
@@ -41,7 +43,7 @@ _SUBCHANNEL = 1 << 62
 
 
 def _entities() -> dict[int, _Entity]:
-    return {row[0]: _Entity(*row) for row in native.channelz()}
+    return {row[0]: _Entity(*row[:6], *row[6]) for row in native.channelz()}
 
 
 def _time(nanoseconds: int) -> str:
@@ -107,10 +109,12 @@ def _socket(entities: dict[int, _Entity], socket: _Entity) -> dict[str, Any]:
         return {"ref": _socket_ref(socket), "local": _address(socket.name)}
     owner = entities.get(socket.owner)
     side = "Remote" if owner is not None and owner.kind == "server" else "Local"
+    # A stream that ended as the protocol has it has succeeded, whatever status it brought.
+    failed = max(socket.succeeded + socket.failed - socket.completed, 0)
     data = {
         "streamsStarted": str(socket.started),
-        "streamsSucceeded": str(socket.succeeded),
-        "streamsFailed": str(socket.failed),
+        "streamsSucceeded": str(socket.completed),
+        "streamsFailed": str(failed),
         "messagesSent": str(socket.sent),
         "messagesReceived": str(socket.received),
     }

@@ -51,6 +51,7 @@ def test_a_channel_with_its_subchannel_and_socket(serve):
     request = channelz_pb2.GetSocketRequest(socket_id=subchannel.socket_ref[0].socket_id)
     socket = asked.GetSocket(request, timeout=LONG).socket
     assert (socket.data.streams_started, socket.data.messages_sent, socket.data.messages_received) == (4, 4, 3)
+    assert (socket.data.streams_succeeded, socket.data.streams_failed) == (4, 0), "a status is an end, and no failure"
     assert socket.remote.tcpip_address.port
 
 

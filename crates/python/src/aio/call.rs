@@ -679,7 +679,7 @@ impl CallState {
             None
         };
         if let Some(tally) = self.tally.take() {
-            tally.end(closed.status.is_ok());
+            tally.end(closed.status.is_ok(), closed.completed);
         }
         self.closed.get_or_insert(closed);
         self.satisfied(due);

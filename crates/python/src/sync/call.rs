@@ -554,7 +554,7 @@ impl CallState {
             self.inbox.clear();
         }
         if let Some(tally) = self.tally.take() {
-            tally.end(closed.status.is_ok());
+            tally.end(closed.status.is_ok(), closed.completed);
         }
         self.closed.get_or_insert(closed);
         std::mem::take(&mut self.callbacks)

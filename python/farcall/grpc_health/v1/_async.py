@@ -23,7 +23,7 @@ class HealthServicer(_health_pb2_grpc.HealthServicer):
 
     def __init__(self) -> None:
         self._statuses = Statuses()
-        self._watchers: dict[str, set[asyncio.Event]] = {}
+        self._server_watchers: dict[str, set[asyncio.Event]] = {}
 
     async def Check(
         self, request: _health_pb2.HealthCheckRequest, context: grpc.aio.ServicerContext[Any, Any]
@@ -48,7 +48,7 @@ class HealthServicer(_health_pb2_grpc.HealthServicer):
     ) -> AsyncIterator[_health_pb2.HealthCheckResponse]:
         """Answers the status of a service, SERVICE_UNKNOWN if there is none, and then each change."""
         changed = asyncio.Event()
-        self._watchers.setdefault(request.service, set()).add(changed)
+        self._server_watchers.setdefault(request.service, set()).add(changed)
         last = None
         try:
             while True:
@@ -60,10 +60,10 @@ class HealthServicer(_health_pb2_grpc.HealthServicer):
                 # What has changed while the response was on its way is seen in the next turn.
                 await changed.wait()
         finally:
-            watching = self._watchers[request.service]
+            watching = self._server_watchers[request.service]
             watching.discard(changed)
             if not watching:
-                del self._watchers[request.service]
+                del self._server_watchers[request.service]
 
     async def set(self, service: str, status: _health_pb2.HealthCheckResponse.ServingStatus) -> None:
         """Sets the status of a service, and tells it those who watch.
@@ -80,5 +80,5 @@ class HealthServicer(_health_pb2_grpc.HealthServicer):
 
     def _tell(self, changes: dict[str, _health_pb2.HealthCheckResponse]) -> None:
         for service in changes:
-            for changed in self._watchers.get(service, ()):
+            for changed in self._server_watchers.get(service, ()):
                 changed.set()

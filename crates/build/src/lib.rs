@@ -136,7 +136,7 @@ impl Builder {
     fn exists_already(&self, file: &File) -> bool {
         let package = format!(".{}", file.package.as_deref().unwrap_or_default());
         let mut extern_paths = self.options.extern_paths.iter().map(|(proto, _)| proto.as_str());
-        farcall_codegen::is_in_a_crate(file.name.as_deref().unwrap_or_default())
+        farcall_codegen::is_in_a_crate(file.name.as_deref().unwrap_or_default(), self.options.json)
             || extern_paths
                 .any(|path| package.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
     }

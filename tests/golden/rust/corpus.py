@@ -2,19 +2,22 @@
 """Compiles the Rust generated for a directory of .proto files, warnings being errors, and sends messages through it.
 
     tests/golden/rust/corpus.py DIRECTORY [-I ROOT]... [--every N | --package NAME...] [--crates N] [--work DIR]
-                                [--ours "target/debug/farcall-protoc"] [--clippy] [--messages N] [--json]
+                                [--ours "target/debug/farcall-protoc"] [--clippy] [--doc] [--messages N]
+                                [--data DIRECTORY] [--json]
 
 Run it by a Python that has `protobuf`. All files of every Nth package (of all, by default) are compiled, with what
 they import; `google/protobuf/*.proto` are generated only where the Rust crates do not have them. The packages are
 spread over N crates. With `--messages`, each message type is sent N random messages (`messages.py`): Python
 serializes, Rust parses and serializes, and Python must find the same, unknown fields included. With `--json` the
-same happens with JSON in the place of bytes, in both directions.
+same happens with JSON in the place of bytes, in both directions. `--data` does it with messages from files, of types
+that all crates have.
 Prints counts; exits 0 if nothing is wrong.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import subprocess
@@ -40,6 +43,10 @@ AT_HOME = {
         *("struct", "timestamp", "type", "wrappers"),
     )
 }
+
+
+# Those of them that have no JSON there.
+WITHOUT_JSON = {f"google/protobuf/{name}.proto" for name in ("api", "source_context", "type")}
 
 
 @dataclass
@@ -74,7 +81,8 @@ def generate(crate: Crate, protoc: list[str], roots: list[str], json: bool) -> s
     if done.returncode:
         return errors(done.stderr)
     crate.files = list(descriptor_pb2.FileDescriptorSet.FromString(descriptors.read_bytes()).file)
-    crate.generated = [file.name for file in crate.files if file.name not in AT_HOME or file.name in crate.inputs]
+    at_home = AT_HOME - WITHOUT_JSON if json else AT_HOME
+    crate.generated = [file.name for file in crate.files if file.name not in at_home or file.name in crate.inputs]
     option = "json:" if json else ""
     command = [*protoc, *includes, f"--rust_out={option}{source / 'proto'}"]
     done = subprocess.run([*command, *crate.generated], capture_output=True, text=True, check=False)
@@ -86,6 +94,7 @@ def generate(crate: Crate, protoc: list[str], roots: list[str], json: bool) -> s
     for name in ("lib.rs", "main.rs", "trips.rs"):
         write_if_new(source / name, (HERE / "crate" / name).read_text().replace("@NAME@", crate.root.name))
     write_if_new(source / "table.rs", table(source / "proto", json))
+    write_if_new(source / "registration.rs", registration(source / "proto") if json else "{ _ = registry; }\n")
     return ""
 
 
@@ -97,6 +106,22 @@ def write_if_new(path: Path, text: str) -> None:
     """Leaves the file's time alone where nothing changes, for Cargo's sake."""
     if not path.exists() or path.read_text() != text:
         path.write_text(text)
+
+
+def registration(directory: Path) -> str:
+    """Rust that makes the messages and extensions of each package known to JSON."""
+    packages = [
+        path
+        for path in sorted(directory.glob("*.rs"))
+        if "\npub use self::__buffa::register_types;" in path.read_text()
+    ]
+    calls = [f"    {'::'.join(module(path))}::register_types(registry);" for path in packages]
+    return "\n".join(["{", "    buffa_types::register_wkt_types(registry);", *calls, "}", ""])
+
+
+def module(path: Path) -> list[str]:
+    """Where the generated code of the package whose file this is has its place."""
+    return ["crate", "proto", *([] if path.stem == "_" else map(escaped, path.stem.split(".")))]
 
 
 def table(directory: Path, json: bool) -> str:
@@ -112,7 +137,6 @@ def rust_paths(directory: Path) -> list[tuple[str, str]]:
     for path in directory.glob("*.rs"):
         if path.name == "mod.rs":
             continue
-        package = [] if path.stem == "_" else path.stem.split(".")
         modules: list[str] = []
         rust = ""
         for line in path.read_text().splitlines():
@@ -122,7 +146,7 @@ def rust_paths(directory: Path) -> list[tuple[str, str]]:
                 modules.append(text.split()[2])
             elif text.startswith("impl ::buffa::MessageName for "):
                 del modules[(len(line) - len(text)) // 4 :]
-                rust = "::".join(["crate::proto", *map(escaped, package), *modules, text.split()[3]])
+                rust = "::".join([*module(path), *modules, text.split()[3]])
             elif text.startswith("const FULL_NAME:") and rust:
                 found.append((text.split('"')[1], rust))
                 rust = ""
@@ -136,10 +160,14 @@ def escaped(name: str) -> str:
     return f"{name}_" if name in {"crate", "self", "super"} else f"r#{name}" if name in keywords else name
 
 
+WITH = {"clippy": ("--", "-Dwarnings"), "doc": ("--no-deps",)}
+
+
 def cargo(work: Path, *arguments: str) -> tuple[bool, str]:
     verb, *rest = arguments
     command = ["cargo", verb, "--quiet", "--workspace", "--manifest-path", str(work / "Cargo.toml"), *rest]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "RUSTDOCFLAGS": "-Dwarnings"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     return done.returncode == 0, done.stderr
 
 
@@ -154,7 +182,9 @@ def main() -> int:
     parser.add_argument("--crates", type=int, default=1)
     parser.add_argument("--work", type=Path, help="where the crates go, and stay")
     parser.add_argument("--clippy", action="store_true", help="clippy instead of check")
+    parser.add_argument("--doc", action="store_true", help="rustdoc, too")
     parser.add_argument("--messages", type=int, default=0, help="random messages for each type")
+    parser.add_argument("--data", type=Path, help="a directory of messages: full.name.of.Type/NAME.binpb")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--show", type=int, default=10, help="how many differences to describe")
@@ -196,13 +226,13 @@ def run(args: argparse.Namespace, work: Path, crates: list[Crate], protoc: list[
     )
     for verb in verbs(args):
         started = time.monotonic()
-        good, stderr = cargo(work, verb, *(["--", "-Dwarnings"] if verb == "clippy" else []))
+        good, stderr = cargo(work, verb, *WITH.get(verb, ()))
         if not good:
             print(stderr[-20000:])
             print(f"cargo {verb}: not clean")
             return 1
         print(f"cargo {verb}: clean, {time.monotonic() - started:.0f} s")
-    if not args.messages:
+    if not (args.messages or args.data):
         return 0
     wrong = 0
     for crate in crates:
@@ -212,18 +242,25 @@ def run(args: argparse.Namespace, work: Path, crates: list[Crate], protoc: list[
         )
         print(f"{crate.root.name}: {tally}")
         wrong += tally.different
+        if args.data:
+            tally = messages.exchange_files(str(binary), crate.files, args.data, args.json, args.show)
+            print(f"{crate.root.name}, {args.data}: {tally}")
+            wrong += tally.different
     return 1 if wrong else 0
 
 
 def verbs(args: argparse.Namespace) -> list[str]:
     """What Cargo is to do: what is built need not be checked."""
-    asked = [verb for verb, wanted in (("clippy", args.clippy), ("build", args.messages)) if wanted]
+    asked = [
+        verb
+        for verb, wanted in (("clippy", args.clippy), ("doc", args.doc), ("build", args.messages or args.data))
+        if wanted
+    ]
     return asked or ["check"]
 
 
 def target_directory(work: Path) -> Path:
     import json
-    import os
 
     if directory := os.environ.get("CARGO_TARGET_DIR"):
         return Path(directory)

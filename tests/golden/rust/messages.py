@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import random
 import struct
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from google.protobuf import descriptor, descriptor_pb2, descriptor_pool, json_format, message_factory
@@ -23,16 +25,28 @@ FLOATS = [0.0, 1.5, -1e-7, 3.4e38, 1e-45, math.inf, -math.inf, math.nan]
 
 @dataclass
 class Tally:
-    """How many messages of how many types were sent, and how many came back different."""
+    """How many messages of how many types were sent, and how they came back."""
 
     types: int = 0
     messages: int = 0
+    # Those that Rust writes just as Python does, when it is told to write in one order.
+    identical: int = 0
     json: int = 0
     different: int = 0
 
     def __str__(self) -> str:
-        json = f", {self.json} of them as JSON both ways" if self.json else ""
-        return f"{self.messages} messages of {self.types} types{json}; {self.different} came back different"
+        json = f", {self.json} as JSON both ways" if self.json else ""
+        return (
+            f"{self.messages} messages of {self.types} types, {self.identical} byte for byte{json}; "
+            f"{self.different} came back different"
+        )
+
+    def add(self, kind: descriptor.Descriptor, found: list[str], show: int) -> None:
+        """Counts the differences found, and describes the first few."""
+        for difference in filter(None, found):
+            self.different += 1
+            if self.different <= show:
+                print(f"{kind.full_name}: {difference}")
 
 
 class Peer:
@@ -254,23 +268,48 @@ def exchange(
     show: int,
 ) -> Tally:
     """Sends `each` random messages of every type in `generated` through the Rust program."""
-    pool = descriptor_pool.DescriptorPool()
-    for file in files:
-        pool.AddSerializedFile(file.SerializeToString())
+    pool = pool_of(files)
     source, tally = Random(seed, pool), Tally()
     with Peer(binary) as peer:
         for name in generated:
             for kind in message_types(pool.FindFileByName(name).message_types_by_name.values()):
                 tally.types += 1
                 for _ in range(each):
-                    found = [bytes_there_and_back(peer, source, kind, tally)]
+                    message = message_factory.GetMessageClass(kind)()
+                    source.fill(message)
+                    sent = message.SerializePartialToString() + source.strangers(kind)
+                    found = [bytes_there_and_back(peer, message, sent, tally)]
                     if json and python_has_json(kind):
-                        found.append(json_there_and_back(peer, source, kind, pool, tally))
-                    for difference in filter(None, found):
-                        tally.different += 1
-                        if tally.different <= show:
-                            print(f"{kind.full_name}: {difference}")
+                        message = message_factory.GetMessageClass(kind)()
+                        source.fill(message, json=True)
+                        found.append(json_there_and_back(peer, message, pool, tally))
+                    tally.add(kind, found, show)
     return tally
+
+
+def exchange_files(
+    binary: str, files: list[descriptor_pb2.FileDescriptorProto], directory: Path, json: bool, show: int
+) -> Tally:
+    """Sends the messages in files of `directory` through the Rust program: `full.name.of.Type/NAME.binpb`."""
+    pool, tally = pool_of(files), Tally()
+    with Peer(binary) as peer:
+        for below in sorted(path for path in directory.iterdir() if path.is_dir()):
+            kind = pool.FindMessageTypeByName(below.name)
+            tally.types += 1
+            for path in sorted(below.glob("*.binpb")):
+                message = message_factory.GetMessageClass(kind).FromString(path.read_bytes())
+                found = [bytes_there_and_back(peer, message, path.read_bytes(), tally)]
+                if json and python_has_json(kind):
+                    found.append(json_there_and_back(peer, message, pool, tally))
+                tally.add(kind, found, show)
+    return tally
+
+
+def pool_of(files: list[descriptor_pb2.FileDescriptorProto]) -> descriptor_pool.DescriptorPool:
+    pool = descriptor_pool.DescriptorPool()
+    for file in files:
+        pool.AddSerializedFile(file.SerializeToString())
+    return pool
 
 
 def message_types(kinds: Iterable[descriptor.Descriptor]) -> Iterator[descriptor.Descriptor]:
@@ -294,39 +333,36 @@ def python_has_json(kind: descriptor.Descriptor) -> bool:
     return True
 
 
-def bytes_there_and_back(peer: Peer, source: Random, kind: descriptor.Descriptor, tally: Tally) -> str:
+def bytes_there_and_back(peer: Peer, message: Message, sent: bytes, tally: Tally) -> str:
+    """`sent` is the message as it goes to Rust, maybe with unknown fields."""
     tally.messages += 1
-    made = message_factory.GetMessageClass(kind)()
-    source.fill(made)
-    sent = made.SerializePartialToString() + source.strangers(kind)
     try:
-        back = peer.ask(b"b", kind.full_name, sent)
+        back = peer.ask(b"b", message.DESCRIPTOR.full_name, sent)
     except ValueError as error:
-        return f"{sent!r}: {error}"
-    return difference(made, sent, back)
+        return f"{sent[:1000]!r}: {error}"
+    tally.identical += back == type(message).FromString(sent).SerializePartialToString(deterministic=True)
+    return difference(message, sent, back)
 
 
-def json_there_and_back(
-    peer: Peer, source: Random, kind: descriptor.Descriptor, pool: descriptor_pool.DescriptorPool, tally: Tally
-) -> str:
-    made = message_factory.GetMessageClass(kind)()
-    source.fill(made, json=True)
+def json_there_and_back(peer: Peer, message: Message, pool: descriptor_pool.DescriptorPool, tally: Tally) -> str:
+    # JSON has no words for them.
+    message.DiscardUnknownFields()  # type: ignore[attr-defined]
     try:
-        text = json_format.MessageToJson(made, descriptor_pool=pool)
+        text = json_format.MessageToJson(message, descriptor_pool=pool)
     except (ValueError, json_format.Error):
         return ""
     tally.json += 1
-    sent = made.SerializePartialToString()
+    name, sent = message.DESCRIPTOR.full_name, message.SerializePartialToString()
     try:
-        theirs = peer.ask(b"j", kind.full_name, sent).decode()
-        parsed = type(made)()
+        theirs = peer.ask(b"j", name, sent).decode()
+        parsed = type(message)()
         json_format.Parse(theirs, parsed, descriptor_pool=pool)
-        if why := difference(made, sent, parsed.SerializePartialToString()):
-            return f"to JSON: {why} {theirs}"
-        if why := difference(made, sent, peer.ask(b"f", kind.full_name, text.encode())):
-            return f"from JSON: {why} {text}"
+        if why := difference(message, sent, parsed.SerializePartialToString()):
+            return f"to JSON: {why} {theirs[:1000]}"
+        if why := difference(message, sent, peer.ask(b"f", name, text.encode())):
+            return f"from JSON: {why} {text[:1000]}"
     except (ValueError, json_format.Error) as error:
-        return f"JSON: {error}; {text}"
+        return f"JSON: {error}; {text[:1000]}"
     return ""
 
 
@@ -335,6 +371,8 @@ def difference(made: Message, sent: bytes, back: bytes) -> str:
     first, second = type(made)(), type(made)()
     first.ParseFromString(sent)
     second.ParseFromString(back)
-    if first.SerializePartialToString(deterministic=True) != second.SerializePartialToString(deterministic=True):
-        return f"{first!r} became {second!r} ({sent!r} became {back!r})"
-    return ""
+    if first.SerializePartialToString(deterministic=True) == second.SerializePartialToString(deterministic=True):
+        return ""
+    lines = list(difflib.unified_diff(str(first).splitlines(), str(second).splitlines(), lineterm="", n=2))
+    shown = "\n".join(lines[:40])
+    return f"{shown}\n{sent[:500]!r}\n{back[:500]!r}\n"

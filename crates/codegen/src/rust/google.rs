@@ -24,15 +24,19 @@ const WELL_KNOWN: [&str; 10] = [
     "wrappers.proto",
 ];
 
+/// Those of them that `buffa-types` has without JSON.
+const WITHOUT_JSON: [&str; 3] =
+    ["google/protobuf/api.proto", "google/protobuf/source_context.proto", "google/protobuf/type.proto"];
+
 /// What `buffa-descriptor` has.
 const DESCRIPTORS: [&str; 2] = ["google/protobuf/descriptor.proto", "google/protobuf/compiler/plugin.proto"];
 
 /// The name of a file that makes `buffa-codegen` see that `google.protobuf` is generated.
 const MARK: &str = "google/protobuf/*";
 
-/// True for the files whose types the crates `buffa-types` and `buffa-descriptor` have.
-pub(super) fn is_in_a_crate(file: &str) -> bool {
-    DESCRIPTORS.contains(&file) || is_well_known(file)
+/// True for the files whose types the crates `buffa-types` and `buffa-descriptor` have, with JSON if that is wanted.
+pub(super) fn is_in_a_crate(file: &str, json: bool) -> bool {
+    DESCRIPTORS.contains(&file) || is_well_known(file) && !(json && WITHOUT_JSON.contains(&file))
 }
 
 fn is_well_known(file: &str) -> bool {

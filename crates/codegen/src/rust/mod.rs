@@ -177,9 +177,10 @@ fn with_parameter(mut options: RustOptions, parameter: &str) -> Result<RustOptio
     Ok(options)
 }
 
-/// Whether the types of a file are in the crates `buffa-types` and `buffa-descriptor`, so that it need not be generated.
-pub fn is_in_a_crate(file: &str) -> bool {
-    google::is_in_a_crate(file)
+/// Whether the types of a file are in the crates `buffa-types` and `buffa-descriptor`, with JSON if `json`, so that it
+/// need not be generated.
+pub fn is_in_a_crate(file: &str, json: bool) -> bool {
+    google::is_in_a_crate(file, json)
 }
 
 /// What a service's author wrote above its declarations: lines ready to follow `///`, without the space that

@@ -12,5 +12,13 @@ mod trips;
 /// Of standard input and output.
 #[allow(deprecated)]
 pub fn serve() -> std::io::Result<()> {
+    let mut registry = buffa::type_registry::TypeRegistry::new();
+    register(&mut registry);
+    buffa::type_registry::set_type_registry(registry);
     trips::serve(include!("table.rs"))
+}
+
+/// What JSON is to know by name: messages in `Any`, and extensions.
+fn register(registry: &mut buffa::type_registry::TypeRegistry) {
+    include!("registration.rs")
 }

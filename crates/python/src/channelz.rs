@@ -15,7 +15,10 @@ use std::{
 use farcall_channel::Connectivity;
 use pyo3::prelude::*;
 
-use crate::process::{self, PerProcess};
+use crate::{
+    process::{self, PerProcess},
+    sync::reactor::Reactor,
+};
 
 /// All entities that live, by number.
 #[derive(Default)]
@@ -210,4 +213,10 @@ pub(crate) fn channelz() -> Vec<Row> {
         )
     };
     entities.iter().map(row).collect()
+}
+
+/// What the reactor of the process's clients looks after: connections, timers, connections that may soon rest.
+#[pyfunction]
+pub(crate) fn watched() -> PyResult<[usize; 3]> {
+    Ok(Reactor::of_clients()?.load())
 }

@@ -11,7 +11,10 @@ use farcall_channel::{Attempt, MethodConfig, PREVIOUS_ATTEMPTS, Retry};
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{CallError, CallId, Closed, Connection as Engine, Encoding, Outgoing};
 
-use super::{Callback, channel::Channel, connection::Connection, leader, lock, notifier::Notifier, transport::Auth};
+use super::{
+    Callback, channel::Channel, connection::Connection, leader, lock, notifier::Notifier, reactor::Timer,
+    transport::Auth,
+};
 use crate::{channelz::Tally, process};
 
 /// Messages below this are copied into the connection's buffer, larger ones are referenced.
@@ -118,6 +121,10 @@ pub(crate) struct Outbox {
     /// It waits for metadata that somebody else makes, and goes nowhere before.
     pub(crate) held: bool,
     pub(crate) tally: Option<Tally>,
+    /// Ends the call at its deadline as long as no connection does.
+    pub(crate) expiry: Option<Timer>,
+    /// Makes the call again.
+    pub(crate) again: Option<Timer>,
 }
 
 impl Outbox {
@@ -483,7 +490,8 @@ impl CallState {
         }
         self.attempts += 1;
         let place = std::mem::replace(&mut self.place, Place::On(Arc::clone(connection), id));
-        if let Place::Waiting(outbox) = place {
+        if let Place::Waiting(mut outbox) = place {
+            (outbox.expiry, outbox.again) = (None, None);
             if self.retry.is_some() && outbox.bytes > outbox.retry_buffer {
                 self.retry = None;
             }

@@ -22,7 +22,7 @@ use super::{
     connection::{Connection, Notice, Owner, Then},
     lock,
     notifier::Notifier,
-    reactor::Reactor,
+    reactor::{Reactor, Timer},
     socket::{Socket, connect_error, os_text},
     transport::Transport,
 };
@@ -69,7 +69,7 @@ struct State {
     /// How long a connection may be silent before it is asked whether it is there; longer once a server has scolded.
     keepalive_time: Option<Duration>,
     /// When the reactor will call [`Channel::handle_timer`].
-    armed: Option<Instant>,
+    timer: Option<Timer>,
     closed: bool,
 }
 
@@ -163,7 +163,7 @@ impl Channel {
                 waiting: Vec::new(),
                 resting: Vec::new(),
                 keepalive_time: options.engine.keepalive_time,
-                armed: None,
+                timer: None,
                 closed: false,
             }),
             changed: Condvar::new(),
@@ -248,14 +248,21 @@ impl Channel {
         let mut state = lock(&self.state);
         let mut chores = Chores::default();
         state.sort(call, wait_for_ready, now, &mut chores);
-        if chores.place.is_empty()
-            && chores.fail.is_empty()
-            && let Some(deadline) = call.deadline
-        {
-            let (channel, call) = (Arc::downgrade(self), Arc::downgrade(call));
-            self.reactor.at(deadline, Box::new(move || expire(&channel, &call)));
+        if chores.place.is_empty() && chores.fail.is_empty() && !self.watch_deadline(call) {
+            state.forget(call);
         }
         self.drive(state, chores);
+    }
+
+    /// Has a call that waits end at its deadline; false when it waits no longer.
+    fn watch_deadline(self: &Arc<Self>, call: &Arc<Call>) -> bool {
+        let mut state = call.lock();
+        let Place::Waiting(outbox) = &mut state.place else { return false };
+        if let (Some(deadline), None) = (call.deadline, &outbox.expiry) {
+            let (channel, call) = (Arc::downgrade(self), Arc::downgrade(call));
+            outbox.expiry = Some(self.reactor.at(deadline, Box::new(move || expire(&channel, &call))));
+        }
+        true
     }
 
     fn find_connection_again(self: &Arc<Self>, call: &Arc<Call>) {
@@ -265,18 +272,17 @@ impl Channel {
 
     /// Has a call wait, but not for a connection; whether it can.
     fn rest(self: &Arc<Self>, call: &Arc<Call>) -> bool {
-        if let Some(deadline) = call.deadline {
-            let (channel, call) = (Arc::downgrade(self), Arc::downgrade(call));
-            self.reactor.at(deadline, Box::new(move || expire(&channel, &call)));
-        }
         let mut state = lock(&self.state);
         if state.closed {
             drop(state);
             call.fail_waiting(Status::new(Code::Cancelled, "Channel closed!"));
             return false;
         }
-        state.resting.push(Arc::clone(call));
-        true
+        let waits = self.watch_deadline(call);
+        if waits {
+            state.resting.push(Arc::clone(call));
+        }
+        waits
     }
 
     /// What a call was held for has come.
@@ -286,24 +292,24 @@ impl Channel {
     }
 
     /// Makes a call again once `delay` is over.
-    fn start_over(self: &Arc<Self>, call: Arc<Call>, delay: Duration) {
-        if !self.rest(&call) {
+    fn start_over(self: &Arc<Self>, call: &Arc<Call>, delay: Duration) {
+        if !self.rest(call) {
             return;
         }
-        let (channel, again) = (Arc::downgrade(self), call);
+        let (channel, again) = (Arc::downgrade(self), Arc::downgrade(call));
         let wake = move || {
-            let Some(channel) = channel.upgrade() else { return };
-            channel.forget(&again);
-            channel.find_connection_again(&again);
+            let (Some(channel), Some(call)) = (channel.upgrade(), again.upgrade()) else { return };
+            channel.forget(&call);
+            channel.find_connection_again(&call);
         };
-        self.reactor.at(Instant::now() + delay, Box::new(wake));
+        if let Place::Waiting(outbox) = &mut call.lock().place {
+            outbox.again = Some(self.reactor.at(Instant::now() + delay, Box::new(wake)));
+        }
     }
 
     /// A call that waited has ended.
     pub(crate) fn forget(&self, call: &Arc<Call>) {
-        let mut state = lock(&self.state);
-        state.waiting.retain(|other| !Arc::ptr_eq(other, call));
-        state.resting.retain(|other| !Arc::ptr_eq(other, call));
+        lock(&self.state).forget(call);
     }
 
     /// The connectivity state; leaves IDLE if asked to.
@@ -414,18 +420,21 @@ impl Channel {
     }
 
     fn arm(self: &Arc<Self>, state: &mut State) {
-        let due = state.brain.poll_timeout();
-        if let Some(at) = due.filter(|due| state.armed.is_none_or(|armed| *due < armed)) {
-            state.armed = Some(at);
+        let Some(due) = state.brain.poll_timeout() else {
+            state.timer = None;
+            return;
+        };
+        if state.timer.as_ref().is_none_or(|timer| due < timer.at()) {
             let channel = Arc::downgrade(self);
-            self.reactor.at(at, Box::new(move || channel.upgrade().iter().for_each(|channel| channel.handle_timer())));
+            let look = move || channel.upgrade().iter().for_each(|channel| channel.handle_timer());
+            state.timer = Some(self.reactor.at(due, Box::new(look)));
         }
     }
 
     fn handle_timer(self: &Arc<Self>) {
         let now = Instant::now();
         let mut state = lock(&self.state);
-        state.armed = None;
+        state.timer = None;
         if state.brain.poll_timeout().is_some_and(|due| due <= now) {
             state.brain.handle_timeout(now);
         }
@@ -607,6 +616,12 @@ impl State {
         }
     }
 
+    /// A call waits no longer.
+    fn forget(&mut self, call: &Arc<Call>) {
+        self.waiting.retain(|other| !Arc::ptr_eq(other, call));
+        self.resting.retain(|other| !Arc::ptr_eq(other, call));
+    }
+
     /// This connection takes no new calls.
     fn lose(&mut self, connection: &Arc<Connection>) {
         let found = self.connections.iter().find(|(_, link)| Arc::ptr_eq(&link.connection, connection));
@@ -673,7 +688,7 @@ impl Owner for Attempt {
                 }
                 Notice::Again(call, delay) if !delay.is_zero() => {
                     drop(state);
-                    channel.start_over(call, delay);
+                    channel.start_over(&call, delay);
                     state = lock(&channel.state);
                 }
                 Notice::Again(call, _) => {

@@ -18,7 +18,7 @@ use super::{
     call::{Call, Place},
     leader::{Alarm, Follower},
     lock,
-    reactor::Reactor,
+    reactor::{Reactor, Timer, TimerKey},
     socket::{Socket, os_text},
     transport::Transport,
 };
@@ -69,7 +69,9 @@ pub(crate) struct State {
     /// When the keeper will look at the clock.
     pub(crate) armed: Option<Instant>,
     /// The reactor's timer for it.
-    pub(crate) timer: Option<(Instant, u64)>,
+    pub(crate) timer: Option<TimerKey>,
+    /// Ends the wait for a peer that does not read the last words.
+    last_words: Option<Timer>,
     /// Events so far.
     told: u64,
     /// How often it was used; tells the reactor whether it rests.
@@ -193,6 +195,7 @@ impl Connection {
                 blocked: false,
                 armed: None,
                 timer: None,
+                last_words: None,
                 told: 0,
                 uses: 0,
                 lingering: false,
@@ -312,21 +315,24 @@ impl Connection {
         if state.engine.error().is_some() && !state.over {
             if state.blocked {
                 // The last words wait for room, but not for ever.
-                self.close_later(now);
+                self.close_later(state, now);
             } else {
                 self.shut_down(state);
             }
         }
     }
 
-    fn close_later(self: &Arc<Self>, now: Instant) {
+    fn close_later(self: &Arc<Self>, state: &mut State, now: Instant) {
+        if state.last_words.is_some() {
+            return;
+        }
         let weak = Arc::downgrade(self);
         let close = move || {
             if let Some(connection) = weak.upgrade() {
                 connection.shut_down(&mut connection.lock());
             }
         };
-        self.reactor.at(now + LAST_WORDS, Box::new(close));
+        state.last_words = Some(self.reactor.at(now + LAST_WORDS, Box::new(close)));
     }
 
     /// Closes the transport; the brain is done with it.
@@ -339,6 +345,7 @@ impl Connection {
         state.blocked = false;
         self.reactor.unwatch(self, state);
         self.reactor.disarm(state);
+        state.last_words = None;
         if self.generation == process::generation() {
             self.socket.shut_down();
         }

@@ -39,7 +39,7 @@ pub(crate) struct Reactor {
 #[derive(Default)]
 struct Shared {
     sources: HashMap<usize, Source>,
-    timers: BTreeMap<(Instant, u64), Timer>,
+    timers: BTreeMap<TimerKey, Timed>,
     next_timer: u64,
     /// Connections to watch once they rest, with the uses they had when last looked at.
     lingering: Vec<(Weak<Connection>, u64)>,
@@ -54,9 +54,32 @@ enum Source {
     Listener(Arc<Listener>),
 }
 
-enum Timer {
+/// When it goes off, and a number of its own.
+pub(crate) type TimerKey = (Instant, u64);
+
+enum Timed {
     Connection(Weak<Connection>),
     Task(Callback),
+}
+
+/// A task that runs once its time has come. Dropped before, it never runs, and leaves nothing behind.
+#[must_use]
+pub(crate) struct Timer {
+    reactor: Arc<Reactor>,
+    key: TimerKey,
+}
+
+impl Timer {
+    /// When it goes off.
+    pub(crate) fn at(&self) -> Instant {
+        self.key.0
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.reactor.unset(&self.key);
+    }
 }
 
 impl Reactor {
@@ -153,18 +176,16 @@ impl Reactor {
             return;
         }
         if let Some(later) = state.timer.take() {
-            lock(&self.shared).timers.remove(&later);
+            self.unset(&later);
         }
-        state.timer = Some(self.set(at, Timer::Connection(Arc::downgrade(connection))));
+        state.timer = Some(self.set(at, Timed::Connection(Arc::downgrade(connection))));
     }
 
     /// Forgets the timer of a connection that is over. Until it went off it would keep the connection's memory, which may
     /// be half an hour.
     pub(crate) fn disarm(&self, state: &mut State) {
-        if let Some(timer) = state.timer.take()
-            && self.is_ours()
-        {
-            lock(&self.shared).timers.remove(&timer);
+        if let Some(timer) = state.timer.take() {
+            self.unset(&timer);
         }
     }
 
@@ -183,9 +204,15 @@ impl Reactor {
 
     // Everything else.
 
-    /// Runs `task` on the thread at `at`.
-    pub(crate) fn at(&self, at: Instant, task: Callback) {
-        self.set(at, Timer::Task(task));
+    /// Runs `task` on the thread at `at`, unless the timer is dropped before.
+    pub(crate) fn at(self: &Arc<Self>, at: Instant, task: Callback) -> Timer {
+        Timer { reactor: Arc::clone(self), key: self.set(at, Timed::Task(task)) }
+    }
+
+    /// How much it looks after: connections, timers, connections that may soon rest.
+    pub(crate) fn load(&self) -> [usize; 3] {
+        let shared = lock(&self.shared);
+        [shared.sources.len(), shared.timers.len(), shared.lingering.len()]
     }
 
     /// Accepts connections of `listener`.
@@ -203,13 +230,22 @@ impl Reactor {
         }
     }
 
-    fn set(&self, at: Instant, timer: Timer) -> (Instant, u64) {
+    fn set(&self, at: Instant, timer: Timed) -> TimerKey {
         let mut shared = lock(&self.shared);
         let key = (at, shared.next_timer);
         shared.next_timer += 1;
         shared.timers.insert(key, timer);
         self.wake_if_asleep_at(&shared, at);
         key
+    }
+
+    /// Takes a timer back, unless it has gone off. A fork's child leaves its parent's alone.
+    fn unset(&self, key: &TimerKey) {
+        if self.is_ours() {
+            let taken = lock(&self.shared).timers.remove(key);
+            // What it holds may lock in turn.
+            drop(taken);
+        }
     }
 
     fn wake_if_asleep_at(&self, shared: &Shared, due: Instant) {
@@ -310,7 +346,7 @@ impl Reactor {
                     reactor.accept(&listener);
                 }
             };
-            self.at(Instant::now() + retry_after, Box::new(retry));
+            self.set(Instant::now() + retry_after, Timed::Task(Box::new(retry)));
         }
     }
 
@@ -324,12 +360,12 @@ impl Reactor {
                 }
             };
             match timer {
-                Timer::Connection(connection) => {
+                Timed::Connection(connection) => {
                     if let Some(connection) = connection.upgrade() {
                         connection.handle_timer(now);
                     }
                 }
-                Timer::Task(task) => task(),
+                Timed::Task(task) => task(),
             }
         }
     }

@@ -81,8 +81,7 @@ bench: $(if $(BENCH_PYTHON),wheels peers,$(VENV)/dev.stamp) ## Measures Farcall 
 	$(if $(BENCH_PYTHON),@.venvs/bench/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-index --no-deps dist/*.whl)
 	@$(PYTHON_BIN) bench/run.py --only "$(ONLY)" --seconds $(SECONDS) --rounds $(ROUNDS) \
 		$(if $(BENCH_RUST),--rust-bin $(BENCH_BIN)) \
-		$(if $(BENCH_PYTHON),--ours-python .venvs/bench/bin/python --peers-python $(PEERS_BIN))
-	$(if $(BENCH_PYTHON),@$(PYTHON_BIN) bench/python/footprint.py .venvs/bench/bin/python $(PEERS_BIN) dist/farcall-*.whl)
+		$(if $(BENCH_PYTHON),--ours-python .venvs/bench/bin/python --peers-python $(PEERS_BIN) --wheel dist/farcall-*.whl)
 
 HAS_VALGRIND := $(shell command -v valgrind)
 GUARD_TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/bench/guard/target)

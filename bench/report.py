@@ -9,13 +9,14 @@ Figures = dict[str, "float | None"]
 
 
 class Outcome(NamedTuple):
-    """One work: ours first, then the one it is compared with, then the floors."""
+    """One work: ours first, then the one it is compared with, then others to look at, then the floors."""
 
     title: str
     results: dict[str, Figures]
     target: float | None
     target_of_floor: float | None
     memory_counts: bool = False
+    floors: int = 0
 
     def ratio(self) -> float | None:
         """Ours to theirs, more is better: of rates, or of memory where that is the matter."""
@@ -27,7 +28,22 @@ class Outcome(NamedTuple):
     def floor_ratio(self) -> float | None:
         """Our rate to that of the last floor."""
         everyone = list(self.results.values())
-        return quotient(everyone[0]["rate"], everyone[-1]["rate"]) if len(everyone) > 2 else None
+        return quotient(everyone[0]["rate"], everyone[-1]["rate"]) if self.floors else None
+
+
+class Footprint(NamedTuple):
+    """What a program pays before it does anything, less is better. The target is a share of theirs, or a bound."""
+
+    title: str
+    unit: str
+    ours: float
+    theirs: float | None
+    target: float
+    target_is_share: bool = True
+
+    def ratio(self) -> float | None:
+        """Theirs to ours."""
+        return quotient(self.theirs, self.ours)
 
 
 def quotient(upper: float | None, lower: float | None) -> float | None:
@@ -79,6 +95,16 @@ def table(outcomes: list[Outcome]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def footprint_table(rows: list[Footprint]) -> str:
+    lines = ["| what | farcall | grpcio | ours to theirs | target |", "|---|---|---|---|---|"]
+    for row in rows:
+        share = "" if row.theirs is None else f"{row.ours / row.theirs:.3g}"
+        theirs = "" if row.theirs is None else f"{row.theirs:,.2f}"
+        target = f"<= {row.target:g}" + ("" if row.target_is_share else f" {row.unit}")
+        lines.append(f"| {row.title}, {row.unit} | {row.ours:,.2f} | {theirs} | {share} | {target} |")
+    return "\n".join(lines) + "\n"
+
+
 def times(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}x"
 
@@ -94,10 +120,16 @@ def at_least(value: float | None, text=times) -> str:  # type: ignore[no-untyped
 LEFT, WIDTH, ROW = 300, 600, 26
 
 
-def chart(outcomes: list[Outcome]) -> str:
+# Bars end here; what is longer has its number.
+LONGEST = 40
+
+
+def chart(outcomes: list[Outcome], footprints: list[Footprint]) -> str:
     """An SVG: one bar for each work, its ratio to the other library; lines at one and at the target."""
-    shown = [(outcome, ratio) for outcome in outcomes if (ratio := outcome.ratio()) is not None]
-    most = max([1.5, *(ratio for _, ratio in shown), *(outcome.target or 0 for outcome, _ in shown)])
+    bars = [(outcome.title, outcome.ratio(), outcome.target) for outcome in outcomes]
+    bars += [(row.title, row.ratio(), 1 / row.target if row.target_is_share else None) for row in footprints]
+    shown = [(title, ratio, target) for title, ratio, target in bars if ratio is not None]
+    most = min(LONGEST, max([1.5, *(ratio for _, ratio, _ in shown), *(target or 0 for _, _, target in shown)]))
     scale = WIDTH / most
     height = ROW * (len(shown) + 2)
     parts = [
@@ -107,12 +139,12 @@ def chart(outcomes: list[Outcome]) -> str:
         f'<text x="{LEFT}" y="17">times the other library, more is better; the red mark is the target</text>',
         f'<line x1="{LEFT + scale:.1f}" x2="{LEFT + scale:.1f}" y1="{ROW}" y2="{height - ROW / 2}" stroke="gray"/>',
     ]
-    for place, (outcome, ratio) in enumerate(shown, start=1):
-        top = place * ROW
-        parts.append(f'<text x="{LEFT - 8}" y="{top + 17}" text-anchor="end">{escape(outcome.title)}</text>')
-        parts.append(f'<rect x="{LEFT}" y="{top + 4}" width="{ratio * scale:.1f}" height="{ROW - 8}" fill="#3b7dd8"/>')
-        parts.append(f'<text x="{LEFT + ratio * scale + 6:.1f}" y="{top + 17}">{ratio:.2f}x</text>')
-        if outcome.target is not None:
-            x = LEFT + outcome.target * scale
+    for place, (title, ratio, target) in enumerate(shown, start=1):
+        top, width = place * ROW, min(ratio, most) * scale
+        parts.append(f'<text x="{LEFT - 8}" y="{top + 17}" text-anchor="end">{escape(title)}</text>')
+        parts.append(f'<rect x="{LEFT}" y="{top + 4}" width="{width:.1f}" height="{ROW - 8}" fill="#3b7dd8"/>')
+        parts.append(f'<text x="{LEFT + width + 6:.1f}" y="{top + 17}">{ratio:.2f}x</text>')
+        if target is not None:
+            x = LEFT + target * scale
             parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{top + ROW}" stroke="red" stroke-width="2"/>')
     return "\n".join([*parts, "</svg>", ""])

@@ -14,8 +14,9 @@ import statistics
 import sys
 from typing import NamedTuple
 
+from footprint import footprints
 from measure import Contender, can_count, measure, programs
-from report import Figures, Outcome, chart, table
+from report import Figures, Footprint, Outcome, chart, footprint_table, table
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PYTHON_PROGRAMS = ROOT / "bench" / "python"
@@ -28,7 +29,7 @@ FRAMING = 9 + 5
 
 
 class Work(NamedTuple):
-    """Something to measure, and who does it: ours first, then the one it is compared with, then the floors."""
+    """Something to measure, and who does it: ours first, then the one it is compared with, then others, then floors."""
 
     key: str
     title: str
@@ -36,6 +37,7 @@ class Work(NamedTuple):
     target: float | None = None
     target_of_floor: float | None = None
     memory_counts: bool = False
+    floors: int = 0
 
 
 def rust(folder: pathlib.Path, library: str, work: str, threads: int) -> Contender:
@@ -66,11 +68,13 @@ def rust_works(folder: pathlib.Path, connections: int) -> list[Work]:
     for threads in (1, 2):
         for key, title, work, target, of_floor, floor in rows:
             contenders = [rust(folder, library, work, threads) for library in ("farcall", "tonic")]
-            if floor and threads == 1:
-                contenders += [rust_floor(folder, kind, floor) for kind in ("blocking", "tokio")]
+            floors = (
+                [rust_floor(folder, kind, floor) for kind in ("blocking", "tokio")] if floor and threads == 1 else []
+            )
             title = f"Rust {title}" + ("" if threads == 1 else ", 2 threads")
             of_floor = of_floor if threads == 1 else None
-            works.append(Work(f"rust-{key}-{threads}t", title, contenders, target, of_floor))
+            contenders += floors
+            works.append(Work(f"rust-{key}-{threads}t", title, contenders, target, of_floor, floors=len(floors)))
     idle = [rust(folder, library, f"idle:{connections}", 1) for library in ("farcall", "tonic")]
     works.append(Work("rust-idle-1t", f"Rust {connections:,} idle connections", idle, 2, None, memory_counts=True))
     return works
@@ -98,10 +102,10 @@ def python_works(ours: str, peers: str, connections: int) -> list[Work]:
     ]
     works = []
     for key, title, work, target, of_floor, floor in rows:
-        contenders = [python(ours, "farcall", work), python(peers, "grpcio", work)]
-        if floor:
-            contenders.append(python_floor(peers, floor))
-        works.append(Work(f"python-{key}", f"Python blocking {title}", contenders, target, of_floor))
+        floors = [python_floor(peers, floor)] if floor else []
+        contenders = [python(ours, "farcall", work), python(peers, "grpcio", work), *floors]
+        title = f"Python blocking {title}"
+        works.append(Work(f"python-{key}", title, contenders, target, of_floor, floors=len(floors)))
     idle = [python(ours, "farcall", f"idle:{connections}"), python(peers, "grpcio", f"idle:{connections}")]
     title = f"Python blocking {connections:,} idle connections"
     works.append(Work("python-idle", title, idle, 2, None, memory_counts=True))
@@ -120,6 +124,11 @@ def python_aio_floor(interpreter: str, loop: str, count: int) -> Contender:
     )
 
 
+def grpclib(interpreter: str, loop: str, work: str) -> Contender:
+    program = [interpreter, str(PYTHON_PROGRAMS / "grpclib_peer.py")]
+    return Contender("grpclib", [*program, "serve", loop], [*program, "call", loop, "{address}", work, "{seconds}"])
+
+
 def python_aio_works(ours: str, peers: str) -> list[Work]:
     # Key, title, work, against grpcio on asyncio and on uvloop, and how many calls the floor has in flight.
     rows: list[tuple[str, str, str, float, float, int | None]] = [
@@ -134,10 +143,13 @@ def python_aio_works(ours: str, peers: str) -> list[Work]:
     for loop in ("asyncio", "uvloop"):
         for key, title, work, on_asyncio, on_uvloop, floor in rows:
             contenders = [python_aio(ours, "farcall", loop, work), python_aio(peers, "grpcio", loop, work)]
-            if floor:
-                contenders.append(python_aio_floor(ours, loop, floor))
+            if work in ("server-stream", "client-stream", "ping-pong"):
+                contenders.append(grpclib(peers, loop, work))
+            floors = [python_aio_floor(ours, loop, floor)] if floor else []
+            contenders += floors
             target = on_asyncio if loop == "asyncio" else on_uvloop
-            works.append(Work(f"python-{loop}-{key}", f"Python {loop} {title}", contenders, target))
+            title = f"Python {loop} {title}"
+            works.append(Work(f"python-{loop}-{key}", title, contenders, target, floors=len(floors)))
     return works
 
 
@@ -153,7 +165,7 @@ def outcome(work: Work, rounds: int, seconds: float, counting: bool) -> Outcome:
         for contender in work.contenders:
             counted = measure(contender, min(seconds, 1), count_syscalls=True)
             medians[contender.name] |= {key: counted[key] for key in ("client_syscalls", "server_syscalls")}
-    return Outcome(work.title, medians, work.target, work.target_of_floor, work.memory_counts)
+    return Outcome(work.title, medians, work.target, work.target_of_floor, work.memory_counts, work.floors)
 
 
 def median(values) -> float | None:  # type: ignore[no-untyped-def]
@@ -174,6 +186,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ours-python", help="an interpreter that has our release wheels")
     parser.add_argument("--peers-python", help="an interpreter that has grpcio")
+    parser.add_argument("--wheel", type=pathlib.Path, help="our wheel, to be weighed")
     parser.add_argument("--rust-bin", type=pathlib.Path, help="where the release programs of bench/rust are")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="for each measurement")
@@ -188,21 +201,42 @@ def main() -> None:
         works += python_works(arguments.ours_python, arguments.peers_python, min(2000, connections_allowed()))
         works += python_aio_works(arguments.ours_python, arguments.peers_python)
     works = [work for work in works if any(word in work.key for word in arguments.only.split(","))]
-    if not works:
+    weighs = arguments.ours_python and any(word in "python-footprint" for word in arguments.only.split(","))
+    if not works and not weighs:
         sys.exit(f"bench: no work has one of {arguments.only!r} in its key")
 
     counting = can_count()
-    outcomes = []
+    outcomes: list[Outcome] = []
+    weighed: list[Footprint] = []
+    if weighs:
+        print("python-footprint ...", file=sys.stderr, flush=True)
+        weighed = footprints(arguments.ours_python, arguments.peers_python, arguments.wheel)
+        write(arguments, outcomes, weighed)
     for work in works:
         print(f"{work.key} ...", file=sys.stderr, flush=True)
         outcomes.append(outcome(work, arguments.rounds, arguments.seconds, counting))
+        if work.memory_counts and work.key.startswith("python"):
+            weighed += idle_footprints(outcomes[-1])
         # Written after each, so that a run that is stopped leaves what it has.
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        head = f"{platform.platform()}, {os.cpu_count()} processors; {arguments.rounds} rounds of {arguments.seconds} s"
-        (arguments.out / "table.md").write_text(f"{head}\n\n{table(outcomes)}")
-        (arguments.out / "chart.svg").write_text(chart(outcomes))
+        write(arguments, outcomes, weighed)
     print((arguments.out / "table.md").read_text())
     print(f"also in {arguments.out}: table.md, chart.svg")
+
+
+def idle_footprints(outcome: Outcome) -> list[Footprint]:
+    """What a connection that has made one call costs its client and its server."""
+    ours, theirs = list(outcome.results.values())[:2]
+    sides = {"client": "idle channel with a connection", "server": "idle connection of a server"}
+    found = [(title, ours[f"{side}_kib_each"], theirs[f"{side}_kib_each"]) for side, title in sides.items()]
+    return [Footprint(title, "KiB", mine, other, 1 / 2) for title, mine, other in found if mine is not None]
+
+
+def write(arguments: argparse.Namespace, outcomes: list[Outcome], weighed: list[Footprint]) -> None:
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    head = f"{platform.platform()}, {os.cpu_count()} processors; {arguments.rounds} rounds of {arguments.seconds} s"
+    parts = [head, table(outcomes) if outcomes else "", footprint_table(weighed) if weighed else ""]
+    (arguments.out / "table.md").write_text("\n\n".join(part.rstrip() for part in parts if part) + "\n")
+    (arguments.out / "chart.svg").write_text(chart(outcomes, weighed))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ mod process;
 mod proxy;
 mod server;
 mod signals;
+#[cfg(Py_GIL_DISABLED)]
+mod stopped_world;
 mod sync;
 mod trace;
 

@@ -35,7 +35,7 @@ pub(crate) fn generation() -> u32 {
 /// does not have may hold the lock.
 pub(crate) struct PerProcess<T>(ArcSwapOption<(u32, Mutex<T>)>);
 
-impl<T: Default> PerProcess<T> {
+impl<T: Default + Send> PerProcess<T> {
     pub(crate) const fn new() -> PerProcess<T> {
         PerProcess(ArcSwapOption::const_empty())
     }

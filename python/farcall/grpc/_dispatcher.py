@@ -162,10 +162,18 @@ class Dispatcher:
     def _run(
         self, variables: contextvars.Context, serve: Callable[..., None], call: ServerCall, handler: RpcMethodHandler
     ) -> None:
+        limited = None
+        if self._maximum_concurrent_rpcs is not None:
+            call = limited = _Limited(call, self._discharge)  # type: ignore[assignment]
         try:
             variables.run(serve, call, handler)
+        # What no handler raises, as that is answered for: a serializer's SystemExit.
+        except BaseException as exception:
+            self._give_up(call, exception)
+            raise
         finally:
-            self._discharge()
+            if limited is not None:
+                limited.discharge()
 
     def _find_handler(self, call: ServerCall) -> RpcMethodHandler | None:
         if self._pipeline is not None:
@@ -208,6 +216,28 @@ class Dispatcher:
         if self._maximum_concurrent_rpcs is not None:
             with self._lock:
                 self._active_rpcs -= 1
+
+
+class _Limited:
+    """A call that counts against the limit until its answer goes out: with that the client may make the next one."""
+
+    __slots__ = ("_call", "_discharge")
+
+    def __init__(self, call: ServerCall, discharge: Callable[[], None]) -> None:
+        self._call = call
+        self._discharge: Callable[[], None] | None = discharge
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._call, name)
+
+    def finish(self, *arguments: Any) -> bool:
+        self.discharge()
+        return self._call.finish(*arguments)
+
+    def discharge(self) -> None:
+        discharge, self._discharge = self._discharge, None
+        if discharge is not None:
+            discharge()
 
 
 def _spare_time_of(pool: Any) -> Callable[[], bool] | None:

@@ -28,6 +28,21 @@ pub(crate) type Callback = Box<dyn FnOnce() + Send>;
 pub(crate) type Host = fn(&mut (dyn FnMut() + Send));
 
 /// Locks. A thread that panicked while it held the lock left a state that each brain keeps valid by itself.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+#[cfg(not(Py_GIL_DISABLED))]
+pub(crate) fn lock<T: Send>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The same on an interpreter without a global lock.
+#[cfg(Py_GIL_DISABLED)]
+pub(crate) fn lock<T: Send>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    use std::sync::TryLockError;
+
+    loop {
+        match mutex.try_lock() {
+            Ok(guard) => return guard,
+            Err(TryLockError::Poisoned(error)) => return PoisonError::into_inner(error),
+            Err(TryLockError::WouldBlock) => crate::stopped_world::wait_until_free(mutex),
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! `--descriptor_set_in` and `--descriptor_set_out`.
 
 use std::collections::HashSet;
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use buffa::DecodeOptions;
@@ -32,15 +33,16 @@ pub(crate) fn read(names: &[String]) -> Result<Vec<FileDescriptorProto>, String>
     Ok(files)
 }
 
-/// The bytes of a set of encoded files.
-pub(crate) fn of(files: &[Vec<u8>]) -> Vec<u8> {
-    // What a tag and a length take at most.
-    let head = 11;
-    let mut set = Vec::with_capacity(files.iter().map(|file| head + file.len()).sum());
+/// Writes a set of encoded files.
+pub(crate) fn write(files: &[Vec<u8>], out: impl Write) -> io::Result<()> {
+    let mut out = BufWriter::new(out);
+    let mut head = Vec::new();
     for file in files {
-        Tag::new(SET_FILE, WireType::LengthDelimited).encode(&mut set);
-        encode_varint(file.len() as u64, &mut set);
-        set.extend_from_slice(file);
+        head.clear();
+        Tag::new(SET_FILE, WireType::LengthDelimited).encode(&mut head);
+        encode_varint(file.len() as u64, &mut head);
+        out.write_all(&head)?;
+        out.write_all(file)?;
     }
-    set
+    out.flush()
 }

@@ -106,7 +106,8 @@ fn compile(
         outputs.stage(directory, &mut staging)?;
     }
     if let Some(name) = &arguments.descriptor_set_out {
-        staging.write(name, &descriptor_set(arguments, &compiler, &loaded))?;
+        let files = encoded_files(arguments, &compiler, &loaded);
+        staging.write_with(name, |out| descriptor_set::write(&files, out))?;
     }
     if let Some(name) = &arguments.dependency_out {
         let mut targets: Vec<String> =
@@ -296,20 +297,19 @@ fn rendered(diagnostic: &Diagnostic, tree: &DiskTree, format: ErrorFormat) -> St
     }
 }
 
-/// The bytes of `--descriptor_set_out`.
-fn descriptor_set(arguments: &Arguments, compiler: &Compiler<DiskTree>, loaded: &Loaded) -> Vec<u8> {
+/// The files of `--descriptor_set_out`.
+fn encoded_files(arguments: &Arguments, compiler: &Compiler<DiskTree>, loaded: &Loaded) -> Vec<Vec<u8>> {
     let inputs: HashSet<&str> = loaded.inputs.iter().map(String::as_str).collect();
     let wanted = |file: &&Arc<FileDescriptorProto>| {
         arguments.include_imports || file.name.as_deref().is_some_and(|name| inputs.contains(name))
     };
     let files: Vec<&Arc<FileDescriptorProto>> = loaded.files.iter().filter(wanted).collect();
-    let encoded = parallel::map(&files, |&file| {
+    parallel::map(&files, |&file| {
         let file =
             if arguments.include_source_info { with_source_info(compiler, file, |_| true) } else { Arc::clone(file) };
         let file = if arguments.retain_options { file } else { compiler.strip_source_retention(&file) };
         file.encode_to_vec()
-    });
-    descriptor_set::of(&encoded)
+    })
 }
 
 /// What [`generate`] gives.

@@ -1,7 +1,7 @@
 //! Files that appear all at once or not at all.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::source_tree::error_text;
@@ -25,10 +25,19 @@ impl Staging {
     /// # Errors
     /// A line that names the path and what the operating system said.
     pub(crate) fn write(&mut self, path: &str, content: &[u8]) -> Result<(), String> {
-        self.try_write(path, content).map_err(|error| failed(path, &error))
+        self.write_with(path, |file| file.write_all(content))
     }
 
-    fn try_write(&mut self, shown: &str, content: &[u8]) -> io::Result<()> {
+    /// As [`Staging::write`], for what is not in memory as one piece.
+    pub(crate) fn write_with(
+        &mut self,
+        path: &str,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<(), String> {
+        self.try_write(path, write).map_err(|error| failed(path, &error))
+    }
+
+    fn try_write(&mut self, shown: &str, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
         let mut path = PathBuf::from(shown);
         match fs::symlink_metadata(&path) {
             // What a link points to is replaced, not the link.
@@ -38,11 +47,11 @@ impl Staging {
         }
         // Devices and pipes cannot be replaced; what goes there has no earlier content to protect.
         if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
-            return fs::write(&path, content);
+            return write(&mut File::create(&path)?);
         }
         let temporary = temporary_name(&path, self.files.len());
         self.files.push(Staged { temporary: temporary.clone(), path, shown: shown.to_owned() });
-        fs::write(temporary, content)
+        write(&mut File::create(temporary)?)
     }
 
     /// Gives every file its name.

@@ -3,9 +3,9 @@
 //! An index is made when something is first looked up. It goes by where members stand, so it outlives changes to what
 //! they say, but not to their number, names and order.
 
-use std::collections::HashMap;
 use std::sync::OnceLock;
 
+use crate::hash::HashMap;
 use buffa_descriptor::generated::descriptor::descriptor_proto::ExtensionRange;
 use buffa_descriptor::generated::descriptor::extension_range_options::Declaration;
 use buffa_descriptor::generated::descriptor::{EnumValueDescriptorProto, FieldDescriptorProto};

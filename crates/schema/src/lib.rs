@@ -39,6 +39,7 @@ mod final_checks;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod hash;
 mod index;
 mod json_name;
 mod lexer;

@@ -57,7 +57,8 @@ pub(crate) struct Node<'a, 'w> {
 /// Calls `visit` for the file and everything in it.
 pub(crate) fn visit<'a>(pool: &'a Pool, file: FileId, visit: &mut dyn FnMut(Node<'a, '_>)) {
     let features = Features::of_edition(pool.file(file).edition());
-    let mut walk = Walk { pool, file, path: Vec::new(), scope: Vec::new(), visit };
+    let name = pool.file(file).package().to_owned();
+    let mut walk = Walk { pool, file, path: Vec::new(), name, visit };
     walk.file(features);
 }
 
@@ -65,8 +66,8 @@ struct Walk<'a, 'w> {
     pool: &'a Pool,
     file: FileId,
     path: Vec<i32>,
-    /// Full names of the messages around.
-    scope: Vec<String>,
+    /// Full name of the message around, else the package.
+    name: String,
     visit: &'w mut dyn FnMut(Node<'a, '_>),
 }
 
@@ -113,18 +114,34 @@ impl<'a> Walk<'a, '_> {
         self.path.truncate(self.path.len() - 2);
     }
 
-    fn full_name(&self, name: Option<&str>) -> String {
-        let scope = self.scope.last().map_or(self.pool.file(self.file).package(), String::as_str);
-        let name = name.unwrap_or_default();
-        if scope.is_empty() { name.to_owned() } else { format!("{scope}.{name}") }
+    /// Runs `body` with the full name of something in scope.
+    fn named<T>(&mut self, name: Option<&str>, body: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = self.name.len();
+        if outer > 0 {
+            self.name.push('.');
+        }
+        self.name.push_str(name.unwrap_or_default());
+        let result = body(self);
+        self.name.truncate(outer);
+        result
+    }
+
+    /// What something in scope is.
+    fn kind(&mut self, name: Option<&str>) -> Option<Kind> {
+        self.named(name, |walk| walk.pool.symbol(&walk.name)).map(|symbol| symbol.kind)
     }
 
     fn message(&mut self, name: Option<&str>, inherited: Features) {
-        let full_name = self.full_name(name);
-        let Some(message) = MessageRef::find(self.pool, &full_name) else { return };
+        self.named(name, |walk| {
+            if let Some(message) = MessageRef::find(walk.pool, &walk.name) {
+                walk.found_message(message, inherited);
+            }
+        });
+    }
+
+    fn found_message(&mut self, message: MessageRef<'a>, inherited: Features) {
         let proto = message.proto();
         let features = enter!(self, Item::Message(message), proto, inherited);
-        self.scope.push(full_name);
         for (index, definition) in proto.enum_type.iter().enumerate() {
             self.at(tag::message::ENUM, index, |walk| walk.enumeration(definition.name.as_deref(), features));
         }
@@ -153,11 +170,10 @@ impl<'a> Walk<'a, '_> {
                 enter!(walk, Item::Range, range, features);
             });
         }
-        self.scope.pop();
     }
 
     fn enumeration(&mut self, name: Option<&str>, inherited: Features) {
-        let Some(Kind::Enum(id)) = self.pool.symbol(&self.full_name(name)).map(|symbol| symbol.kind) else { return };
+        let Some(Kind::Enum(id)) = self.kind(name) else { return };
         let definition = EnumRef { pool: self.pool, id };
         let proto = definition.proto();
         let features = enter!(self, Item::Enum(definition), proto, inherited);
@@ -169,12 +185,9 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn extension(&mut self, extension: &'a FieldDescriptorProto, inherited: Features) {
-        let id: Option<ExtensionId> = match self.pool.symbol(&self.full_name(extension.name.as_deref())) {
-            Some(symbol) => match symbol.kind {
-                Kind::Extension(id) => Some(id),
-                _ => None,
-            },
-            None => None,
+        let id: Option<ExtensionId> = match self.kind(extension.name.as_deref()) {
+            Some(Kind::Extension(id)) => Some(id),
+            _ => None,
         };
         if let Some(field) = id.and_then(|id| FieldRef::extension(self.pool, id)) {
             enter!(self, Item::Field(field), extension, inherited);

@@ -1,9 +1,9 @@
 //! Every file that is linked or being linked, and what its names stand for.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use crate::features::Features;
+use crate::hash::{HashMap, HashSet};
 use crate::index::{Members, Ranges};
 use crate::positions::Positions;
 use buffa_descriptor::generated::descriptor::{

@@ -1,6 +1,5 @@
 //! Options that are retained in source only, and descriptors without them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use buffa_descriptor::generated::descriptor::FileDescriptorProto;
@@ -10,6 +9,7 @@ use buffa_descriptor::generated::descriptor::field_options::OptionRetention;
 use crate::builtin;
 use crate::dynamic::{Dynamic, MessageRef, Value};
 use crate::elements::each_options;
+use crate::hash::HashMap;
 use crate::nodes::visit;
 use crate::pool::{FileId, Pool};
 

@@ -3,11 +3,11 @@
 //! The parser records every position anyway, so the linker, which rarely complains, looks them up there instead of
 //! keeping a table of its own.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use buffa_descriptor::generated::descriptor::FileDescriptorProto;
 
+use crate::hash::HashMap;
 use crate::positions::{Place, Positions};
 use crate::tag;
 
@@ -65,11 +65,11 @@ pub(crate) struct Locations {
 impl Locations {
     pub(crate) fn of(file: &FileDescriptorProto, positions: Option<Arc<Positions>>) -> Self {
         let positions = positions.unwrap_or_default();
-        let mut by_path = HashMap::new();
+        let mut by_path = HashMap::default();
         for (place, path) in positions.paths() {
             by_path.entry(path.to_vec()).or_insert(place);
         }
-        let mut imports = HashMap::new();
+        let mut imports = HashMap::default();
         if let Some(last) = file.weak_dependency.len().checked_sub(1) {
             // What is said of weak imports as such.
             imports.insert("weak".to_owned(), vec![tag::file::WEAK_DEPENDENCY, last as i32]);

@@ -1,7 +1,5 @@
 //! The first pass: every declaration gets its full name, and is checked as far as it can be on its own.
 
-use std::collections::HashSet;
-
 use buffa_descriptor::generated::descriptor::descriptor_proto::{ExtensionRange, ReservedRange};
 use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Type};
 use buffa_descriptor::generated::descriptor::{
@@ -9,6 +7,7 @@ use buffa_descriptor::generated::descriptor::{
     UninterpretedOption,
 };
 
+use crate::hash::HashSet;
 use crate::limits::{FIELD_NUMBER_MAX, FULL_NAME, MESSAGE_FIELDS, MESSAGE_NESTING, PACKAGE_DOTS, PACKAGE_NAME};
 use crate::pool::{EnumId, FileId, Kind, MessageId, Symbol};
 use crate::site::Site;
@@ -43,7 +42,7 @@ impl Scope<'_> {
 }
 
 pub(super) fn join(scope: &str, name: &str) -> String {
-    if scope.is_empty() { name.to_owned() } else { format!("{scope}.{name}") }
+    if scope.is_empty() { name.to_owned() } else { [scope, ".", name].concat() }
 }
 
 fn name_of(name: &Option<String>) -> &str {
@@ -111,7 +110,7 @@ impl Linker<'_> {
 
     /// False if the file imports itself, which was reported when it was loaded.
     fn find_imports(&mut self, proto: &FileDescriptorProto, is_input: bool) -> bool {
-        let mut seen = HashSet::new();
+        let mut seen = HashSet::default();
         let mut dependencies = Vec::new();
         for name in &proto.dependency {
             if !seen.insert(name) {
@@ -302,15 +301,15 @@ impl Linker<'_> {
             }
         }
         let number = field.number.unwrap_or(0);
-        let site = Site::below(path, &[tag::field::NUMBER]);
+        let site = || Site::below(path, &[tag::field::NUMBER]);
         // Extensions count towards the message they are declared in.
         let hinted = scope.top_level();
         if number <= 0 {
-            self.hint(hinted, &site, 0, 1);
-            self.error(site, "Field numbers must be positive integers.");
+            self.hint(hinted, &site(), 0, 1);
+            self.error(site(), "Field numbers must be positive integers.");
         } else if !is_extension && number > FIELD_NUMBER_MAX {
-            self.hint(hinted, &site, 0, 1);
-            self.error(site, format!("Field numbers cannot be greater than {FIELD_NUMBER_MAX}."));
+            self.hint(hinted, &site(), 0, 1);
+            self.error(site(), format!("Field numbers cannot be greater than {FIELD_NUMBER_MAX}."));
         }
     }
 
@@ -359,7 +358,7 @@ impl Linker<'_> {
                 self.error(site(tag::message::RESERVED_RANGE, index), text);
             }
         }
-        let mut names = HashSet::new();
+        let mut names = HashSet::default();
         for name in &message.reserved_name {
             if !names.insert(name.as_str()) {
                 self.error(Site::below(path, &[1]), format!("Field name \"{name}\" is reserved multiple times."));
@@ -433,7 +432,7 @@ impl Linker<'_> {
     }
 
     fn declare_enum_values(&mut self, definition: &EnumDescriptorProto, id: EnumId, path: &[i32], scope: &Scope<'_>) {
-        let mut inner = HashSet::new();
+        let mut inner = HashSet::default();
         for (index, value) in definition.value.iter().enumerate() {
             let name = name_of(&value.name);
             // A value is a sibling of its enum.
@@ -477,7 +476,7 @@ impl Linker<'_> {
                 }
             }
         }
-        let mut names = HashSet::new();
+        let mut names = HashSet::default();
         for name in &definition.reserved_name {
             if !names.insert(name.as_str()) {
                 self.error(Site::below(path, &[1]), format!("Enum value \"{name}\" is reserved multiple times."));

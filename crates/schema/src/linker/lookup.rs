@@ -1,10 +1,11 @@
 //! From a name as written to the symbol it means, by protobuf's scoping rules.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use buffa_descriptor::generated::descriptor::SymbolVisibility;
 use buffa_descriptor::generated::descriptor::feature_set::visibility_feature::DefaultSymbolVisibility;
 
+use crate::hash::HashSet;
 use crate::pool::{FileId, Kind, Pool, Symbol};
 use crate::site::Site;
 
@@ -133,7 +134,7 @@ impl Names {
 
 /// The files and what they import publicly.
 fn public_closure(pool: &Pool, files: &[FileId]) -> HashSet<FileId> {
-    let mut closure = HashSet::new();
+    let mut closure = HashSet::default();
     let mut pending = files.to_vec();
     while let Some(file) = pending.pop() {
         if closure.insert(file) {

@@ -1,11 +1,12 @@
 //! The second pass: what types, extendees and methods' messages refer to.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Type};
 use buffa_descriptor::generated::descriptor::{DescriptorProto, FieldDescriptorProto, MethodDescriptorProto};
 
 use crate::dynamic::{EnumRef, MessageRef};
+use crate::hash::HashMap;
 use crate::json_name::json_name;
 use crate::limits::FIELD_NUMBER_MAX;
 use crate::pool::{ExtensionId, Kind};
@@ -28,12 +29,12 @@ pub(super) struct Resolution {
 }
 
 /// Fields of this file by message and number. Messages go by where they are, for two may have one name.
-type Numbers = HashMap<(*const DescriptorProto, i32), Holder>;
+type Numbers<'f> = HashMap<(*const DescriptorProto, i32), Holder<'f>>;
 
 /// Who has a number.
-enum Holder {
+enum Holder<'f> {
     /// A field of the message, by its own name.
-    Field(String),
+    Field(&'f str),
     /// An extension, by its full name.
     Extension(String),
 }
@@ -44,7 +45,7 @@ impl Linker<'_> {
         let proto = self.proto();
         let package = proto.package.as_deref().unwrap_or_default();
         let mut resolutions = Vec::new();
-        let mut numbers = Numbers::new();
+        let mut numbers = Numbers::default();
         for (index, message) in proto.message_type.iter().enumerate() {
             let full_name = join(package, message.name.as_deref().unwrap_or_default());
             let path = [tag::file::MESSAGE, index as i32];
@@ -65,13 +66,13 @@ impl Linker<'_> {
         resolutions
     }
 
-    fn resolve_message(
+    fn resolve_message<'f>(
         &mut self,
-        message: &DescriptorProto,
+        message: &'f DescriptorProto,
         full_name: &str,
         path: &[i32],
         depth: u32,
-        numbers: &mut Numbers,
+        numbers: &mut Numbers<'f>,
         resolutions: &mut Vec<Resolution>,
     ) {
         if depth < crate::limits::MESSAGE_NESTING {
@@ -99,20 +100,23 @@ impl Linker<'_> {
     }
 
     /// Notes who has a number, or says that someone has it already. `next` keeps the advice given then.
-    fn take_number(
+    fn take_number<'f>(
         &mut self,
         message: &DescriptorProto,
-        field: &FieldDescriptorProto,
+        field: &'f FieldDescriptorProto,
         message_name: &str,
         path: &[i32],
-        (numbers, next): (&mut Numbers, &mut Option<String>),
+        (numbers, next): (&mut Numbers<'f>, &mut Option<String>),
     ) {
         let number = field.number.unwrap_or(0);
         let Some(holder) = numbers.get(&(message as *const _, number)) else {
-            numbers.insert((message, number), Holder::Field(field.name.clone().unwrap_or_default()));
+            numbers.insert((message, number), Holder::Field(field.name.as_deref().unwrap_or_default()));
             return;
         };
-        let (Holder::Field(holder) | Holder::Extension(holder)) = holder;
+        let holder = match holder {
+            Holder::Field(name) => name,
+            Holder::Extension(full_name) => full_name.as_str(),
+        };
         let next = next.get_or_insert_with(|| match next_free_number(message) {
             Some(number) => format!("Next available field number is {number}"),
             None => "There are no available field numbers".into(),
@@ -128,7 +132,7 @@ impl Linker<'_> {
         extension: &FieldDescriptorProto,
         scope: &str,
         path: &[i32],
-        numbers: &mut Numbers,
+        numbers: &mut Numbers<'_>,
         resolutions: &mut Vec<Resolution>,
     ) {
         let full_name = join(scope, extension.name.as_deref().unwrap_or_default());
@@ -141,7 +145,7 @@ impl Linker<'_> {
         extension: &FieldDescriptorProto,
         full_name: &str,
         path: &[i32],
-        numbers: &mut Numbers,
+        numbers: &mut Numbers<'_>,
     ) -> Option<Resolution> {
         let site = Site::Extendee(path.to_vec());
         let name = extension.extendee.as_deref().unwrap_or_default();
@@ -218,45 +222,45 @@ impl Linker<'_> {
             }
             return Some(Resolution { r#type: field.r#type, type_name: None, other_name: extendee });
         };
-        let site = Site::FieldType(path.to_vec());
+        let site = || Site::FieldType(path.to_vec());
         let Some(symbol) = self.look_up(name, full_name, Want::Types) else {
-            self.not_defined(site, name);
+            self.not_defined(site(), name);
             return None;
         };
         if let Some(complaint) = self.hidden(symbol, "") {
-            self.error(site, complaint);
+            self.error(site(), complaint);
             return None;
         }
-        let default_site = Site::below(path, &[tag::field::DEFAULT_VALUE]);
+        let default_site = || Site::below(path, &[tag::field::DEFAULT_VALUE]);
         let (found, resolved) = match symbol.kind {
             Kind::Message(id) => (Type::TYPE_MESSAGE, self.pool.message_name(id)),
             Kind::Enum(id) => (Type::TYPE_ENUM, self.pool.enum_name(id)),
             _ => {
-                self.error(site, format!("\"{name}\" is not a type."));
+                self.error(site(), format!("\"{name}\" is not a type."));
                 return None;
             }
         };
-        let type_name = Some(format!(".{resolved}"));
+        let type_name = Some([".", resolved].concat());
         match (field.r#type.unwrap_or(found), symbol.kind) {
             (Type::TYPE_MESSAGE | Type::TYPE_GROUP, Kind::Message(_)) => {
                 if field.default_value.is_some() {
-                    self.error(default_site, "Messages can't have default values.");
+                    self.error(default_site(), "Messages can't have default values.");
                 }
             }
             (Type::TYPE_MESSAGE | Type::TYPE_GROUP, _) => {
-                self.error(site, format!("\"{name}\" is not a message type."));
+                self.error(site(), format!("\"{name}\" is not a message type."));
                 return None;
             }
             (Type::TYPE_ENUM, Kind::Enum(id)) => {
                 if let Some(default) = field.default_value.as_deref() {
-                    self.check_enum_default(id, default, default_site);
+                    self.check_enum_default(id, default, default_site());
                 }
             }
             (Type::TYPE_ENUM, _) => {
-                self.error(site, format!("\"{name}\" is not an enum type."));
+                self.error(site(), format!("\"{name}\" is not an enum type."));
                 return None;
             }
-            _ => self.error(site, "Field with primitive type has type_name."),
+            _ => self.error(site(), "Field with primitive type has type_name."),
         }
         Some(Resolution { r#type: Some(field.r#type.unwrap_or(found)), type_name, other_name: extendee })
     }
@@ -302,17 +306,17 @@ impl Linker<'_> {
         let full_name = join(service, method.name.as_deref().unwrap_or_default());
         let mut find = |name: &Option<String>, step: i32| {
             let name = name.as_deref().unwrap_or_default();
-            let site = Site::below(path, &[step]);
+            let site = || Site::below(path, &[step]);
             let Some(symbol) = self.look_up(name, &full_name, Want::Anything) else {
-                self.not_defined(site, name);
+                self.not_defined(site(), name);
                 return None;
             };
             let Kind::Message(id) = symbol.kind else {
-                self.error(site, format!("\"{name}\" is not a message type."));
+                self.error(site(), format!("\"{name}\" is not a message type."));
                 return None;
             };
             if let Some(complaint) = self.hidden(symbol, "") {
-                self.error(site, complaint);
+                self.error(site(), complaint);
                 return None;
             }
             Some(format!(".{}", self.pool.message_name(id)))

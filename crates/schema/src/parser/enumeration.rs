@@ -1,10 +1,9 @@
 //! Enums and their values.
 
-use std::collections::HashSet;
-
 use buffa_descriptor::generated::descriptor::{EnumDescriptorProto, EnumValueDescriptorProto, SymbolVisibility};
 
-use super::{Parse, Parser, Place};
+use super::{Parse, Parser, Place, add};
+use crate::hash::HashSet;
 use crate::tag;
 
 impl Parser<'_> {
@@ -17,7 +16,7 @@ impl Parser<'_> {
         let mut definition = EnumDescriptorProto::default();
         let result = self.enum_body(&mut definition, place);
         definition.visibility = visibility;
-        siblings.push(definition);
+        add(siblings, definition);
         result
     }
 
@@ -51,7 +50,7 @@ impl Parser<'_> {
                 self.located(place, &steps, |parser, place| {
                     let mut value = EnumValueDescriptorProto::default();
                     let result = parser.enum_value(&mut value, place);
-                    definition.value.push(value);
+                    add(&mut definition.value, value);
                     result
                 })
             }
@@ -96,7 +95,7 @@ impl Parser<'_> {
                 "\"{name}\" declares 'option allow_alias = false;' which has no effect. Please remove the declaration."
             ));
         }
-        let mut numbers = HashSet::new();
+        let mut numbers = HashSet::default();
         if definition.value.iter().all(|value| numbers.insert(value.number.unwrap_or(0))) {
             return self.fail(format!(
                 "\"{name}\" declares support for enum aliases but no enum values share field numbers. Please remove \

@@ -3,7 +3,7 @@
 use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Type};
 use buffa_descriptor::generated::descriptor::{DescriptorProto, Edition, FieldDescriptorProto, MessageOptions};
 
-use super::{Parse, Parser, Place, Syntax};
+use super::{Parse, Parser, Place, Syntax, add};
 use crate::limits::GROUP_NESTING;
 use crate::tag;
 use crate::text::{double_text, escape_bytes};
@@ -60,13 +60,13 @@ impl Parser<'_> {
             let mut group = DescriptorProto::default();
             let result = self.group(field, &mut group, name_token, group_place, place);
             self.close(group_place);
-            messages.push(group);
+            add(messages, group);
             result?;
         } else {
             self.end(";", place)?;
         }
         if let Some(types) = map {
-            messages.push(map_entry(field, types));
+            add(messages, map_entry(field, types));
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use buffa_descriptor::generated::descriptor::{
     DescriptorProto, FieldDescriptorProto, OneofDescriptorProto, SymbolVisibility, UninterpretedOption,
 };
 
-use super::{Failed, Parse, Parser, Place, Syntax};
+use super::{Failed, Parse, Parser, Place, Syntax, add};
 use crate::limits::{FIELD_NUMBER_MAX, MESSAGE_NESTING};
 use crate::tag;
 
@@ -25,7 +25,7 @@ impl Parser<'_> {
         self.depth += 1;
         let result = self.message(&mut message, visibility, place);
         self.depth -= 1;
-        siblings.push(message);
+        add(siblings, message);
         result
     }
 
@@ -54,6 +54,7 @@ impl Parser<'_> {
                 self.skip_statement();
             }
         }
+        message.field.shrink_to_fit();
         replace_max_sentinels(message);
         self.refuse_explicit_map_entry(message, place)
     }
@@ -97,7 +98,7 @@ impl Parser<'_> {
                     let mut field = FieldDescriptorProto::default();
                     let messages = &mut message.nested_type;
                     let result = parser.field(&mut field, messages, place, tag::message::NESTED, field_place);
-                    message.field.push(field);
+                    add(&mut message.field, field);
                     result
                 })
             }
@@ -106,7 +107,7 @@ impl Parser<'_> {
 
     fn oneof(&mut self, message: &mut DescriptorProto, oneof_place: Place, message_place: Place) -> Parse {
         let index = message.oneof_decl.len();
-        message.oneof_decl.push(OneofDescriptorProto::default());
+        add(&mut message.oneof_decl, OneofDescriptorProto::default());
         self.consume("oneof")?;
         let name =
             self.located(oneof_place, &[tag::oneof::NAME], |parser, _| parser.identifier("Expected oneof name."))?;
@@ -144,7 +145,7 @@ impl Parser<'_> {
             };
             let messages = &mut message.nested_type;
             let result = parser.field_without_label(&mut field, messages, message_place, tag::message::NESTED, place);
-            message.field.push(field);
+            add(&mut message.field, field);
             if result.is_err() {
                 parser.skip_statement();
             }
@@ -221,7 +222,7 @@ fn add_synthetic_oneofs(message: &mut DescriptorProto) {
         }
         names.insert(name.clone());
         field.oneof_index = Some(oneof_decl.len() as i32);
-        oneof_decl.push(OneofDescriptorProto { name: Some(name), ..Default::default() });
+        add(oneof_decl, OneofDescriptorProto { name: Some(name), ..Default::default() });
     }
 }
 

@@ -44,6 +44,14 @@ pub(crate) fn parse(name: &str, source: &[u8]) -> Parsed {
     Parsed { file, positions: parser.positions, findings: parser.lexer.findings }
 }
 
+/// Adds to a list that mostly has one member, or few: descriptors are large, and room for four takes a lot of memory.
+fn add<T>(list: &mut Vec<T>, item: T) {
+    if list.len() < 4 {
+        list.reserve_exact(1);
+    }
+    list.push(item);
+}
+
 /// A statement cannot be made sense of; why is among the findings.
 #[derive(Debug)]
 struct Failed;

@@ -3,7 +3,7 @@
 use buffa_descriptor::generated::descriptor::UninterpretedOption;
 use buffa_descriptor::generated::descriptor::uninterpreted_option::NamePart;
 
-use super::{Parse, Parser, Place};
+use super::{Parse, Parser, Place, add};
 use crate::tag;
 use crate::token::{TokenKind, parse_integer};
 
@@ -26,7 +26,7 @@ impl Parser<'_> {
             }
             let mut option = UninterpretedOption::default();
             let result = parser.option_body(&mut option, place, is_statement);
-            options.push(option);
+            add(options, option);
             result
         })
     }
@@ -50,7 +50,7 @@ impl Parser<'_> {
     }
 
     fn option_name_part(&mut self, option: &mut UninterpretedOption, place: Place) -> Parse {
-        option.name.push(NamePart::default());
+        add(&mut option.name, NamePart::default());
         let index = option.name.len() - 1;
         let part = &mut option.name[index];
         let steps = [tag::name_part::NAME_PART];

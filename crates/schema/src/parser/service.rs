@@ -2,14 +2,14 @@
 
 use buffa_descriptor::generated::descriptor::{MethodDescriptorProto, ServiceDescriptorProto};
 
-use super::{Parse, Parser, Place};
+use super::{Parse, Parser, Place, add};
 use crate::tag;
 
 impl Parser<'_> {
     pub(super) fn service_definition(&mut self, siblings: &mut Vec<ServiceDescriptorProto>, place: Place) -> Parse {
         let mut service = ServiceDescriptorProto::default();
         let result = self.service(&mut service, place);
-        siblings.push(service);
+        add(siblings, service);
         result
     }
 
@@ -42,7 +42,7 @@ impl Parser<'_> {
         self.located(place, &steps, |parser, place| {
             let mut method = MethodDescriptorProto::default();
             let result = parser.method(&mut method, place);
-            service.method.push(method);
+            add(&mut service.method, method);
             result
         })
     }

@@ -1,13 +1,12 @@
 //! One option: which field it names, and that it is named once.
 
-use std::collections::HashMap;
-
 use buffa::{UnknownField, UnknownFieldData, UnknownFields};
 use buffa_descriptor::generated::descriptor::UninterpretedOption;
 use buffa_descriptor::generated::descriptor::field_descriptor_proto::Type;
 
 use crate::builtin;
 use crate::dynamic::{FieldRef, MessageRef, encode_fields};
+use crate::hash::HashMap;
 use crate::linker::Report;
 use crate::linker::lookup::{Names, Want};
 use crate::pool::{FileId, Kind, Pool};

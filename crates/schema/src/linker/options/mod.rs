@@ -8,12 +8,11 @@ mod source_info;
 mod value;
 mod values;
 
-use std::collections::HashMap;
-
 use buffa::UnknownFields;
 use buffa_descriptor::generated::descriptor::{FileDescriptorProto, UninterpretedOption};
 
 use crate::elements::each_options;
+use crate::hash::HashMap;
 
 use super::Linker;
 use interpreter::Interpreter;
@@ -44,7 +43,7 @@ impl Linker<'_> {
     /// The first pass.
     pub(super) fn interpret_fields(&mut self) -> Pending {
         let elements = self.change(take);
-        let mut pending = Pending { elements, moves: Moves::new(), repeated: HashMap::new() };
+        let mut pending = Pending { elements, moves: Moves::default(), repeated: HashMap::default() };
         self.interpret(&mut pending, false);
         pending
     }
@@ -61,7 +60,7 @@ impl Linker<'_> {
         let Pending { elements, moves, repeated } = pending;
         let (names, report) = (&mut self.names, &mut self.report);
         let mut interpreter = Interpreter { pool: self.pool, file: self.id, names, report, moves, repeated };
-        let mut sets: HashMap<&[i32], UnknownFields> = HashMap::new();
+        let mut sets: HashMap<&[i32], UnknownFields> = HashMap::default();
         for element in &*elements {
             if let Some(set) = interpreter.interpret(element, extensions) {
                 sets.insert(&element.path, set);

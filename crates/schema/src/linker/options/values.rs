@@ -1,7 +1,6 @@
 //! Which fields of an options message have values, however deep: an option may be set once only.
 
-use std::collections::HashMap;
-
+use crate::hash::HashMap;
 use buffa::{UnknownFieldData, UnknownFields};
 
 /// The fields of one message that have values.

@@ -1,12 +1,13 @@
 //! Enums: open ones start at zero, aliases are declared, names differ by more than their prefix.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use buffa_descriptor::generated::descriptor::feature_set::EnumType;
 use buffa_descriptor::generated::descriptor::{Edition, EnumDescriptorProto, EnumOptions, EnumValueDescriptorProto};
 
 use crate::dynamic::EnumRef;
 use crate::feature_support::Support;
+use crate::hash::HashMap;
 use crate::nodes::Node;
 use crate::site::Site;
 use crate::tag;
@@ -29,7 +30,7 @@ impl<'a> Validator<'a> {
             Some((scope, _)) => format!("{scope}."),
             None => String::new(),
         };
-        let mut used: HashMap<i32, &str> = HashMap::new();
+        let mut used: HashMap<i32, &str> = HashMap::default();
         let mut next_free = None;
         for (index, value) in proto.value.iter().enumerate() {
             let (name, number) = (value.name.as_deref().unwrap_or_default(), value.number.unwrap_or(0));
@@ -56,7 +57,7 @@ impl<'a> Validator<'a> {
         let options = proto.options.as_option();
         let is_lenient = options.is_some_and(|options| options.deprecated_legacy_json_field_conflicts == Some(true))
             && self.edition == Edition::EDITION_PROTO2;
-        let mut seen: HashMap<String, &EnumValueDescriptorProto> = HashMap::new();
+        let mut seen: HashMap<String, &EnumValueDescriptorProto> = HashMap::default();
         for (index, value) in proto.value.iter().enumerate() {
             let name = value.name.as_deref().unwrap_or_default();
             let other = *seen.entry(pascal_case(without_prefix(name, &prefix))).or_insert(value);
@@ -94,7 +95,7 @@ impl<'a> Validator<'a> {
 /// For each number of the enum the lowest one above it that is free.
 fn next_free_numbers(definition: &EnumDescriptorProto) -> HashMap<i32, i64> {
     let numbers: BTreeSet<i32> = definition.value.iter().map(|value| value.number.unwrap_or(0)).collect();
-    let mut next_free = HashMap::new();
+    let mut next_free = HashMap::default();
     let mut above: Option<(i32, i64)> = None;
     for &number in numbers.iter().rev() {
         let free = match above {

@@ -1,12 +1,11 @@
 //! No two fields of a message may have one name in JSON.
 
-use std::collections::HashMap;
-
 use buffa_descriptor::generated::descriptor::FieldDescriptorProto;
 use buffa_descriptor::generated::descriptor::feature_set::JsonFormat;
 
 use crate::dynamic::MessageRef;
-use crate::json_name::json_name;
+use crate::hash::{HashMap, HashSet};
+use crate::json_name::{is_json_name_of, json_name};
 use crate::nodes::Node;
 use crate::site::Site;
 use crate::tag;
@@ -39,10 +38,22 @@ impl<'a> JsonName<'a> {
     }
 }
 
+/// What nearly all messages have: JSON names that follow from the fields' names, each once.
+fn all_default_and_different(fields: &[FieldDescriptorProto]) -> bool {
+    let mut seen = HashSet::with_capacity_and_hasher(fields.len(), Default::default());
+    fields.iter().all(|field| {
+        let (name, json) = (field.name.as_deref().unwrap_or_default(), field.json_name.as_deref().unwrap_or_default());
+        is_json_name_of(name, json) && seen.insert(json)
+    })
+}
+
 impl<'a> Validator<'a> {
     pub(super) fn json_names(&mut self, message: MessageRef<'a>, node: &Node<'a, '_>) {
         let options = message.proto().options.as_option();
         if options.is_some_and(|options| options.deprecated_legacy_json_field_conflicts == Some(true)) {
+            return;
+        }
+        if all_default_and_different(&message.proto().field) {
             return;
         }
         for use_custom in [false, true] {
@@ -51,7 +62,7 @@ impl<'a> Validator<'a> {
     }
 
     fn json_conflicts(&mut self, message: MessageRef<'a>, node: &Node<'a, '_>, use_custom: bool) {
-        let mut seen: HashMap<String, JsonName<'a>> = HashMap::new();
+        let mut seen: HashMap<String, JsonName<'a>> = HashMap::default();
         for (index, field) in message.proto().field.iter().enumerate() {
             let json = JsonName::of(field, use_custom);
             let site = || Site::below(node.path, &[tag::message::FIELD, index as i32, tag::field::NAME]);

@@ -260,12 +260,16 @@ impl Connection {
     }
 
     /// Tells what the brain has said, without writing: that comes at the end of the batch.
-    fn tell_first(self: &Arc<Self>, py: Python<'_>, change: impl FnOnce(&mut State, Instant)) -> PyResult<()> {
+    fn tell_first(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        change: impl FnOnce(&mut State, Instant, &mut Vec<Due>),
+    ) -> PyResult<()> {
         let now = Instant::now();
         let mut due = Vec::new();
         {
             let mut state = self.lock();
-            change(&mut state, now);
+            change(&mut state, now, &mut due);
             self.tell(&mut state, &mut due);
         }
         let told = self.deliver(py, due);
@@ -318,8 +322,11 @@ impl Connection {
     }
 
     /// Reads what is there. The loop tells again when more is left.
-    fn read(&self, state: &mut State, now: Instant) {
+    fn read(self: &Arc<Self>, state: &mut State, now: Instant, due: &mut Vec<Due>) {
         for _ in 0..READS_IN_A_ROW {
+            // What one read has brought is told before the next: of small messages many reads bring so many that their
+            // queue would be by far the largest thing that a connection ever has.
+            self.tell(state, due);
             if state.over || state.engine.error().is_some() {
                 return;
             }
@@ -411,9 +418,9 @@ impl Connection {
         if !self.is_ours() {
             return Ok(());
         }
-        self.tell_first(py, |state, now| {
+        self.tell_first(py, |state, now, due| {
             if !state.connecting {
-                self.read(state, now);
+                self.read(state, now, due);
             }
         })
     }

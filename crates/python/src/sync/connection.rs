@@ -283,17 +283,26 @@ impl Connection {
     /// Drains the brain, then tells the owner what it said, without the lock; for whoever needs it again.
     pub(crate) fn settle_and_tell<'a>(
         self: &'a Arc<Self>,
-        mut state: MutexGuard<'a, State>,
+        state: MutexGuard<'a, State>,
         now: Instant,
     ) -> MutexGuard<'a, State> {
+        self.settle_and_tell_after(state, now, Vec::new())
+    }
+
+    /// As [`settle_and_tell`](Connection::settle_and_tell), beginning with these.
+    pub(crate) fn settle_and_tell_after<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+        now: Instant,
+        mut notices: Vec<Notice>,
+    ) -> MutexGuard<'a, State> {
         loop {
-            let mut notices = Vec::new();
             self.settle(&mut state, now, &mut notices);
             if notices.is_empty() {
                 return state;
             }
             drop(state);
-            self.owner.notice(self, notices);
+            self.owner.notice(self, std::mem::take(&mut notices));
             state = self.lock();
         }
     }
@@ -302,13 +311,7 @@ impl Connection {
     fn settle(self: &Arc<Self>, state: &mut State, now: Instant, notices: &mut Vec<Notice>) {
         loop {
             self.flush(state, now);
-            let mut told = false;
-            while let Some(event) = state.engine.poll_event() {
-                told = true;
-                state.told += 1;
-                self.tell(state, event, notices);
-            }
-            if !told {
+            if !self.tell_events(state, notices) {
                 break;
             }
         }
@@ -320,6 +323,16 @@ impl Connection {
                 self.shut_down(state);
             }
         }
+    }
+
+    /// Hands on what the brain has to tell; whether there was anything.
+    fn tell_events(self: &Arc<Self>, state: &mut State, notices: &mut Vec<Notice>) -> bool {
+        let before = state.told;
+        while let Some(event) = state.engine.poll_event() {
+            state.told += 1;
+            self.tell(state, event, notices);
+        }
+        state.told != before
     }
 
     fn close_later(self: &Arc<Self>, state: &mut State, now: Instant) {
@@ -376,8 +389,17 @@ impl Connection {
 
     /// Reads what is there; whether more may be. A read that leaves room has emptied the socket, unless it is known to
     /// have ended: then the end of file is still to be read, and nothing will announce it again.
-    pub(crate) fn read(self: &Arc<Self>, state: &mut State, ended: bool, now: Instant) -> bool {
+    pub(crate) fn read(
+        self: &Arc<Self>,
+        state: &mut State,
+        ended: bool,
+        now: Instant,
+        notices: &mut Vec<Notice>,
+    ) -> bool {
         for _ in 0..READS_IN_A_ROW {
+            // What one read has brought is told before the next: of small messages many reads bring so many that their
+            // queue would be by far the largest thing that a connection ever has.
+            self.tell_events(state, notices);
             if state.over || state.engine.error().is_some() {
                 return false;
             }
@@ -536,8 +558,8 @@ impl Connection {
                 return false;
             }
         }
-        let more = ready.readable && !state.connecting && self.read(&mut state, ready.ended, now);
         let mut notices = Vec::new();
+        let more = ready.readable && !state.connecting && self.read(&mut state, ready.ended, now, &mut notices);
         self.settle(&mut state, now, &mut notices);
         self.rest(state, now, notices);
         more

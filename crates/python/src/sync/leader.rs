@@ -104,10 +104,11 @@ fn lead<'a>(
                     state.blocked = false;
                 }
                 let now = Instant::now();
+                let mut notices = Vec::new();
                 if ready.readable {
-                    connection.read(&mut state, false, now);
+                    connection.read(&mut state, false, now, &mut notices);
                 }
-                state = connection.settle_and_tell(state, now);
+                state = connection.settle_and_tell_after(state, now, notices);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => break Waited::Interrupted,
             Err(error) => {

@@ -66,22 +66,39 @@ wheels: $(VENV)/dev.stamp ## Builds the release wheels for this Python into dist
 
 # `make bench ONLY=rust-unary,rust-echo SECONDS=1 ROUNDS=1`: only works whose key has one of the words. What the words
 # leave out is not built either: without "python" among them no wheels.
+COMMA := ,
 ONLY :=
 SECONDS := 3
 ROUNDS := 3
 BENCH_PYTHON := $(if $(ONLY),$(findstring python,$(ONLY)),python)
-BENCH_RUST := $(if $(ONLY),$(patsubst python%,,$(ONLY)),rust)
+BENCH_COMPILER := $(if $(ONLY),$(findstring compiler,$(ONLY)),compiler)
+BENCH_RUST := $(if $(ONLY),$(filter-out python% compiler%,$(subst $(COMMA), ,$(ONLY))),rust)
 BENCH_BIN := $(or $(CARGO_TARGET_DIR),$(CURDIR)/bench/rust/target)/release
+# A directory of .proto files for the compilers; without one the package in requirements/corpus.txt.
+CORPUS :=
+BENCH_CORPUS := $(or $(CORPUS),build/bench/corpus)
 
 .PHONY: bench
 bench: $(if $(BENCH_PYTHON),wheels peers,$(VENV)/dev.stamp) ## Measures Farcall beside grpcio and tonic, in turns; takes minutes.
+	$(if $(BENCH_COMPILER),@$(MAKE) bench-compiler)
 	$(if $(BENCH_RUST),cd bench/rust && cargo build --locked --release --quiet)
 	$(if $(BENCH_PYTHON),@test -d .venvs/bench || $(PYTHON_BIN) -m venv .venvs/bench)
 	$(if $(BENCH_PYTHON),@.venvs/bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/bench.txt)
 	$(if $(BENCH_PYTHON),@.venvs/bench/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-index --no-deps dist/*.whl)
-	@$(PYTHON_BIN) bench/run.py --only "$(ONLY)" --seconds $(SECONDS) --rounds $(ROUNDS) \
+	$(if $(BENCH_RUST)$(BENCH_PYTHON),@$(PYTHON_BIN) bench/run.py --only "$(ONLY)" --seconds $(SECONDS) --rounds $(ROUNDS) \
 		$(if $(BENCH_RUST),--rust-bin $(BENCH_BIN)) \
-		$(if $(BENCH_PYTHON),--ours-python .venvs/bench/bin/python --peers-python $(PEERS_BIN) --wheel dist/farcall-*.whl)
+		$(if $(BENCH_PYTHON),--ours-python .venvs/bench/bin/python --peers-python $(PEERS_BIN) --wheel dist/farcall-*.whl))
+
+.PHONY: bench-compiler
+bench-compiler: peers $(VENV)/dev.stamp
+	cargo build --locked --release --quiet -p farcall-protoc
+	rm -rf build/bench/wheels
+	cd python/farcall-tools && $(PYTHON_BIN) -m maturin build --quiet --release --strip -i $(PYTHON_BIN) -o $(CURDIR)/build/bench/wheels
+	@test -d .venvs/bench || $(PYTHON_BIN) -m venv .venvs/bench
+	@.venvs/bench/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-index --no-deps build/bench/wheels/*.whl
+	$(if $(CORPUS),,@test -d $(BENCH_CORPUS) || $(PYTHON_BIN) -m pip install --quiet --disable-pip-version-check --no-deps --target $(BENCH_CORPUS) -r requirements/corpus.txt)
+	@$(PYTHON_BIN) bench/compiler.py --ours-python .venvs/bench/bin/python --peers-python $(PEERS_BIN) \
+		--protoc $(TARGET)/release/farcall-protoc --corpus $(BENCH_CORPUS) --rounds $(ROUNDS) --out build/bench
 
 HAS_VALGRIND := $(shell command -v valgrind)
 GUARD_TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/bench/guard/target)

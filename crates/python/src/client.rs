@@ -383,8 +383,17 @@ pub(crate) fn send(py: Python<'_>, call: &Arc<Call>, message: Message<'_>, compr
 
 /// The next message; waits for it.
 pub(crate) fn receive<'py>(py: Python<'py>, call: &Arc<Call>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-    await_message(py, call, None)?;
-    Ok(call.take_message().map(|message| convert::write_message(py, &message)))
+    loop {
+        await_message(py, call, None)?;
+        if let Some(message) = call.take_message() {
+            return Ok(Some(convert::write_message(py, &message)));
+        }
+        // Another thread may have taken it, and then this one waits for the next.
+        let state = call.lock();
+        if state.receivable() && state.inbox.is_empty() {
+            return Ok(None);
+        }
+    }
 }
 
 /// A Python callable as a callback that attaches by itself.

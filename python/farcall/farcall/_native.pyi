@@ -32,8 +32,12 @@ def option_table() -> list[tuple[str, str, str, bool]]:
     """The options of channels and servers: key, "int", "str" or "object", "channel", "server" or "both", and whether
     it changes anything here."""
 
-def channelz() -> list[tuple[int, str, int, str, int, int, int, int, int, int, int, int]]:
+def channelz() -> list[tuple[int, str, int, str, int, int, list[int]]]:
     """The process's channels, servers, connections and listeners, as `grpc._channelz` names their columns."""
+
+def watched() -> list[int]:
+    """How much the reactor of the process's blocking clients looks after: connections, timers, connections that may
+    soon rest. For tests: what is over must be in none of them."""
 
 class Channel:
     """A channel: target, connectivity, connection. Shared by all threads. Closed when collected."""

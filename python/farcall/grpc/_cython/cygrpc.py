@@ -22,6 +22,16 @@ __all__ = [
     "_Metadatum",
 ]
 
+
+def __getattr__(name: str) -> type:
+    # What handlers of grpc.aio are handed: the name by which programs annotate it.
+    if name == "_ServicerContext":
+        from grpc.aio._context import Context
+
+        return Context
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 # Fork support may be switched by tests after import; farcall needs no switch.
 _GRPC_ENABLE_FORK_SUPPORT = False
 

@@ -243,6 +243,7 @@ class InterceptedCall:
         raise error
 
     def cancel(self) -> bool:
+        """Cancels the RPC, or its interceptors while they run; False if it had ended before."""
         task = self._interceptors_task
         if not task.done():
             return task.cancel()
@@ -250,6 +251,7 @@ class InterceptedCall:
         return call is not None and bool(call.cancel())
 
     def cancelled(self) -> bool:
+        """Whether the RPC was cancelled, or its interceptors were."""
         task = self._interceptors_task
         if not task.done():
             return False
@@ -262,12 +264,14 @@ class InterceptedCall:
         return bool(task.result().cancelled())
 
     def done(self) -> bool:
+        """Whether the RPC has ended."""
         if not self._interceptors_task.done():
             return False
         call = self._answered()
         return call is None or bool(call.done())
 
     def add_done_callback(self, callback: DoneCallbackType) -> None:
+        """Has `callback(call)` called when the RPC ends; at once if it has ended."""
         if not self._interceptors_task.done():
             self._pending_add_done_callbacks.append(callback)
         elif self.done():
@@ -276,6 +280,7 @@ class InterceptedCall:
             self._answered().add_done_callback(lambda _: callback(self))
 
     def time_remaining(self) -> float | None:
+        """The seconds until the RPC's deadline; None if it has none."""
         call = self._answered()
         if call is not None:
             remaining: float | None = call.time_remaining()
@@ -284,18 +289,22 @@ class InterceptedCall:
         return None if self._deadline is None or now is None else max(0.0, self._deadline - now)
 
     async def initial_metadata(self) -> Metadata:
+        """The server's initial metadata; None if the RPC was cancelled while interceptors ran."""
         metadata: Metadata = await self._ask("initial_metadata", None)
         return metadata
 
     async def trailing_metadata(self) -> Metadata:
+        """The server's trailing metadata; None if the RPC was cancelled while interceptors ran."""
         metadata: Metadata = await self._ask("trailing_metadata", None)
         return metadata
 
     async def code(self) -> grpc.StatusCode:
+        """The status the RPC has ended with."""
         code: grpc.StatusCode = await self._ask("code", grpc.StatusCode.CANCELLED)
         return code
 
     async def details(self) -> str:
+        """What the server, or whatever else ended the RPC, said of the status."""
         details: str = await self._ask("details", _LOCAL_CANCELLATION_DETAILS)
         return details
 
@@ -305,6 +314,11 @@ class InterceptedCall:
         return text
 
     async def wait_for_connection(self) -> None:
+        """Waits until the RPC has a connection.
+
+        Raises:
+          AioRpcError: it has ended without one.
+        """
         call = await self._interceptors_task
         await call.wait_for_connection()
 
@@ -339,6 +353,7 @@ class _InterceptedStreamResponseMixin:
         return self._response_aiter
 
     async def read(self) -> Any:
+        """The next response; `grpc.aio.EOF` when there are no more."""
         try:
             return await self.__aiter__().__anext__()
         except StopAsyncIteration:
@@ -372,9 +387,11 @@ class _InterceptedStreamRequestMixin:
         return self._written
 
     async def write(self, request: Any) -> None:
+        """Sends a request; waits until there is room for it."""
         await WrittenRequests.of(self._written).write(request, self._interceptors_task)
 
     async def done_writing(self) -> None:
+        """Says that there are no more requests. Doing so again changes nothing."""
         await WrittenRequests.of(self._written).finish(self._interceptors_task)
 
 

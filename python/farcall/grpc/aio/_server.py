@@ -7,7 +7,7 @@ import functools
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent import futures
-from typing import Any
+from typing import Any, cast
 
 import grpc
 from grpc import _common, _compression
@@ -220,7 +220,7 @@ class Server(_base_server.Server):
         waiter = self._native.wait_idle()
         if waiter is not None and grace is not None and grace > 0:
             # Others who stop it may be less patient: then it is idle sooner.
-            await asyncio.wait((waiter,), timeout=grace)
+            await asyncio.wait((cast("asyncio.Future[None]", waiter),), timeout=grace)
         self._native.cancel_all(_UNAVAILABLE, _STOPPING)
         waiter = self._native.wait_idle()
         if waiter is not None:

@@ -58,6 +58,7 @@ class IterableConsumer(stream.Consumer):
         return self
 
     def __next__(self) -> Any:
+        """The next value; waits for it."""
         with self._condition:
             self._condition.wait_for(lambda: self._values or not self._active)
             if not self._values:

@@ -86,9 +86,7 @@ impl OutputDirectory {
             let bytes = archive::pack(&files).map_err(|error| format!("{directory}: {error}"))?;
             return staging.write(directory, &bytes);
         }
-        if !directory.is_empty() {
-            fs::metadata(directory).map_err(|error| format!("{directory}: {}", error_text(&error)))?;
-        }
+        fs::metadata(directory).map_err(|error| format!("{directory}: {}", error_text(&error)))?;
         for (name, content) in &self.files {
             let path = format!("{directory}{name}");
             if let Some(parent) = Path::new(&path).parent() {

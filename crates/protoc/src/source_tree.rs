@@ -140,6 +140,9 @@ pub(crate) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
 
 /// The operating system's words, without Rust's ` (os error 2)`.
 pub(crate) fn error_text(error: &io::Error) -> String {
+    if error.kind() == ErrorKind::IsADirectory {
+        return "Is a directory".to_owned();
+    }
     let text = error.to_string();
     text.split_once(" (os error").map_or(text.as_str(), |(words, _)| words).to_owned()
 }

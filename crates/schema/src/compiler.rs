@@ -8,6 +8,7 @@ use buffa_descriptor::generated::descriptor::{FileDescriptorProto, SourceCodeInf
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::final_checks;
 use crate::lexer::Finding;
+use crate::limits::FINDINGS_TEXT;
 use crate::linker;
 use crate::parser::{Parsed, parse};
 use crate::pool::{FileId, Pool};
@@ -49,6 +50,14 @@ struct Pending {
     imports: std::vec::IntoIter<String>,
 }
 
+/// Files that wait, each for the one after it.
+#[derive(Default)]
+struct Stack {
+    files: Vec<Pending>,
+    /// Where they stand in the list, by name.
+    places: HashMap<String, usize>,
+}
+
 impl<S: SourceTree> Compiler<S> {
     /// A compiler that reads from `tree` and from nowhere else.
     pub fn new(tree: S) -> Self {
@@ -83,10 +92,11 @@ impl<S: SourceTree> Compiler<S> {
     pub fn compile(&mut self, paths: &[&str]) -> CompileResult {
         let inputs: HashSet<&str> = paths.iter().copied().collect();
         let mut result = CompileResult { ok: true, ..Default::default() };
+        let mut told = Told::default();
         let mut roots = Vec::new();
         self.read_ahead(paths);
         for path in paths {
-            match self.load(path, &inputs, &mut result.diagnostics) {
+            match self.load(path, &inputs, &mut told) {
                 Some(id) => roots.push(id),
                 None => {
                     result.ok = false;
@@ -95,25 +105,30 @@ impl<S: SourceTree> Compiler<S> {
             }
         }
         if result.ok {
-            result.ok = self.check(&roots, &mut result.diagnostics);
+            result.ok = self.check(&roots, &mut told);
         }
+        result.diagnostics = told.diagnostics;
         result.files = self.in_order(&roots);
         self.ahead.clear();
         result
     }
 
     /// The checks that wait until all files are there.
-    fn check(&self, roots: &[FileId], diagnostics: &mut Vec<Diagnostic>) -> bool {
-        let before = diagnostics.len();
+    fn check(&self, roots: &[FileId], told: &mut Told) -> bool {
+        let mut ok = true;
         for checks in [final_checks::reserved_numbers, final_checks::targets] {
             for &root in roots {
-                report(self.pool.file(root).name(), checks(&self.pool, root), diagnostics);
+                let findings = checks(&self.pool, root);
+                ok &= findings.is_empty();
+                told.report(self.pool.file(root).name(), findings);
             }
         }
-        if diagnostics.len() == before && !self.accepts_unfinished_editions {
-            diagnostics.extend(self.late_edition(roots));
+        if ok && !self.accepts_unfinished_editions {
+            let late = self.late_edition(roots);
+            ok = late.is_none();
+            told.diagnostics.extend(late);
         }
-        diagnostics.len() == before
+        ok
     }
 
     fn late_edition(&self, roots: &[FileId]) -> Option<Diagnostic> {
@@ -157,25 +172,26 @@ impl<S: SourceTree> Compiler<S> {
 
     /// Loads a file and what it imports, depth first. A chain of imports may be as long as it likes: what waits is
     /// kept in a list, not on the stack.
-    fn load(&mut self, path: &str, inputs: &HashSet<&str>, diagnostics: &mut Vec<Diagnostic>) -> Option<FileId> {
+    fn load(&mut self, path: &str, inputs: &HashSet<&str>, told: &mut Told) -> Option<FileId> {
         if let Some(id) = self.pool.file_by_path(path) {
             return Some(id);
         }
         self.bad.clear();
         let mut loaded = Vec::new();
-        let mut stack: Vec<Pending> = Vec::new();
-        self.begin(path, &mut stack, diagnostics);
-        while let Some(pending) = stack.last_mut() {
+        let mut stack = Stack::default();
+        self.begin(path, &mut stack, told);
+        while let Some(pending) = stack.files.last_mut() {
             if let Some(import) = pending.imports.next() {
                 if self.pool.file_by_path(&import).is_none() {
-                    self.begin(&import, &mut stack, diagnostics);
+                    self.begin(&import, &mut stack, told);
                 }
                 continue;
             }
-            let Some(Pending { proto, positions, .. }) = stack.pop() else { break };
+            let Some(Pending { proto, positions, .. }) = stack.files.pop() else { break };
             let name = proto.name.clone().unwrap_or_default();
+            stack.places.remove(&name);
             let (linked, findings) = linker::link(&mut self.pool, proto, positions, inputs.contains(name.as_str()));
-            report(&name, findings, diagnostics);
+            told.report(&name, findings);
             match linked {
                 Some(id) => loaded.push(id),
                 None => {
@@ -188,28 +204,28 @@ impl<S: SourceTree> Compiler<S> {
             let name = self.pool.file(id).name();
             let findings = final_checks::lifetimes(&self.pool, id, inputs.contains(name));
             had_errors |= findings.iter().any(|finding| finding.severity == Severity::Error);
-            report(name, findings, diagnostics);
+            told.report(name, findings);
         }
         self.pool.file_by_path(path).filter(|_| !had_errors)
     }
 
     /// Reads and parses a file and puts it on the stack, unless it is known to be bad or turns out so.
-    fn begin(&mut self, path: &str, stack: &mut Vec<Pending>, diagnostics: &mut Vec<Diagnostic>) {
+    fn begin(&mut self, path: &str, stack: &mut Stack, told: &mut Told) {
         if self.bad.contains(path) {
             return;
         }
-        let Some((proto, positions)) = self.parse(path, diagnostics) else {
+        let Some((proto, positions)) = self.parse(path, told) else {
             self.bad.insert(path.to_owned());
             return;
         };
-        let is_here = |pending: &Pending| pending.proto.name.as_deref() == Some(path);
-        if let Some(first) = stack.iter().position(is_here) {
-            report_cycle(&proto, positions, &stack[first..], diagnostics);
+        if let Some(&first) = stack.places.get(path) {
+            report_cycle(&proto, positions, &stack.files[first..], told);
             self.bad.insert(path.to_owned());
             return;
         }
         let imports: Vec<String> = proto.dependency.iter().chain(&proto.option_dependency).cloned().collect();
-        stack.push(Pending { proto, positions, imports: imports.into_iter() });
+        stack.places.insert(path.to_owned(), stack.files.len());
+        stack.files.push(Pending { proto, positions, imports: imports.into_iter() });
     }
 
     /// Reads and parses files and what they import, wave after wave, the files of a wave at the same time. What
@@ -242,11 +258,7 @@ impl<S: SourceTree> Compiler<S> {
         }
     }
 
-    fn parse(
-        &mut self,
-        path: &str,
-        diagnostics: &mut Vec<Diagnostic>,
-    ) -> Option<(FileDescriptorProto, Option<Positions>)> {
+    fn parse(&mut self, path: &str, told: &mut Told) -> Option<(FileDescriptorProto, Option<Positions>)> {
         let ahead = self.ahead.remove(path);
         let parsed = match ahead.unwrap_or_else(|| self.tree.read(path).map(|source| parse(path, &source))) {
             Ok(parsed) => parsed,
@@ -261,13 +273,13 @@ impl<S: SourceTree> Compiler<S> {
                     SourceError::Other(text) => text,
                 };
                 let finding = Finding { line: None, column: 0, severity: Severity::Error, message };
-                report(path, vec![finding], diagnostics);
+                told.report(path, vec![finding]);
                 return None;
             }
         };
         let failed = parsed.has_errors();
         let Parsed { file, positions, findings } = parsed;
-        report(path, findings, diagnostics);
+        told.report(path, findings);
         (!failed).then_some((file, Some(positions)))
     }
 
@@ -279,19 +291,14 @@ impl<S: SourceTree> Compiler<S> {
             if !seen.insert(root) {
                 continue;
             }
-            let mut stack = vec![(root, 0)];
-            while let Some((id, next)) = stack.last_mut() {
-                let file = self.pool.file(*id);
-                let dependency = file.all_dependencies().nth(*next);
-                *next += 1;
-                match dependency {
-                    Some(dependency) => {
-                        if seen.insert(dependency) {
-                            stack.push((dependency, 0));
-                        }
-                    }
+            let open = |id: FileId| (id, self.pool.file(id).all_dependencies());
+            let mut stack = vec![open(root)];
+            while let Some((id, dependencies)) = stack.last_mut() {
+                match dependencies.next() {
+                    Some(dependency) if seen.insert(dependency) => stack.push(open(dependency)),
+                    Some(_) => {}
                     None => {
-                        files.push(Arc::clone(&file.proto));
+                        files.push(Arc::clone(&self.pool.file(*id).proto));
                         stack.pop();
                     }
                 }
@@ -302,12 +309,7 @@ impl<S: SourceTree> Compiler<S> {
 }
 
 /// `cycle` starts with the first coming of the file that `proto` is the second coming of.
-fn report_cycle(
-    proto: &FileDescriptorProto,
-    positions: Option<Positions>,
-    cycle: &[Pending],
-    diagnostics: &mut Vec<Diagnostic>,
-) {
+fn report_cycle(proto: &FileDescriptorProto, positions: Option<Positions>, cycle: &[Pending], told: &mut Told) {
     let name = proto.name.as_deref().unwrap_or_default();
     let names: Vec<&str> = cycle.iter().map(|pending| pending.proto.name.as_deref().unwrap_or_default()).collect();
     let message = format!("File recursively imports itself: {} -> {name}", names.join(" -> "));
@@ -315,11 +317,26 @@ fn report_cycle(
     let locations = Locations::of(proto, positions.map(Arc::new));
     let site = Site::Import(culprit.to_owned()).find(&locations);
     let (line, column) = site.map_or((None, 0), |(line, column)| (Some(line), column));
-    report(name, vec![Finding { line, column, severity: Severity::Error, message }], diagnostics);
+    told.report(name, vec![Finding { line, column, severity: Severity::Error, message }]);
 }
 
-fn report(file: &str, findings: Vec<Finding>, diagnostics: &mut Vec<Diagnostic>) {
-    diagnostics.extend(findings.into_iter().map(|finding| diagnostic(file, finding)));
+/// What has been said, up to a bound.
+#[derive(Default)]
+struct Told {
+    diagnostics: Vec<Diagnostic>,
+    /// Bytes in `diagnostics`.
+    text: usize,
+}
+
+impl Told {
+    fn report(&mut self, file: &str, findings: Vec<Finding>) {
+        for finding in findings {
+            if self.text < FINDINGS_TEXT {
+                self.text += file.len() + finding.message.len();
+                self.diagnostics.push(diagnostic(file, finding));
+            }
+        }
+    }
 }
 
 fn diagnostic(file: &str, finding: Finding) -> Diagnostic {

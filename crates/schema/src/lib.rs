@@ -35,6 +35,7 @@ mod dynamic;
 mod elements;
 mod feature_support;
 mod features;
+mod file_set;
 mod final_checks;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

@@ -24,6 +24,9 @@ pub(crate) const PACKAGE_NAME: usize = 511;
 /// Full names may have this many bytes.
 pub(crate) const FULL_NAME: usize = 65535;
 
+/// Full names in one file may have this many bytes together. Bounds memory: a long name is in those of all members.
+pub(crate) const FULL_NAMES: usize = 64 << 20;
+
 /// Messages may have this many fields.
 pub(crate) const MESSAGE_FIELDS: usize = 65535;
 
@@ -32,6 +35,10 @@ pub(crate) const OPTION_NESTING: u32 = 100;
 
 /// Findings about one file; later ones are dropped. Bounds memory and time where every pair of things can clash.
 pub(crate) const FINDINGS: usize = 10_000;
+
+/// Bytes of what is said about one file, and of what is said in one run; the rest is dropped. Bounds memory: what is
+/// said can be longer than what it is about.
+pub(crate) const FINDINGS_TEXT: usize = 16 << 20;
 
 /// Fields in one message on the wire, fields of groups in it included. Bounds memory: two bytes can make a field.
 pub(crate) const WIRE_FIELDS: usize = 16 << 20;

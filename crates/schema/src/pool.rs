@@ -1,8 +1,10 @@
 //! Every file that is linked or being linked, and what its names stand for.
 
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use crate::features::Features;
+use crate::file_set::FileSet;
 use crate::hash::{HashMap, HashSet};
 use crate::index::{Members, Ranges};
 use crate::positions::Positions;
@@ -60,6 +62,7 @@ impl Symbol {
 }
 
 /// A file of the pool.
+#[derive(Default)]
 pub(crate) struct File {
     /// Without `source_code_info`.
     pub(crate) proto: Arc<FileDescriptorProto>,
@@ -68,9 +71,15 @@ pub(crate) struct File {
     /// What it imports, in order; `None` for an option import that was not found.
     pub(crate) dependencies: Vec<FileId>,
     pub(crate) option_dependencies: Vec<Option<FileId>>,
+    /// What whoever imports it may use: itself and what it imports publicly. `None` if that is itself alone.
+    exports: Option<FileSet>,
 }
 
 impl File {
+    pub(crate) fn new(proto: Arc<FileDescriptorProto>, positions: Option<Arc<Positions>>) -> Self {
+        File { proto, positions, ..File::default() }
+    }
+
     pub(crate) fn name(&self) -> &str {
         self.proto.name.as_deref().unwrap_or_default()
     }
@@ -86,11 +95,6 @@ impl File {
     /// The files it imports, those for options last.
     pub(crate) fn all_dependencies(&self) -> impl Iterator<Item = FileId> + '_ {
         self.dependencies.iter().copied().chain(self.option_dependencies.iter().copied().flatten())
-    }
-
-    /// The files it imports publicly.
-    pub(crate) fn public_dependencies(&self) -> impl Iterator<Item = FileId> + '_ {
-        self.proto.public_dependency.iter().filter_map(|&index| self.dependencies.get(index as usize).copied())
     }
 }
 
@@ -141,8 +145,8 @@ struct DeclaredEnum {
 
 struct DeclaredExtension {
     declared: Declared,
-    /// Known once the file's names are resolved.
-    extendee: Option<MessageId>,
+    /// The message and its number there. Known once the file's names are resolved.
+    extends: Option<(MessageId, i32)>,
 }
 
 /// All files and names known so far.
@@ -155,11 +159,12 @@ pub(crate) struct Pool {
     enums: Vec<DeclaredEnum>,
     extensions: Vec<DeclaredExtension>,
     by_number: HashMap<(MessageId, i32), ExtensionId>,
+    /// Files that did not link.
+    forgotten: HashSet<FileId>,
 }
 
 /// How much the pool held before a file, so that a file with errors leaves no trace.
 pub(crate) struct Checkpoint {
-    files: usize,
     messages: usize,
     enums: usize,
     extensions: usize,
@@ -191,44 +196,69 @@ impl Pool {
 
     pub(crate) fn set_dependencies(
         &mut self,
-        FileId(index): FileId,
+        id: FileId,
         dependencies: Vec<FileId>,
         option_dependencies: Vec<Option<FileId>>,
     ) {
-        let file = &mut self.files[index as usize];
+        let indexes = &self.file(id).proto.public_dependency;
+        let public: Vec<FileId> =
+            indexes.iter().filter_map(|&index| dependencies.get(index as usize).copied()).collect();
+        let exports = (!public.is_empty()).then(|| FileSet::union(self.exported(&public).chain([FileSet::range(id)])));
+        let file = &mut self.files[id.0 as usize];
         file.dependencies = dependencies;
         file.option_dependencies = option_dependencies;
+        file.exports = exports;
+    }
+
+    /// What whoever imports `files` may use: these and what they import publicly.
+    pub(crate) fn exports(&self, files: &[FileId]) -> FileSet {
+        FileSet::union(self.exported(files))
+    }
+
+    fn exported(&self, files: &[FileId]) -> impl Iterator<Item = Range<u32>> {
+        files.iter().flat_map(|&id| {
+            let set = self.file(id).exports.as_ref();
+            let itself = set.is_none().then(|| FileSet::range(id));
+            set.into_iter().flat_map(FileSet::ranges).chain(itself)
+        })
     }
 
     pub(crate) fn checkpoint(&self) -> Checkpoint {
-        Checkpoint {
-            files: self.files.len(),
-            messages: self.messages.len(),
-            enums: self.enums.len(),
-            extensions: self.extensions.len(),
-        }
+        let (messages, enums, extensions) = (self.messages.len(), self.enums.len(), self.extensions.len());
+        Checkpoint { messages, enums, extensions }
     }
 
-    /// Forgets everything since the checkpoint.
-    pub(crate) fn roll_back(&mut self, checkpoint: &Checkpoint) {
-        let Checkpoint { files, messages, enums, extensions } = *checkpoint;
-        self.symbols.retain(|_, symbol| (symbol.file.0 as usize) < files);
-        self.by_path.retain(|_, id| (id.0 as usize) < files);
-        self.by_number.retain(|_, id| (id.0 as usize) < extensions);
-        self.files.truncate(files);
+    /// Forgets the last file, which is all that came since the checkpoint. Its number is not used again: what it said
+    /// of names is passed over from now on, which takes no longer however many other names there are.
+    pub(crate) fn roll_back(&mut self, file: FileId, checkpoint: &Checkpoint) {
+        let Checkpoint { messages, enums, extensions } = *checkpoint;
+        self.forgotten.insert(file);
+        let File { proto, .. } = std::mem::take(&mut self.files[file.0 as usize]);
+        self.by_path.remove(proto.name.as_deref().unwrap_or_default());
+        for (index, extension) in self.extensions.iter().enumerate().skip(extensions) {
+            if let Some(key) = extension.extends
+                && self.by_number.get(&key).is_some_and(|id| id.0 as usize == index)
+            {
+                self.by_number.remove(&key);
+            }
+        }
         self.messages.truncate(messages);
         self.enums.truncate(enums);
         self.extensions.truncate(extensions);
     }
 
     pub(crate) fn symbol(&self, full_name: &str) -> Option<Symbol> {
-        self.symbols.get(full_name).copied()
+        self.symbols.get(full_name).copied().filter(|symbol| !self.is_forgotten(symbol.file))
+    }
+
+    fn is_forgotten(&self, file: FileId) -> bool {
+        !self.forgotten.is_empty() && self.forgotten.contains(&file)
     }
 
     /// Gives a name its meaning, unless it has one, which is returned.
     pub(crate) fn add_symbol(&mut self, full_name: &str, symbol: Symbol) -> Result<(), Symbol> {
-        match self.symbols.get(full_name) {
-            Some(&existing) => Err(existing),
+        match self.symbol(full_name) {
+            Some(existing) => Err(existing),
             None => {
                 self.symbols.insert(full_name.to_owned(), symbol);
                 Ok(())
@@ -250,14 +280,14 @@ impl Pool {
 
     pub(crate) fn add_extension(&mut self, full_name: String, file: FileId, scope: &[u32], index: u32) -> ExtensionId {
         let declared = Declared { full_name, place: Place { file, scope: scope.into(), index } };
-        self.extensions.push(DeclaredExtension { declared, extendee: None });
+        self.extensions.push(DeclaredExtension { declared, extends: None });
         ExtensionId(self.extensions.len() as u32 - 1)
     }
 
     /// Notes what an extension extends. A number that is taken stays with the extension that has it, which is
     /// returned.
     pub(crate) fn extend(&mut self, id: ExtensionId, extendee: MessageId, number: i32) -> Result<(), ExtensionId> {
-        self.extensions[id.0 as usize].extendee = Some(extendee);
+        self.extensions[id.0 as usize].extends = Some((extendee, number));
         match *self.by_number.entry((extendee, number)).or_insert(id) {
             holder if holder == id => Ok(()),
             holder => Err(holder),
@@ -269,7 +299,7 @@ impl Pool {
     }
 
     pub(crate) fn extendee(&self, id: ExtensionId) -> Option<MessageId> {
-        self.extensions[id.0 as usize].extendee
+        self.extensions[id.0 as usize].extends.map(|(extendee, _)| extendee)
     }
 
     pub(crate) fn message_name(&self, id: MessageId) -> &str {

@@ -9,7 +9,7 @@ use buffa_descriptor::generated::descriptor::field_options::OptionRetention;
 use crate::builtin;
 use crate::dynamic::{Dynamic, MessageRef, Value};
 use crate::elements::each_options;
-use crate::hash::HashMap;
+use crate::hash::{HashMap, HashSet};
 use crate::nodes::visit;
 use crate::pool::{FileId, Pool};
 
@@ -19,7 +19,7 @@ struct Edits {
     /// What options messages become, by path; nothing if they go.
     options: HashMap<Vec<i32>, Option<Vec<u8>>>,
     /// Paths of all that goes.
-    stripped: Vec<Vec<i32>>,
+    stripped: HashSet<Vec<i32>>,
 }
 
 /// Removes such options and their locations from `file`, which is the pool's or a copy with source information. What
@@ -36,7 +36,8 @@ pub(crate) fn strip(pool: &Pool, id: FileId, file: &mut Arc<FileDescriptorProto>
         None => {}
     });
     if let Some(info) = file.source_code_info.as_option_mut().filter(|_| !stripped.is_empty()) {
-        info.location.retain(|location| !stripped.iter().any(|path| location.path.starts_with(path)));
+        let goes = |path: &[i32]| (1..=path.len()).any(|steps| stripped.contains(&path[..steps]));
+        info.location.retain(|location| !goes(&location.path));
     }
 }
 
@@ -53,7 +54,7 @@ fn edits(pool: &Pool, id: FileId) -> Edits {
         strip_message(&mut dynamic, &mut path, &mut edits.stripped);
         let kept = dynamic.encode();
         if kept.is_empty() && !bytes.is_empty() {
-            edits.stripped.push(path.clone());
+            edits.stripped.insert(path.clone());
             edits.options.insert(path, None);
         } else if kept != bytes {
             edits.options.insert(path, Some(kept));
@@ -62,14 +63,14 @@ fn edits(pool: &Pool, id: FileId) -> Edits {
     edits
 }
 
-fn strip_message(message: &mut Dynamic<'_>, path: &mut Vec<i32>, stripped: &mut Vec<Vec<i32>>) {
+fn strip_message(message: &mut Dynamic<'_>, path: &mut Vec<i32>, stripped: &mut HashSet<Vec<i32>>) {
     message.fields.retain(|&number, slot| {
         path.push(number);
         let options = slot.field.proto.options.as_option();
         let is_source_only =
             options.is_some_and(|options| options.retention == Some(OptionRetention::RETENTION_SOURCE));
         if is_source_only {
-            stripped.push(path.clone());
+            stripped.insert(path.clone());
         } else if slot.field.wire_type() == Type::TYPE_MESSAGE {
             for (index, value) in slot.values.iter_mut().enumerate() {
                 let Value::Message(inner) = value else { continue };

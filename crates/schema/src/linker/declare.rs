@@ -8,7 +8,9 @@ use buffa_descriptor::generated::descriptor::{
 };
 
 use crate::hash::HashSet;
-use crate::limits::{FIELD_NUMBER_MAX, FULL_NAME, MESSAGE_FIELDS, MESSAGE_NESTING, PACKAGE_DOTS, PACKAGE_NAME};
+use crate::limits::{
+    FIELD_NUMBER_MAX, FULL_NAME, FULL_NAMES, MESSAGE_FIELDS, MESSAGE_NESTING, PACKAGE_DOTS, PACKAGE_NAME,
+};
 use crate::pool::{EnumId, FileId, Kind, MessageId, Symbol};
 use crate::site::Site;
 use crate::tag;
@@ -71,7 +73,15 @@ impl Linker<'_> {
             self.declare_extension(extension, index, &scope(&[tag::file::EXTENSION]));
         }
         self.check_options(proto.options.as_option().map(|options| &options.uninterpreted_option));
-        true
+        if self.has_too_long_names() {
+            let limit = FULL_NAMES >> 20;
+            self.error(Site::Nowhere, format!("The full names in this file take more than {limit} MiB."));
+        }
+        !self.has_too_long_names()
+    }
+
+    fn has_too_long_names(&self) -> bool {
+        self.full_names > FULL_NAMES
     }
 
     fn declare_package(&mut self, proto: &FileDescriptorProto) -> bool {
@@ -164,6 +174,10 @@ impl Linker<'_> {
 
     /// Gives `full_name` its meaning or reports who has it. `path` is the element's.
     fn add_symbol(&mut self, full_name: &str, path: &[i32], has_location: bool, kind: Kind) -> bool {
+        self.full_names += full_name.len();
+        if self.has_too_long_names() {
+            return false;
+        }
         let existing = match self.pool.add_symbol(full_name, Symbol { file: self.id, kind }) {
             Ok(()) => return true,
             Err(existing) => existing,
@@ -197,6 +211,9 @@ impl Linker<'_> {
     }
 
     fn declare_message(&mut self, message: &DescriptorProto, index: usize, outer: &Scope<'_>) {
+        if self.has_too_long_names() {
+            return;
+        }
         let full_name = outer.join(name_of(&message.name));
         let path = [outer.path, &[index as i32]].concat();
         self.check_name_length(&full_name, &path);
@@ -206,6 +223,9 @@ impl Linker<'_> {
         let inner = |path: Vec<i32>| Inner { name: &full_name, chain: &chain, path, message: id };
 
         for (index, oneof) in message.oneof_decl.iter().enumerate() {
+            if self.has_too_long_names() {
+                return;
+            }
             let name = join(&full_name, name_of(&oneof.name));
             self.check_options(oneof.options.as_option().map(|options| &options.uninterpreted_option));
             self.add_symbol(&name, &[&below(tag::message::ONEOF)[..], &[index as i32]].concat(), false, Kind::Oneof);
@@ -251,6 +271,9 @@ impl Linker<'_> {
         scope: &Scope<'_>,
         parent: &DescriptorProto,
     ) {
+        if self.has_too_long_names() {
+            return;
+        }
         let path = [scope.path, &[index as i32]].concat();
         let full_name = scope.join(name_of(&field.name));
         self.check_name_length(&full_name, &path);
@@ -269,6 +292,9 @@ impl Linker<'_> {
     }
 
     fn declare_extension(&mut self, extension: &FieldDescriptorProto, index: usize, scope: &Scope<'_>) {
+        if self.has_too_long_names() {
+            return;
+        }
         let path = [scope.path, &[index as i32]].concat();
         let full_name = scope.join(name_of(&extension.name));
         self.check_name_length(&full_name, &path);
@@ -412,6 +438,9 @@ impl Linker<'_> {
     }
 
     fn declare_enum(&mut self, definition: &EnumDescriptorProto, index: usize, scope: &Scope<'_>) {
+        if self.has_too_long_names() {
+            return;
+        }
         let path = [scope.path, &[index as i32]].concat();
         let full_name = scope.join(name_of(&definition.name));
         self.check_name_length(&full_name, &path);
@@ -434,6 +463,9 @@ impl Linker<'_> {
     fn declare_enum_values(&mut self, definition: &EnumDescriptorProto, id: EnumId, path: &[i32], scope: &Scope<'_>) {
         let mut inner = HashSet::default();
         for (index, value) in definition.value.iter().enumerate() {
+            if self.has_too_long_names() {
+                return;
+            }
             let name = name_of(&value.name);
             // A value is a sibling of its enum.
             let full_name = scope.join(name);
@@ -496,10 +528,16 @@ impl Linker<'_> {
     }
 
     fn declare_service(&mut self, service: &ServiceDescriptorProto, index: usize, scope: &Scope<'_>) {
+        if self.has_too_long_names() {
+            return;
+        }
         let path = [scope.path, &[index as i32]].concat();
         let full_name = scope.join(name_of(&service.name));
         self.check_name_length(&full_name, &path);
         for (index, method) in service.method.iter().enumerate() {
+            if self.has_too_long_names() {
+                return;
+            }
             let path = [&path[..], &[tag::service::METHOD, index as i32]].concat();
             self.check_options(method.options.as_option().map(|options| &options.uninterpreted_option));
             self.add_symbol(&join(&full_name, name_of(&method.name)), &path, true, Kind::Method);

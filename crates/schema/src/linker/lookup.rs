@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use buffa_descriptor::generated::descriptor::SymbolVisibility;
 use buffa_descriptor::generated::descriptor::feature_set::visibility_feature::DefaultSymbolVisibility;
 
-use crate::hash::HashSet;
+use crate::file_set::FileSet;
+use crate::hash::HashMap;
 use crate::pool::{FileId, Kind, Pool, Symbol};
 use crate::site::Site;
 
@@ -35,7 +36,9 @@ pub(crate) struct Names {
     pub(super) imports: Vec<FileId>,
     pub(super) option_imports: Vec<FileId>,
     /// These and what they import publicly: known once a name is looked up that is not the file's own.
-    visible: Option<[HashSet<FileId>; 2]>,
+    visible: Option<[FileSet; 2]>,
+    /// Packages that visible files have and this one has not, and others that were asked for.
+    packages: HashMap<String, bool>,
     /// Imports nothing has needed so far.
     pub(super) unused: BTreeSet<FileId>,
     /// Why the last look-up found nothing.
@@ -49,15 +52,34 @@ impl Names {
             imports: Vec::new(),
             option_imports: Vec::new(),
             visible: None,
+            packages: HashMap::default(),
             unused: BTreeSet::new(),
             miss: Miss::default(),
         }
     }
 
     /// Files whose names may be used, and files whose extensions may be used in options.
-    fn visible(&mut self, pool: &Pool) -> &[HashSet<FileId>; 2] {
+    fn visible(&mut self, pool: &Pool) -> &[FileSet; 2] {
         let (imports, option_imports) = (&self.imports, &self.option_imports);
-        self.visible.get_or_insert_with(|| [public_closure(pool, imports), public_closure(pool, option_imports)])
+        self.visible.get_or_insert_with(|| [pool.exports(imports), pool.exports(option_imports)])
+    }
+
+    /// Whether this file or one that it may use is in the package.
+    fn has_package(&mut self, pool: &Pool, name: &str) -> bool {
+        let is_in_package = |file: FileId| {
+            let rest = pool.file(file).package().strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        if is_in_package(self.file) {
+            return true;
+        }
+        if let Some(&known) = self.packages.get(name) {
+            return known;
+        }
+        let [visible, visible_options] = self.visible(pool);
+        let is_visible = visible.iter().chain(visible_options.iter()).any(is_in_package);
+        self.packages.insert(name.to_owned(), is_visible);
+        is_visible
     }
 
     /// Finds a full name in any file, imported or not.
@@ -65,7 +87,7 @@ impl Names {
         let symbol = pool.symbol(name)?;
         if symbol.file != self.file && symbol.kind != Kind::Package {
             let [visible, visible_options] = self.visible(pool);
-            if visible.contains(&symbol.file) || visible_options.contains(&symbol.file) {
+            if visible.contains(symbol.file) || visible_options.contains(symbol.file) {
                 self.unused.remove(&symbol.file);
             }
         }
@@ -78,19 +100,12 @@ impl Names {
         if symbol.file == self.file {
             return Some(symbol);
         }
-        let is_in_package = |file: FileId| {
-            let rest = pool.file(file).package().strip_prefix(name);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        };
-        if symbol.kind == Kind::Package && is_in_package(self.file) {
-            return Some(symbol);
-        }
         let [visible, visible_options] = self.visible(pool);
         let is_field = matches!(symbol.kind, Kind::Field(..) | Kind::Extension(_));
-        if visible.contains(&symbol.file) || (is_field && visible_options.contains(&symbol.file)) {
+        if visible.contains(symbol.file) || (is_field && visible_options.contains(symbol.file)) {
             return Some(symbol);
         }
-        if symbol.kind == Kind::Package && visible.iter().chain(visible_options).any(|&file| is_in_package(file)) {
+        if symbol.kind == Kind::Package && self.has_package(pool, name) {
             return Some(symbol);
         }
         self.miss.undeclared = Some((symbol.file, name.to_owned()));
@@ -130,18 +145,6 @@ impl Names {
             scope.truncate(dot);
         }
     }
-}
-
-/// The files and what they import publicly.
-fn public_closure(pool: &Pool, files: &[FileId]) -> HashSet<FileId> {
-    let mut closure = HashSet::default();
-    let mut pending = files.to_vec();
-    while let Some(file) = pending.pop() {
-        if closure.insert(file) {
-            pending.extend(pool.file(file).public_dependencies());
-        }
-    }
-    closure
 }
 
 impl Linker<'_> {

@@ -21,7 +21,7 @@ use crate::diagnostic::Severity;
 use crate::elements::each_options;
 use crate::feature_support::short_name;
 use crate::lexer::Finding;
-use crate::limits::FINDINGS;
+use crate::limits::{FINDINGS, FINDINGS_TEXT};
 use crate::pool::{File, FileId, Pool, edition_of};
 use crate::positions::Positions;
 use crate::site::{Locations, Site};
@@ -44,7 +44,7 @@ pub(crate) fn link(
     let id = linker.id;
     let findings = linker.report.findings;
     if !linked {
-        pool.roll_back(&checkpoint);
+        pool.roll_back(id, &checkpoint);
     }
     (linked.then_some(id), findings)
 }
@@ -57,6 +57,8 @@ pub(crate) struct Report {
     /// The two above, once they are asked for.
     locations: Option<Locations>,
     pub(crate) findings: Vec<Finding>,
+    /// Bytes in `findings`.
+    text: usize,
     pub(crate) had_errors: bool,
 }
 
@@ -72,7 +74,7 @@ impl Report {
 
     /// Whether there is no use in looking for more.
     pub(crate) fn is_full(&self) -> bool {
-        self.findings.len() >= FINDINGS
+        self.findings.len() >= FINDINGS || self.text >= FINDINGS_TEXT
     }
 
     fn find(&mut self, site: Site, severity: Severity, message: String) {
@@ -84,6 +86,7 @@ impl Report {
             Some((line, column)) => (Some(line), column),
             None => (None, 0),
         };
+        self.text += message.len();
         self.findings.push(Finding { line, column, severity, message });
     }
 }
@@ -94,20 +97,17 @@ pub(crate) struct Linker<'p> {
     names: Names,
     /// By the message they concern.
     hints: HashMap<usize, Hints>,
+    /// Bytes in the full names declared so far.
+    full_names: usize,
     report: Report,
 }
 
 impl<'p> Linker<'p> {
     fn new(pool: &'p mut Pool, proto: FileDescriptorProto, positions: Option<Positions>) -> Self {
         let (proto, positions) = (Arc::new(proto), positions.map(Arc::new));
-        let id = pool.add_file(File {
-            proto: Arc::clone(&proto),
-            positions: positions.clone(),
-            dependencies: Vec::new(),
-            option_dependencies: Vec::new(),
-        });
-        let report = Report { proto, positions, locations: None, findings: Vec::new(), had_errors: false };
-        Linker { pool, id, names: Names::new(id), hints: HashMap::new(), report }
+        let id = pool.add_file(File::new(Arc::clone(&proto), positions.clone()));
+        let report = Report { proto, positions, locations: None, findings: Vec::new(), text: 0, had_errors: false };
+        Linker { pool, id, names: Names::new(id), hints: HashMap::new(), full_names: 0, report }
     }
 
     fn run(&mut self, is_input: bool) -> bool {

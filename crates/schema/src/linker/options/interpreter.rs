@@ -7,6 +7,7 @@ use buffa_descriptor::generated::descriptor::field_descriptor_proto::Type;
 use crate::builtin;
 use crate::dynamic::{FieldRef, MessageRef, encode_fields};
 use crate::hash::HashMap;
+use crate::limits::OPTION_NESTING;
 use crate::linker::Report;
 use crate::linker::lookup::{Names, Want};
 use crate::pool::{FileId, Kind, Pool};
@@ -172,6 +173,10 @@ impl<'a> Interpreter<'a> {
                 return self.name_error(path, text);
             }
             outer.push(field);
+            if outer.len() > OPTION_NESTING as usize {
+                let text = format!("Option \"{shown}\" lies deeper than {OPTION_NESTING} messages.");
+                return self.name_error(path, text);
+            }
             let Some(inner) = field.message() else { return Err(Failed) };
             message = inner;
         }

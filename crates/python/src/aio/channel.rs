@@ -14,7 +14,6 @@ use farcall_channel::{
 use farcall_core::{Code, Status};
 use farcall_engine::Config;
 use pyo3::{
-    intern,
     prelude::*,
     types::{PyInt, PyString},
 };
@@ -24,6 +23,7 @@ use super::{
     connection::{Connection, Owner},
     due::{self, Due},
     event_loop::{EventLoop, Resume},
+    known::names,
     waiter::Waiter,
 };
 use crate::{
@@ -107,7 +107,7 @@ struct Chores {
 
 /// A channel as its loop's timers see it.
 #[pyclass(frozen)]
-struct Timer(Weak<Channel>);
+pub(super) struct Timer(Weak<Channel>);
 
 #[pymethods]
 impl Timer {
@@ -146,7 +146,7 @@ impl Resolution {
 
 /// A socket through a proxy, or why there is none, on its way from the thread that connected it to the loop.
 #[pyclass(frozen)]
-struct Connected {
+pub(super) struct Connected {
     channel: Weak<Channel>,
     id: ConnectionId,
     address: Address,
@@ -393,7 +393,7 @@ impl Channel {
             call.fail_waiting(status.clone(), &mut chores.due);
         }
         if let Some((_, Some(handle))) = timer {
-            handle.bind(py).call_python_method(intern!(py, "cancel"), &[])?;
+            handle.bind(py).call_python_method(names(py).cancel.bind(py), &[])?;
         }
         for connection in connections {
             connection.close(py, &status)?;
@@ -505,9 +505,9 @@ impl Channel {
             state.timer.take()
         };
         if let Some((_, Some(handle))) = spent {
-            handle.bind(py).call_python_method(intern!(py, "cancel"), &[])?;
+            handle.bind(py).call_python_method(names(py).cancel.bind(py), &[])?;
         }
-        let timer = Bound::new(py, Timer(Weak::clone(&self.me)))?.getattr(intern!(py, "on_timer"))?;
+        let timer = Bound::new(py, Timer(Weak::clone(&self.me)))?.getattr(names(py).on_timer.bind(py))?;
         let handle = self.event_loop.call_at(py, due, now, &timer);
         lock(&self.state).timer = Some((due, handle));
         Ok(())

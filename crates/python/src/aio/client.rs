@@ -104,7 +104,7 @@ impl AioChannel {
 
 /// Closes a channel on its own loop.
 #[pyclass(frozen)]
-struct Closing(Arc<Channel>, String);
+pub(super) struct Closing(Arc<Channel>, String);
 
 #[pymethods]
 impl Closing {

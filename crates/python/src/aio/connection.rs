@@ -9,13 +9,14 @@ use std::{
 use farcall_channel::Connectivity;
 use farcall_core::Status;
 use farcall_engine::{CallId, Config, Connection as Engine, ErrorCode, Event};
-use pyo3::{intern, prelude::*};
+use pyo3::prelude::*;
 
 use super::{
     call::{Call, CallState, Place},
     channel::Attempt,
     due::Due,
     event_loop::{EventLoop, Resume},
+    known::names,
     server::Server,
 };
 use crate::{
@@ -85,7 +86,7 @@ struct Timer {
 
 /// A connection as its loop sees it.
 #[pyclass(frozen)]
-struct Watcher(Arc<Connection>);
+pub(super) struct Watcher(Arc<Connection>);
 
 #[pymethods]
 impl Watcher {
@@ -506,10 +507,10 @@ impl Connection {
             });
         }
         if let Some(handle) = timer.1.and_then(|timer| timer.handle) {
-            handle.bind(py).call_python_method(intern!(py, "cancel"), &[])?;
+            handle.bind(py).call_python_method(names(py).cancel.bind(py), &[])?;
         }
         if let Some(at) = timer.0 {
-            let watcher = Bound::new(py, Watcher(Arc::clone(self)))?.getattr(intern!(py, "on_timer"))?;
+            let watcher = Bound::new(py, Watcher(Arc::clone(self)))?.getattr(names(py).on_timer.bind(py))?;
             let handle = self.event_loop.call_at(py, at, now, &watcher);
             self.lock().timer = Some(Timer { at, handle });
         }
@@ -524,12 +525,12 @@ impl Connection {
         let fd = self.socket.raw();
         let watcher = Bound::new(py, Watcher(Arc::clone(self)))?;
         match reader {
-            Some(true) => self.event_loop.add_reader(fd, &watcher.getattr(intern!(py, "on_readable"))?)?,
+            Some(true) => self.event_loop.add_reader(fd, &watcher.getattr(names(py).on_readable.bind(py))?)?,
             Some(false) => self.event_loop.remove_reader(py, fd),
             None => {}
         }
         match writer {
-            Some(true) => self.event_loop.add_writer(fd, &watcher.getattr(intern!(py, "on_writable"))?)?,
+            Some(true) => self.event_loop.add_writer(fd, &watcher.getattr(names(py).on_writable.bind(py))?)?,
             Some(false) => self.event_loop.remove_writer(py, fd),
             None => {}
         }

@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use farcall_channel::ConnectError;
 use farcall_engine::RequestHead;
-use pyo3::{intern, prelude::*};
+use pyo3::prelude::*;
 
 use super::{
     call::{Call, GivenUp},
     event_loop::{EventLoop, Resume},
+    known::names,
     waiter::Waiter,
 };
 use crate::calling::Calling;
@@ -63,7 +64,7 @@ pub(crate) fn wake(
             }
             Due::Callback(callback) => event_loop.call_soon_bare(py, callback.bind(py)),
             Due::Cancel(task) => {
-                if let Err(error) = task.bind(py).call_python_method(intern!(py, "cancel"), &[]) {
+                if let Err(error) = task.bind(py).call_python_method(names(py).cancel.bind(py), &[]) {
                     error.write_unraisable(py, Some(task.bind(py)));
                 }
             }

@@ -11,13 +11,14 @@ use std::{
 
 use pyo3::{
     exceptions::{PyNotImplementedError, PyRuntimeError},
-    intern,
     prelude::*,
-    sync::PyOnceLock,
     types::{PyFloat, PyInt, PyTuple},
 };
 
-use super::connection::Connection;
+use super::{
+    connection::Connection,
+    known::{asyncio, names},
+};
 use crate::{
     calling::Calling,
     process::{self, PerProcess},
@@ -65,7 +66,7 @@ pub(crate) struct EventLoop {
 
 /// What the loop calls at the end of a turn.
 #[pyclass(frozen)]
-struct Turn(Weak<EventLoop>);
+pub(super) struct Turn(Weak<EventLoop>);
 
 #[pymethods]
 impl Turn {
@@ -76,20 +77,9 @@ impl Turn {
     }
 }
 
-/// The Python function that names the loop of programs that have none running.
-static WORKING_LOOP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-
-/// Tells the module how to find a loop when none is running.
-#[pyfunction]
-pub(crate) fn configure_aio(working_loop: Bound<'_, PyAny>) {
-    // Given twice, it is the same function.
-    let _ = WORKING_LOOP.set(working_loop.py(), working_loop.unbind());
-}
-
 /// The loop that runs on this thread; `None` without one.
 pub(crate) fn running(py: Python<'_>) -> PyResult<Option<Bound<'_, PyAny>>> {
-    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let found = FUNCTION.import(py, "asyncio", "_get_running_loop")?.call0()?;
+    let found = asyncio(py)?.running_loop.bind(py).call0()?;
     Ok((!found.is_none()).then_some(found))
 }
 
@@ -98,10 +88,7 @@ pub(crate) fn working(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     if let Some(running) = running(py)? {
         return Ok(running);
     }
-    match WORKING_LOOP.get(py) {
-        Some(function) => function.bind(py).call_python(&[]),
-        None => Err(PyRuntimeError::new_err("no running event loop")),
-    }
+    asyncio(py)?.working_loop.bind(py).call_python(&[])
 }
 
 impl EventLoop {
@@ -148,7 +135,7 @@ impl EventLoop {
 
     /// Whether it can still call anything.
     pub(crate) fn is_alive(&self, py: Python<'_>) -> bool {
-        let closed = self.object.bind(py).call_python_method(intern!(py, "is_closed"), &[]);
+        let closed = self.object.bind(py).call_python_method(names(py).is_closed.bind(py), &[]);
         self.is_ours() && closed.and_then(|closed| closed.is_truthy()).is_ok_and(|closed| !closed)
     }
 
@@ -163,11 +150,11 @@ impl EventLoop {
         context: Option<&Py<PyAny>>,
     ) {
         let object = self.object.bind(py);
-        let name = if self.is_here() { intern!(py, "call_soon") } else { intern!(py, "call_soon_threadsafe") };
+        let name = if self.is_here() { names(py).call_soon.bind(py) } else { names(py).call_soon_threadsafe.bind(py) };
         let callable = callable.bind(py);
         let called = match context {
             None => object.call_python_method(name, &[callable, argument]),
-            Some(context) => PyTuple::new(py, [intern!(py, "context")]).and_then(|keywords| {
+            Some(context) => PyTuple::new(py, [names(py).context.bind(py)]).and_then(|keywords| {
                 object.call_python_method_with(name, &[callable, argument, context.bind(py)], Some(&keywords))
             }),
         };
@@ -176,7 +163,7 @@ impl EventLoop {
 
     /// Has the loop call `callable()` in its next turn.
     pub(crate) fn call_soon_bare(&self, py: Python<'_>, callable: &Bound<'_, PyAny>) {
-        let name = if self.is_here() { intern!(py, "call_soon") } else { intern!(py, "call_soon_threadsafe") };
+        let name = if self.is_here() { names(py).call_soon.bind(py) } else { names(py).call_soon_threadsafe.bind(py) };
         forget_closed(py, self.object.bind(py).call_python_method(name, &[callable]));
     }
 
@@ -191,26 +178,26 @@ impl EventLoop {
         // A timer that goes off a little early would be set again and again.
         let delay = at.saturating_duration_since(now).as_secs_f64() + 0.0005;
         let delay = PyFloat::new(py, delay);
-        let handle = self.object.bind(py).call_python_method(intern!(py, "call_later"), &[&delay, callable]);
+        let handle = self.object.bind(py).call_python_method(names(py).call_later.bind(py), &[&delay, callable]);
         forget_closed(py, handle).map(Bound::unbind)
     }
 
     // Descriptors.
 
     pub(crate) fn add_reader(&self, fd: i32, callable: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.watch(intern!(callable.py(), "add_reader"), fd, callable)
+        self.watch(names(callable.py()).add_reader.bind(callable.py()), fd, callable)
     }
 
     pub(crate) fn add_writer(&self, fd: i32, callable: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.watch(intern!(callable.py(), "add_writer"), fd, callable)
+        self.watch(names(callable.py()).add_writer.bind(callable.py()), fd, callable)
     }
 
     pub(crate) fn remove_reader(&self, py: Python<'_>, fd: i32) {
-        self.unwatch(py, intern!(py, "remove_reader"), fd);
+        self.unwatch(py, names(py).remove_reader.bind(py), fd);
     }
 
     pub(crate) fn remove_writer(&self, py: Python<'_>, fd: i32) {
-        self.unwatch(py, intern!(py, "remove_writer"), fd);
+        self.unwatch(py, names(py).remove_writer.bind(py), fd);
     }
 
     fn watch(&self, method: &Bound<'_, pyo3::types::PyString>, fd: i32, callable: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -318,7 +305,7 @@ impl EventLoop {
         if self.turn.swap(true, Ordering::SeqCst) {
             return;
         }
-        let turn = Bound::new(py, Turn(Weak::clone(&self.me))).and_then(|turn| turn.getattr(intern!(py, "run")));
+        let turn = Bound::new(py, Turn(Weak::clone(&self.me))).and_then(|turn| turn.getattr(names(py).run.bind(py)));
         match turn {
             Ok(turn) => self.call_soon_bare(py, &turn),
             Err(error) => error.write_unraisable(py, None),

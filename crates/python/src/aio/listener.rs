@@ -11,9 +11,9 @@ use std::{
     time::Instant,
 };
 
-use pyo3::{intern, prelude::*};
+use pyo3::prelude::*;
 
-use super::server::Server;
+use super::{known::names, server::Server};
 use crate::{
     credentials::PortSecurity,
     process,
@@ -82,7 +82,7 @@ impl Listener {
     /// Has the server's loop accept connections.
     pub(crate) fn watch(this: &Bound<'_, Self>, server: &Server) -> PyResult<()> {
         this.get().watched.store(true, Ordering::SeqCst);
-        let callback = this.getattr(intern!(this.py(), "on_readable"))?;
+        let callback = this.getattr(names(this.py()).on_readable.bind(this.py()))?;
         server.event_loop()?.add_reader(this.get().socket.as_raw_fd(), &callback)
     }
 
@@ -125,7 +125,7 @@ impl Listener {
                     // The loop would tell again and again that one waits.
                     this.get().unwatch(py, server);
                     let now = Instant::now();
-                    let resume = this.getattr(intern!(py, "resume"))?;
+                    let resume = this.getattr(names(py).resume.bind(py))?;
                     server.event_loop()?.call_at(py, now + OUT_OF_DESCRIPTORS, now, &resume);
                     return Ok(());
                 }

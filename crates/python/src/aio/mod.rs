@@ -15,6 +15,7 @@ pub(crate) mod client;
 pub(crate) mod connection;
 pub(crate) mod due;
 pub(crate) mod event_loop;
+pub(crate) mod known;
 pub(crate) mod listener;
 pub(crate) mod server;
 pub(crate) mod serving;
@@ -24,7 +25,16 @@ use pyo3::prelude::*;
 
 /// Adds the classes to the native module.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_function(wrap_pyfunction!(event_loop::configure_aio, module)?)?;
+    let py = module.py();
+    known::names(py);
+    // Those that Python is not told of are made here too, for the reason of `known`.
+    py.get_type::<channel::Connected>();
+    py.get_type::<channel::Timer>();
+    py.get_type::<client::Closing>();
+    py.get_type::<connection::Watcher>();
+    py.get_type::<event_loop::Turn>();
+    py.get_type::<listener::Listener>();
+    module.add_function(wrap_pyfunction!(known::configure_aio, module)?)?;
     module.add_class::<waiter::Waiter>()?;
     module.add_class::<channel::Resolution>()?;
     module.add_class::<client::AioChannel>()?;

@@ -5,11 +5,12 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use pyo3::{
-    PyTraverseError, PyVisit, exceptions::PyStopIteration, intern, prelude::*, sync::PyOnceLock, types::PyTuple,
-};
+use pyo3::{PyTraverseError, PyVisit, exceptions::PyStopIteration, prelude::*, types::PyTuple};
 
-use super::event_loop::{self, EventLoop, Resume};
+use super::{
+    event_loop::{self, EventLoop, Resume},
+    known::{asyncio, names},
+};
 use crate::{calling::Calling, sync::lock};
 
 /// A future as asyncio knows them, without a value: done, cancelled or neither.
@@ -53,7 +54,7 @@ impl Waiter {
     /// One that becomes done in the loop's next turn: for those who should let others have theirs.
     pub(crate) fn pause(py: Python<'_>, event_loop: &Arc<EventLoop>) -> PyResult<Py<Waiter>> {
         let waiter = Waiter::new(py, event_loop)?;
-        event_loop.call_soon_bare(py, &waiter.bind(py).getattr(intern!(py, "wake"))?);
+        event_loop.call_soon_bare(py, &waiter.bind(py).getattr(names(py).wake.bind(py))?);
         Ok(waiter)
     }
 
@@ -95,7 +96,9 @@ impl Callback {
         let py = argument.py();
         match (resume, self.context) {
             (Resume::Now, Some(context)) => event_loop
-                .step(|| context.bind(py).call_python_method(intern!(py, "run"), &[self.callable.bind(py), argument]))
+                .step(|| {
+                    context.bind(py).call_python_method(names(py).run.bind(py), &[self.callable.bind(py), argument])
+                })
                 .map(drop),
             (Resume::Now, None) => event_loop.step(|| self.callable.bind(py).call_python(&[argument])).map(drop),
             (Resume::Soon, context) => {
@@ -227,8 +230,7 @@ impl Waiter {
 }
 
 fn cancelled_error(py: Python<'_>, message: Option<Py<PyAny>>) -> PyResult<PyErr> {
-    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let class = CLASS.import(py, "asyncio", "CancelledError")?;
+    let class = asyncio(py)?.cancelled_error.bind(py);
     let arguments = match message.filter(|message| !message.is_none(py)) {
         Some(message) => PyTuple::new(py, [message])?,
         None => PyTuple::empty(py),
@@ -237,7 +239,6 @@ fn cancelled_error(py: Python<'_>, message: Option<Py<PyAny>>) -> PyResult<PyErr
 }
 
 fn invalid_state(py: Python<'_>) -> PyResult<PyErr> {
-    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let class = CLASS.import(py, "asyncio", "InvalidStateError")?;
+    let class = asyncio(py)?.invalid_state_error.bind(py);
     Ok(PyErr::from_value(class.call1(("Result is not set.",))?))
 }

@@ -183,7 +183,7 @@ impl Connection {
                 if *unread > unread_limit {
                     return Err(MessageFault::TooMuchUnread);
                 }
-                let message = codecs.decompress(encoding, &body, max)?;
+                let message = codecs.get_or_insert_default().decompress(encoding, &body, max)?;
                 *inflated += message.len().saturating_sub(body.len());
                 deflated += body.len().saturating_sub(message.len());
                 Bytes::from(message)

@@ -81,7 +81,8 @@ pub struct Connection {
     /// Whether anything came since the last tick, and when the next is due.
     busy: bool,
     tick_due: Option<Instant>,
-    codecs: Codecs,
+    /// There once a message is compressed: few connections have any.
+    codecs: Option<Box<Codecs>>,
     receive_window: ReceiveWindow,
     bdp: Bdp,
     /// Bytes of messages, prefixes included, that the application holds.
@@ -157,7 +158,7 @@ impl Connection {
             arena: Arena::new(config.runs),
             busy: false,
             tick_due: None,
-            codecs: Codecs::default(),
+            codecs: None,
             receive_window: ReceiveWindow::new(limits.connection_window),
             bdp: Bdp::new(&config, now),
             unread: 0,
@@ -401,7 +402,9 @@ impl Connection {
         let queued = stream.queue.len();
         let body = match stream.encoding {
             Encoding::Identity => None,
-            encoding => compress.then(|| self.codecs.compress(encoding, message.bytes())).flatten(),
+            encoding => {
+                compress.then(|| self.codecs.get_or_insert_default().compress(encoding, message.bytes())).flatten()
+            }
         };
         match body {
             Some(body) => stream.queue.push(message::prefix(body.len(), true), Outgoing::Shared(body.into())),

@@ -10,7 +10,6 @@ use crate::{
     error::ErrorCode,
     frame::Ping,
     goaway::Local,
-    grpc::encoding::Codecs,
     keepalive::{self, TOO_MANY_PINGS, Verdict},
     lifetime::Due,
 };
@@ -79,7 +78,7 @@ impl Connection {
         self.transmit.slim();
         self.store.slim();
         self.scheduler.slim();
-        self.codecs = Codecs::default();
+        self.codecs = None;
         self.blocks.slim();
         self.events.shrink_to_fit();
         self.answered.shrink_to_fit();

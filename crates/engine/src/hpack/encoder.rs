@@ -81,8 +81,7 @@ impl Encoder {
         }
         encode_string(value, out);
         if insert && self.table.insert(name, value) {
-            let name_hash = static_name.is_none().then_some(name_hash);
-            self.index.insert(field_hash, name_hash);
+            self.index.insert(&self.table, static_name.is_none().then_some(name_hash), field_hash);
         }
     }
 
@@ -93,53 +92,77 @@ impl Encoder {
 
     /// HPACK index of a field of the dynamic table.
     fn find(&self, hash: u64, wanted: impl Fn((&[u8], &[u8])) -> bool) -> Option<usize> {
-        let mut ages = self.index.ages(hash)?;
-        let age = ages.find(|&age| self.table.field(age).is_some_and(&wanted))?;
+        let age = self.index.ages(hash).find(|&age| self.table.field(age).is_some_and(&wanted))?;
         Some(static_table::FIELDS.len() + 1 + age)
     }
 }
 
-/// Where in the dynamic table a field or a name may be: several places each hash can be kept at, and the one whose
-/// field is oldest is given up for a new one. Fields that left the table need no removal; they are too old.
+/// Where in the dynamic table a field or a name may be: a bucket for each hash, in which the place whose field is oldest
+/// is given up for a new one. Fields that left the table need no removal; they are too old.
 #[derive(Debug, Default)]
 struct Index {
-    /// Fields inserted so far (wrapping); a slot keeps what this was when its field came.
+    /// Fields inserted so far (wrapping); a place keeps what this was after its field came.
     inserted: u32,
-    /// There once there is a field: many a connection has none.
-    slots: Option<Box<[u32; SLOTS]>>,
+    /// A power of two of them, or none as long as there is no field: many a connection has few, and thousands may be idle.
+    buckets: Box<[[u32; PLACES]]>,
 }
 
-/// Four times what fields of a usual length need in a table of 4096 bytes, with the names.
-const SLOTS: usize = 512;
 const PLACES: usize = 4;
+/// Four times the places that fields need that have names of their own.
+const BUCKETS_PER_FIELD: usize = 2;
+const FEWEST_BUCKETS: usize = 8;
+/// Enough for fields of a usual length in a table of 4096 bytes.
+const MOST_BUCKETS: usize = 128;
+const GROWTH: usize = 4;
 
 impl Index {
     /// Notes the field that the table has just got as its newest, under the hash of the whole and perhaps of its name.
-    fn insert(&mut self, field_hash: u64, name_hash: Option<u64>) {
-        let slots = self.slots.get_or_insert_with(|| Box::new([0; SLOTS]));
+    fn insert(&mut self, table: &Table, name_hash: Option<u64>, field_hash: u64) {
+        self.inserted = self.inserted.wrapping_add(1);
+        if self.buckets.len() < MOST_BUCKETS && self.buckets.len() < table.len() * BUCKETS_PER_FIELD {
+            self.grow(table);
+        }
+        self.note(0, name_hash, field_hash);
+    }
+
+    /// More buckets, with the older fields in their new places.
+    fn grow(&mut self, table: &Table) {
+        let count = (self.buckets.len() * GROWTH).clamp(FEWEST_BUCKETS, MOST_BUCKETS);
+        self.buckets = vec![[0; PLACES]; count].into();
+        for age in (1..table.len()).rev() {
+            let Some((name, value)) = table.field(age) else { continue };
+            let name_hash = hash(0, name);
+            let has_own_name = static_table::find_name(name, name_hash).is_none();
+            self.note(age, has_own_name.then_some(name_hash), hash(name_hash, value));
+        }
+    }
+
+    /// Notes the field of this age.
+    fn note(&mut self, of_age: usize, name_hash: Option<u64>, field_hash: u64) {
         for hash in [Some(field_hash), name_hash].into_iter().flatten() {
-            let oldest = places(hash).max_by_key(|&slot| age(self.inserted, slots[slot]));
-            if let Some(slot) = oldest {
-                slots[slot] = self.inserted;
+            let inserted = self.inserted;
+            let bucket = self.bucket(hash);
+            let places = self.buckets.get_mut(bucket).into_iter().flatten();
+            if let Some(oldest) = places.max_by_key(|place| age(inserted, **place)) {
+                *oldest = inserted.wrapping_sub(of_age as u32);
             }
         }
-        self.inserted = self.inserted.wrapping_add(1);
     }
 
     /// Ages of the fields that may be the wanted one.
-    fn ages(&self, hash: u64) -> Option<impl Iterator<Item = usize>> {
-        let slots = self.slots.as_deref()?;
-        Some(places(hash).map(|slot| age(self.inserted, slots[slot])))
+    fn ages(&self, hash: u64) -> impl Iterator<Item = usize> {
+        let places = self.buckets.get(self.bucket(hash)).into_iter().flatten();
+        places.map(|&place| age(self.inserted, place))
+    }
+
+    fn bucket(&self, hash: u64) -> usize {
+        hash as usize & self.buckets.len().wrapping_sub(1)
     }
 }
 
 /// How many fields have come since the one that was noted as `kept`.
 fn age(inserted: u32, kept: u32) -> usize {
-    inserted.wrapping_sub(kept).wrapping_sub(1) as usize
-}
-
-fn places(hash: u64) -> impl Iterator<Item = usize> {
-    (0..PLACES).map(move |place| (hash as usize + place) % SLOTS)
+    inserted.wrapping_sub(kept) as usize
 }
 
 fn encode_string(text: &[u8], out: &mut Vec<u8>) {

@@ -34,7 +34,6 @@ impl Table {
         Table { max_size, ..Table::default() }
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

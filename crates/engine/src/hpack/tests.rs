@@ -281,6 +281,21 @@ fn a_list_at_its_limit_is_given_and_one_past_it_is_not() {
 }
 
 #[test]
+fn what_is_in_the_table_is_found_however_much_came() {
+    let mut encoder = Encoder::new();
+    let mut decoder = Decoder::new(DEFAULT_TABLE_SIZE);
+    for count in 1..=64 {
+        let list: Fields = (0..count).map(|i| (format!("n{i}").into_bytes(), format!("v{i}").into_bytes())).collect();
+        let block = encode(&mut encoder, &list, Indexing::Incremental);
+        assert_eq!(decode(&mut decoder, &block).unwrap(), list);
+        let block = encode(&mut encoder, &list, Indexing::Incremental);
+        assert!(block.len() <= 2 * count, "all are named by their index: {block:?}");
+        assert_eq!(decode(&mut decoder, &block).unwrap(), list);
+        assert_eq!(encoder.table().len(), count);
+    }
+}
+
+#[test]
 fn a_bomb_of_references_is_counted_and_not_given() {
     let mut decoder = Decoder::new(DEFAULT_TABLE_SIZE);
     let mut block = vec![0x40, 1, b'n'];

@@ -52,7 +52,7 @@ const LONGEST_RUN: usize = 32 << 10;
 
 /// The arena's size: what one small message can keep alive. It begins at the least, and doubles each time it is used up.
 const ARENA: usize = 16 << 10;
-const LEAST_ARENA: usize = 1 << 10;
+const LEAST_ARENA: usize = 1 << 8;
 
 /// From this length on a message is large: what is missing of it is read where it belongs, and its buffer is kept.
 pub(crate) const LARGE: usize = 64 << 10;

@@ -135,6 +135,10 @@ impl Store {
     pub(crate) fn insert(&mut self) -> &mut Stream {
         let index = self.vacant.pop().unwrap_or_else(|| {
             let index = self.slots.len() as u32;
+            if index == 0 {
+                // Many a connection has one call at a time, and a vector would begin with room for four.
+                self.slots.reserve_exact(1);
+            }
             self.slots.push(Stream::vacant(CallId { index, generation: self.generation }));
             index
         });

@@ -43,6 +43,16 @@ pub struct CompileResult {
     pub ok: bool,
 }
 
+/// A file that was linked.
+#[derive(Clone, Copy)]
+struct Loaded {
+    file: FileId,
+    /// The input for whose sake: one with another number than the last.
+    input: usize,
+    /// How many diagnostics there were once that input was linked.
+    told_before: usize,
+}
+
 /// A file that waits for its imports to be loaded.
 struct Pending {
     proto: FileDescriptorProto,
@@ -94,9 +104,10 @@ impl<S: SourceTree> Compiler<S> {
         let mut result = CompileResult { ok: true, ..Default::default() };
         let mut told = Told::default();
         let mut roots = Vec::new();
+        let mut loaded = Vec::new();
         self.read_ahead(paths);
         for path in paths {
-            match self.load(path, &inputs, &mut told) {
+            match self.load(path, &inputs, &mut told, &mut loaded) {
                 Some(id) => roots.push(id),
                 None => {
                     result.ok = false;
@@ -104,6 +115,7 @@ impl<S: SourceTree> Compiler<S> {
                 }
             }
         }
+        result.ok &= self.check_lifetimes(&loaded, &inputs, &mut told);
         if result.ok {
             result.ok = self.check(&roots, &mut told);
         }
@@ -117,8 +129,8 @@ impl<S: SourceTree> Compiler<S> {
     fn check(&self, roots: &[FileId], told: &mut Told) -> bool {
         let mut ok = true;
         for checks in [final_checks::reserved_numbers, final_checks::targets] {
-            for &root in roots {
-                let findings = checks(&self.pool, root);
+            let findings = self.for_each(roots.len(), |index| checks(&self.pool, roots[index]));
+            for (&root, findings) in roots.iter().zip(findings) {
                 ok &= findings.is_empty();
                 told.report(self.pool.file(root).name(), findings);
             }
@@ -170,14 +182,62 @@ impl<S: SourceTree> Compiler<S> {
         self.pool
     }
 
+    /// Does `work(0)` to `work(count - 1)`, at the same time if the tree can.
+    fn for_each<R: Send + Sync>(&self, count: usize, work: impl Fn(usize) -> R + Sync) -> Vec<R> {
+        let answers: Vec<OnceLock<R>> = (0..count).map(|_| OnceLock::new()).collect();
+        self.tree.for_each(count, &|index| {
+            answers[index].get_or_init(|| work(index));
+        });
+        let answer = |(index, answer): (usize, OnceLock<R>)| answer.into_inner().unwrap_or_else(|| work(index));
+        answers.into_iter().enumerate().map(answer).collect()
+    }
+
+    /// Checks the lifetimes of options, which protoc does after each input, before it goes on to the next: what it
+    /// would not have come to say is taken back.
+    fn check_lifetimes(&self, loaded: &[Loaded], inputs: &HashSet<&str>, told: &mut Told) -> bool {
+        let name = |index: usize| self.pool.file(loaded[index].file).name();
+        let check =
+            |index: usize| final_checks::lifetimes(&self.pool, loaded[index].file, inputs.contains(name(index)));
+        let findings = self.for_each(loaded.len(), check);
+        if findings.iter().all(Vec::is_empty) {
+            return true;
+        }
+        let before = std::mem::take(told);
+        let mut before = before.diagnostics.into_iter();
+        let mut taken = 0;
+        let mut failed = None;
+        for (index, findings) in findings.into_iter().enumerate() {
+            let Loaded { input, told_before, .. } = loaded[index];
+            if failed.is_some_and(|failed| failed != input) {
+                return false;
+            }
+            before.by_ref().take(told_before - taken).for_each(|diagnostic| told.push(diagnostic));
+            taken = told_before;
+            if findings.iter().any(|finding| finding.severity == Severity::Error) {
+                failed = Some(input);
+            }
+            told.report(name(index), findings);
+        }
+        if failed.is_none() {
+            before.for_each(|diagnostic| told.push(diagnostic));
+        }
+        failed.is_none()
+    }
+
     /// Loads a file and what it imports, depth first. A chain of imports may be as long as it likes: what waits is
     /// kept in a list, not on the stack.
-    fn load(&mut self, path: &str, inputs: &HashSet<&str>, told: &mut Told) -> Option<FileId> {
+    fn load(
+        &mut self,
+        path: &str,
+        inputs: &HashSet<&str>,
+        told: &mut Told,
+        loaded: &mut Vec<Loaded>,
+    ) -> Option<FileId> {
         if let Some(id) = self.pool.file_by_path(path) {
             return Some(id);
         }
         self.bad.clear();
-        let mut loaded = Vec::new();
+        let mut linked_here = Vec::new();
         let mut stack = Stack::default();
         self.begin(path, &mut stack, told);
         while let Some(pending) = stack.files.last_mut() {
@@ -193,20 +253,15 @@ impl<S: SourceTree> Compiler<S> {
             let (linked, findings) = linker::link(&mut self.pool, proto, positions, inputs.contains(name.as_str()));
             told.report(&name, findings);
             match linked {
-                Some(id) => loaded.push(id),
+                Some(id) => linked_here.push(id),
                 None => {
                     self.bad.insert(name);
                 }
             }
         }
-        let mut had_errors = false;
-        for id in loaded {
-            let name = self.pool.file(id).name();
-            let findings = final_checks::lifetimes(&self.pool, id, inputs.contains(name));
-            had_errors |= findings.iter().any(|finding| finding.severity == Severity::Error);
-            told.report(name, findings);
-        }
-        self.pool.file_by_path(path).filter(|_| !had_errors)
+        let (input, told_before) = (loaded.last().map_or(0, |last| last.input + 1), told.diagnostics.len());
+        loaded.extend(linked_here.into_iter().map(|file| Loaded { file, input, told_before }));
+        self.pool.file_by_path(path)
     }
 
     /// Reads and parses a file and puts it on the stack, unless it is known to be bad or turns out so.
@@ -331,10 +386,14 @@ struct Told {
 impl Told {
     fn report(&mut self, file: &str, findings: Vec<Finding>) {
         for finding in findings {
-            if self.text < FINDINGS_TEXT {
-                self.text += file.len() + finding.message.len();
-                self.diagnostics.push(diagnostic(file, finding));
-            }
+            self.push(diagnostic(file, finding));
+        }
+    }
+
+    fn push(&mut self, diagnostic: Diagnostic) {
+        if self.text < FINDINGS_TEXT {
+            self.text += diagnostic.file.len() + diagnostic.message.len();
+            self.diagnostics.push(diagnostic);
         }
     }
 }

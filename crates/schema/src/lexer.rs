@@ -345,8 +345,15 @@ impl<'a> Lexer<'a> {
     /// Reads to the end of the line, newline included.
     fn line_comment(&mut self) -> &'a [u8] {
         let start = self.at;
-        self.eat_while(|byte| byte != 0 && byte != b'\n');
-        self.eat(b'\n');
+        let length = self.source[start..].iter().position(|&byte| byte == 0 || byte == b'\n');
+        match length.filter(|length| self.source[start + length] == b'\n') {
+            // Columns need not be counted in a line that ends here.
+            Some(length) => {
+                self.at += length;
+                self.advance();
+            }
+            None => self.eat_while(|byte| byte != 0),
+        }
         &self.source[start..self.at]
     }
 

@@ -44,9 +44,9 @@ pub(crate) fn parse(name: &str, source: &[u8]) -> Parsed {
     Parsed { file, positions: parser.positions, findings: parser.lexer.findings }
 }
 
-/// Adds to a list that mostly has one member, or few: descriptors are large, and room for four takes a lot of memory.
+/// Adds to a list that often has one member: descriptors are large, and room for four takes a lot of memory.
 fn add<T>(list: &mut Vec<T>, item: T) {
-    if list.len() < 4 {
+    if list.is_empty() {
         list.reserve_exact(1);
     }
     list.push(item);
@@ -108,7 +108,10 @@ impl<'a> Parser<'a> {
 
     /// The current token's text as words are stored.
     fn text_string(&self) -> String {
-        String::from_utf8_lossy(self.text()).into_owned()
+        match str::from_utf8(self.text()) {
+            Ok(text) => text.to_owned(),
+            Err(_) => String::from_utf8_lossy(self.text()).into_owned(),
+        }
     }
 
     fn at(&self, text: &str) -> bool {

@@ -3,6 +3,7 @@
 use buffa::{UnknownField, UnknownFieldData, UnknownFields};
 use buffa_descriptor::generated::descriptor::UninterpretedOption;
 use buffa_descriptor::generated::descriptor::field_descriptor_proto::Type;
+use buffa_descriptor::generated::descriptor::uninterpreted_option::NamePart;
 
 use crate::builtin;
 use crate::dynamic::{FieldRef, MessageRef, encode_fields};
@@ -84,14 +85,17 @@ impl<'a> Interpreter<'a> {
         let Some(options_type) = self.options_type(element.message) else {
             return self.name_error(path, format!("\"{}\" is not defined.", element.message));
         };
-        let (outer, field, shown_name) = self.find_field(option, path, element, options_type)?;
+        let (outer, field) = self.find_field(option, path, element, options_type)?;
         let numbers: Vec<i32> = outer.iter().chain([&field]).map(|field| field.number()).collect();
         if !field.is_repeated() && set.values.holds(&numbers) {
-            return self.name_error(path, format!("Option \"{shown_name}\" was already set."));
+            return self.name_error(path, format!("Option \"{}\" was already set.", shown(&option.name)));
         }
         let mut value = UnknownFields::new();
         value.push(self.value(option, path, field)?);
-        set.values.add(&numbers, value.iter().map(|field| field.data.clone()));
+        // One that is alone is not set again.
+        if element.options.len() > 1 {
+            set.values.add(&numbers, value.iter().map(|field| field.data.clone()));
+        }
         for field in outer.iter().rev() {
             let number = field.number() as u32;
             let data = match field.wire_type() {
@@ -121,60 +125,55 @@ impl<'a> Interpreter<'a> {
         }
     }
 
-    /// Follows the parts of the option's name. Returns the fields on the way, the field at the end, and the name as
-    /// messages show it.
+    /// Follows the parts of the option's name. Returns the fields on the way and the field at the end.
     fn find_field(
         &mut self,
         option: &UninterpretedOption,
         path: &[i32],
         element: &Element,
         options_type: MessageRef<'a>,
-    ) -> Result<(Vec<FieldRef<'a>>, FieldRef<'a>, String), Failed> {
+    ) -> Result<(Vec<FieldRef<'a>>, FieldRef<'a>), Failed> {
         let mut message = options_type;
         let mut outer = Vec::new();
-        let mut shown = String::new();
         let is_feature = option.name[0].name_part == "features" && !option.name[0].is_extension;
         for (index, part) in option.name.iter().enumerate() {
-            if index > 0 {
-                shown.push('.');
-            }
+            let shown = || shown(&option.name[..=index]);
             self.names.miss.resolved = None;
             let field = if part.is_extension {
-                shown.push_str(&format!("({})", part.name_part));
                 self.find_extension(&part.name_part, &element.scope)
             } else {
-                shown.push_str(&part.name_part);
                 message.field_by_name(&part.name_part)
             };
             let Some(field) = field else {
-                let message = self.unknown_option(&shown);
+                let message = self.unknown_option(&shown());
                 return self.name_error(path, message);
             };
             if field.parent != message.id || !std::ptr::eq(field.pool, message.pool) {
                 let name = message.proto().name.as_deref().unwrap_or_default();
-                let text = format!("Option field \"{shown}\" is not a field or extension of message \"{name}\".");
+                let text = format!("Option field \"{}\" is not a field or extension of message \"{name}\".", shown());
                 return self.name_error(path, text);
             }
             if is_feature && std::ptr::eq(field.pool, self.pool) && field.file() == self.file {
-                let text = format!("Feature \"{shown}\" can't be used in the same file it's defined in.");
+                let text = format!("Feature \"{}\" can't be used in the same file it's defined in.", shown());
                 return self.name_error(path, text);
             }
             if index + 1 == option.name.len() {
-                return Ok((outer, field, shown));
+                return Ok((outer, field));
             }
             if !field.is_message() {
-                return self.name_error(path, format!("Option \"{shown}\" is an atomic type, not a message."));
+                return self.name_error(path, format!("Option \"{}\" is an atomic type, not a message.", shown()));
             }
             if field.is_repeated() {
                 let text = format!(
-                    "Option field \"{shown}\" is a repeated message. Repeated message options must be initialized using \
-                     an aggregate value."
+                    "Option field \"{}\" is a repeated message. Repeated message options must be initialized using \
+                     an aggregate value.",
+                    shown()
                 );
                 return self.name_error(path, text);
             }
             outer.push(field);
             if outer.len() > OPTION_NESTING as usize {
-                let text = format!("Option \"{shown}\" lies deeper than {OPTION_NESTING} messages.");
+                let text = format!("Option \"{}\" lies deeper than {OPTION_NESTING} messages.", shown());
                 return self.name_error(path, text);
             }
             let Some(inner) = field.message() else { return Err(Failed) };
@@ -202,6 +201,15 @@ impl<'a> Interpreter<'a> {
             ),
         }
     }
+}
+
+/// An option's name as messages show it.
+fn shown(parts: &[NamePart]) -> String {
+    let part = |part: &NamePart| match part.is_extension {
+        true => format!("({})", part.name_part),
+        false => part.name_part.clone(),
+    };
+    parts.iter().map(part).collect::<Vec<_>>().join(".")
 }
 
 /// The field or extension a symbol is.

@@ -100,6 +100,25 @@ bench-compiler: peers $(VENV)/dev.stamp
 	@$(PYTHON_BIN) bench/compiler.py --ours-python .venvs/bench/bin/python --peers-python $(PEERS_BIN) \
 		--protoc $(TARGET)/release/farcall-protoc --corpus $(BENCH_CORPUS) --rounds $(ROUNDS) --out build/bench
 
+# A free-threaded Python, for 3.14 or later: `make free-threaded FREE_THREADED=/path/to/python3.14t`.
+FREE_THREADED := $(firstword $(shell command -v python3.15t python3.14t))
+FREE_THREADED_BIN := $(CURDIR)/.venvs/free-threaded/bin/python
+
+.PHONY: free-threaded
+free-threaded: ## Tests the wheel on a Python without a global lock, if there is one.
+ifeq ($(FREE_THREADED),)
+	@echo "free-threaded: skipped, for there is no python3.14t here"
+else
+	@test -x $(FREE_THREADED_BIN) || $(FREE_THREADED) -m venv .venvs/free-threaded
+	$(FREE_THREADED_BIN) -m pip install --quiet --disable-pip-version-check -r requirements/free-threaded.txt
+	@rm -rf build/wheels-free-threaded && mkdir -p build/wheels-free-threaded
+	cd python/farcall && PYO3_PYTHON=$(FREE_THREADED_BIN) $(FREE_THREADED_BIN) -m maturin build --quiet \
+		-i $(FREE_THREADED_BIN) -o $(CURDIR)/build/wheels-free-threaded
+	$(FREE_THREADED_BIN) -m pip install --quiet --disable-pip-version-check --no-index --no-deps --force-reinstall \
+		build/wheels-free-threaded/*.whl
+	$(FREE_THREADED_BIN) -m pytest tests/python
+endif
+
 HAS_VALGRIND := $(shell command -v valgrind)
 GUARD_TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/bench/guard/target)
 

@@ -153,7 +153,8 @@ def test_cut_connections_are_forgotten(echo: Echo) -> None:
         call = channel.start_unary("/count", b"100000", None, LONG, True)
         assert channel.unary("/unary", b"x", None, LONG, True) == b"x"
         wire.cut()
-        assert end(call) == UNAVAILABLE
+        # It may have been over just before.
+        assert end(call) in (0, UNAVAILABLE)
     assert wire.connections >= MANY // 4
     channel.close("Channel closed!")
     wire.close()
@@ -220,4 +221,6 @@ def test_calls_leave_no_memory(kind: Callable[[_native.Channel], None], channel:
     rounds = []
     while len(rounds) < 5 and (not rounds or min(rounds) >= 50 * calls):
         rounds.append(growth())
+    # The server has seen all of them before it ends.
+    unary(channel)
     assert min(rounds) < 50 * calls, rounds

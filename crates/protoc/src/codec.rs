@@ -81,7 +81,8 @@ fn warn_of_missing(missing: &[String], stderr: &mut dyn Write) {
     }
 }
 
-fn write_all(stdout: &mut dyn Write, bytes: &[u8]) -> Result<(), String> {
+/// All of `bytes`, to their end.
+pub(crate) fn write_all(stdout: &mut dyn Write, bytes: &[u8]) -> Result<(), String> {
     let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
     written.map_err(|error| format!("Standard output: {}", error_text(&error)))
 }

@@ -1,6 +1,6 @@
 //! `farcall-protoc`: see the library.
 
-use std::io::{IsTerminal, stderr, stdout};
+use std::io::{IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
 
 use farcall_protoc::{Bundled, Reader, run_for};
@@ -13,7 +13,7 @@ fn main() -> ExitCode {
             ExitCode::from(run_for(reader(), &arguments, Bundled::Fallback, &mut stdout, &mut stderr))
         }
         Err(argument) => {
-            eprintln!("{}: argument is not valid UTF-8", argument.to_string_lossy());
+            let _ = writeln!(stderr(), "{}: argument is not valid UTF-8", argument.to_string_lossy());
             ExitCode::FAILURE
         }
     }

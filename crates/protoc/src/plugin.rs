@@ -1,10 +1,11 @@
 //! Code generators that are programs of their own: `protoc-gen-NAME`.
 
 use std::collections::HashSet;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use buffa::{DecodeOptions, Message};
 use buffa_descriptor::generated::compiler::{
@@ -13,8 +14,24 @@ use buffa_descriptor::generated::compiler::{
 use buffa_descriptor::generated::descriptor::{Edition, FileDescriptorProto};
 use farcall_codegen::OutputFile;
 
+use crate::source_tree::error_text;
+
 /// A plugin's answer may have this many bytes; all of Google's public APIs in one go are a fraction of it.
 const MAX_RESPONSE: u64 = 1 << 30;
+
+/// What a plugin may ask for.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Bytes it may write.
+    output: u64,
+    /// How long its output may stay open once it has ended itself.
+    patience: Duration,
+}
+
+const LIMITS: Limits = Limits { output: MAX_RESPONSE, patience: Duration::from_secs(10) };
+
+/// While a plugin writes, how often to see whether it is still there. What it writes is taken at once.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What the plugin is told of the compiler that calls it.
 const COMPILER_VERSION: (i32, i32, i32) = (7, 35, 1);
@@ -76,7 +93,7 @@ impl Plugin<'_> {
             .into(),
             ..CodeGeneratorRequest::default()
         };
-        let output = self.run(request.encode_to_vec())?;
+        let output = self.run(request.encode_to_vec(), LIMITS)?;
         self.judge(&output, files.iter().map(Arc::as_ref).filter(|&file| is_input(file)))
     }
 
@@ -102,33 +119,47 @@ impl Plugin<'_> {
         Ok(outputs(self.name, response.file)?)
     }
 
-    fn run(&self, request: Vec<u8>) -> Result<Vec<u8>, Failure> {
+    fn run(&self, request: Vec<u8>, limits: Limits) -> Result<Vec<u8>, Failure> {
         let mut child = self.spawn()?;
-        let stdin = child.stdin.take();
-        // A plugin may write before it has read all: feed it from the side.
-        let feeder = thread::spawn(move || {
-            if let Some(mut stdin) = stdin {
-                // One that does not read is judged by its exit status and its answer.
-                let _ = stdin.write_all(&request);
-            }
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        // A plugin may write before it has read all, or never read: it is fed from the side and judged by its exit
+        // status and its answer.
+        thread::spawn(move || stdin.map(|mut stdin| stdin.write_all(&request)));
+        let (sender, answer) = mpsc::channel();
+        thread::spawn(move || {
+            let mut output = Vec::new();
+            let read = stdout.map_or(Ok(0), |stdout| stdout.take(limits.output + 1).read_to_end(&mut output));
+            sender.send(read.map(|_| output))
         });
-        let mut output = Vec::new();
-        let read = match child.stdout.take() {
-            Some(stdout) => stdout.take(MAX_RESPONSE + 1).read_to_end(&mut output),
-            None => Ok(0),
-        };
-        if read.is_err() || output.len() as u64 > MAX_RESPONSE {
-            let _ = child.kill();
+        let (output, status) = self.finish(&mut child, &answer, limits)?;
+        if output.len() as u64 > limits.output {
+            return Err(format!("{}: Plugin output is larger than {} bytes.", self.name, limits.output).into());
         }
-        let status = child.wait();
-        let _ = feeder.join();
-        if output.len() as u64 > MAX_RESPONSE {
-            return Err(format!("{}: Plugin output is larger than {MAX_RESPONSE} bytes.", self.name).into());
-        }
-        match status.and_then(|status| read.map(|_| status)) {
-            Ok(status) if status.success() => Ok(output),
-            Ok(status) => Err(format!("{}: {}", self.name, ended(status)).into()),
-            Err(error) => Err(format!("{}: {error}", self.name).into()),
+        if status.success() { Ok(output) } else { Err(format!("{}: {}", self.name, ended(status)).into()) }
+    }
+
+    /// Waits for the end of the output and of the plugin, whichever comes first.
+    fn finish(
+        &self,
+        child: &mut Child,
+        answer: &mpsc::Receiver<io::Result<Vec<u8>>>,
+        limits: Limits,
+    ) -> Result<(Vec<u8>, ExitStatus), Failure> {
+        let failed = |error: io::Error| Failure::from(format!("{}: {}", self.name, error_text(&error)));
+        loop {
+            let read = match answer.recv_timeout(LOOK_AGAIN) {
+                Ok(read) => read,
+                Err(_) if child.try_wait().map_err(failed)?.is_none() => continue,
+                Err(_) => answer.recv_timeout(limits.patience).map_err(|_| {
+                    // Something it started has its output and keeps it.
+                    format!("{}: Plugin has ended, but its output has not.", self.name)
+                })?,
+            };
+            if read.as_ref().is_ok_and(|output| output.len() as u64 > limits.output) {
+                let _ = child.kill();
+            }
+            let status = child.wait().map_err(failed)?;
+            return Ok((read.map_err(failed)?, status));
         }
     }
 
@@ -261,4 +292,46 @@ fn outputs(plugin: &str, pieces: Vec<code_generator_response::File>) -> Result<V
         }
     }
     Ok(files)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// What comes of a plugin that is this script.
+    fn run(name: &str, script: &str, limits: Limits) -> Result<Vec<u8>, String> {
+        let path = std::env::temp_dir().join(format!("farcall-protoc-gen-{name}-{}", std::process::id()));
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("an executable script");
+        let plugin = Plugin { name: "protoc-gen-x", program: path.to_str() };
+        let result = plugin.run(vec![0; 1 << 20], limits);
+        std::fs::remove_file(&path).expect("removed");
+        result.map_err(|failure| failure.error)
+    }
+
+    const SMALL: Limits = Limits { output: 1000, ..LIMITS };
+
+    #[test]
+    fn output_is_taken_up_to_its_limit() {
+        assert_eq!(run("limit", "head -c 1000 /dev/zero", SMALL), Ok(vec![0; 1000]));
+        let too_large = Err("protoc-gen-x: Plugin output is larger than 1000 bytes.".to_owned());
+        assert_eq!(run("past", "head -c 1001 /dev/zero; exit 3", SMALL), too_large);
+        // One that never ends, whatever becomes of its output.
+        assert_eq!(run("flood", "trap '' PIPE; while :; do echo 0123456789; done 2>/dev/null", SMALL), too_large);
+    }
+
+    #[test]
+    fn a_plugin_that_closes_its_output_is_waited_for() {
+        let failed = Err("protoc-gen-x: Plugin failed with status code 3.".to_owned());
+        assert_eq!(run("closes", "exec >&-; cat > /dev/null; exit 3", LIMITS), failed);
+    }
+
+    #[test]
+    fn output_that_outlives_the_plugin_is_not_waited_for() {
+        let impatient = Limits { patience: Duration::from_millis(1), ..LIMITS };
+        let left_open = Err("protoc-gen-x: Plugin has ended, but its output has not.".to_owned());
+        assert_eq!(run("left-open", "sleep 5 2>/dev/null & exit 0", impatient), left_open);
+    }
 }

@@ -40,23 +40,25 @@ pub(crate) fn run(
         Some((program, rest)) => (program.as_str(), rest),
         None => ("protoc", arguments),
     };
-    let printed = match arguments::parse(program, rest, stderr) {
-        Action::Help => write!(stdout, "{}", help::TEXT),
-        Action::Version => writeln!(stdout, "libprotoc {LIBPROTOC_VERSION}"),
-        Action::Notices => write!(stdout, "{}", help::NOTICES),
+    let done = match arguments::parse(program, rest, stderr) {
+        Action::Help => codec::write_all(stdout, help::TEXT.as_bytes()),
+        Action::Version => codec::write_all(stdout, format!("libprotoc {LIBPROTOC_VERSION}\n").as_bytes()),
+        Action::Notices => codec::write_all(stdout, help::NOTICES.as_bytes()),
         Action::Fail => return 1,
-        Action::Compile(arguments) => {
-            return match compile(reader, &arguments, bundled, stdout, stderr) {
-                Ok(()) => 0,
-                Err(Failure::Reported) => 1,
-                Err(Failure::Line(line)) => {
-                    let _ = writeln!(stderr, "{line}");
-                    1
-                }
-            };
-        }
+        Action::Compile(arguments) => match compile(reader, &arguments, bundled, stdout, stderr) {
+            Ok(()) => Ok(()),
+            Err(Failure::Reported) => return 1,
+            Err(Failure::Line(line)) => Err(line),
+        },
     };
-    u8::from(printed.and_then(|()| stdout.flush()).is_err())
+    match done {
+        Ok(()) => 0,
+        Err(line) => {
+            // Where it cannot be said, the exit code tells.
+            let _ = writeln!(stderr, "{line}");
+            1
+        }
+    }
 }
 
 fn compile(
@@ -122,7 +124,7 @@ fn print_free_field_numbers(loaded: &Loaded, stdout: &mut dyn Write) -> Result<(
     for input in &loaded.inputs {
         let file = loaded.files.iter().find(|file| file.name.as_ref() == Some(input));
         let text = file.map(|file| report::free_field_numbers(file)).unwrap_or_default();
-        stdout.write_all(text.as_bytes()).map_err(|error| Failure::Line(error.to_string()))?;
+        codec::write_all(stdout, text.as_bytes())?;
     }
     Ok(())
 }
@@ -163,7 +165,7 @@ fn generate_one(
         let _ = write!(stderr, "{}", failure.notice);
         format!("{flag}: {}", failure.error)
     })?;
-    let climbs = |output: &&OutputFile| output.name.split(['/', '\\']).any(|part| part == "..");
+    let climbs = |output: &&OutputFile| output.name.contains("..");
     match outputs.iter().find(climbs).filter(|_| !arguments.unsafe_allow_out_dir_escape) {
         Some(output) => Err(Failure::Line(format!(
             "Output file names must never have a relative path. ({}). Use --unsafe_allow_out_dir_escape to disable \

@@ -473,7 +473,7 @@ impl Linker<'_> {
             self.check_name_length(&full_name, &value_path);
             self.check_options(value.options.as_option().map(|options| &options.uninterpreted_option));
             let added_outside = self.add_symbol(&full_name, &value_path, true, Kind::EnumValue(id));
-            if inner.insert(name) && !added_outside {
+            if inner.insert(name) && !added_outside && !self.has_too_long_names() {
                 let outside = match scope.name {
                     "" => "the global scope".to_owned(),
                     scope => format!("\"{scope}\""),

@@ -36,7 +36,7 @@ def descriptors(scratch: pathlib.Path) -> list[descriptor_pb2.FileDescriptorProt
 def test_what_rust_parses_and_writes_is_what_python_wrote(tmp_path, capsys):
     files = corpus()[1]
     tally = messages.exchange(
-        str(RUST_BIN / "farcall-generated"), descriptors(tmp_path), files, EACH, json=False, seed=1, show=10
+        str(RUST_BIN / "farcall-generated"), descriptors(tmp_path), files, EACH, json=True, seed=1, show=10
     )
     assert tally.different == 0, capsys.readouterr().out
     # Types that were left out would not be missed otherwise.

@@ -23,7 +23,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use farcall_codegen::{Generator, Include, Request, Rust, RustOptions, Schema};
+use buffa::Message;
+use buffa_descriptor::generated::descriptor::FileDescriptorSet;
+use farcall_codegen::{Attribute, AttributeTarget, Generator, Include, Request, Rust, RustOptions, Schema};
 use farcall_schema::{Compiler, Severity};
 
 use tree::IncludePath;
@@ -32,7 +34,12 @@ pub use farcall_codegen::MessageCodec;
 
 /// Starts with the defaults: messages for `buffa`, clients and servers, output in `OUT_DIR`.
 pub fn configure() -> Builder {
-    Builder { options: RustOptions { include: Include::OutDir, ..RustOptions::default() }, out_dir: None }
+    Builder {
+        options: RustOptions { include: Include::OutDir, ..RustOptions::default() },
+        out_dir: None,
+        skipped: Vec::new(),
+        descriptor_set: None,
+    }
 }
 
 /// Compiles one file with its own directory as the include path and the defaults of [`configure`].
@@ -50,6 +57,9 @@ pub fn compile_protos(proto: impl AsRef<Path>) -> Result<(), Error> {
 pub struct Builder {
     options: RustOptions,
     out_dir: Option<PathBuf>,
+    /// Packages, with a leading dot.
+    skipped: Vec<String>,
+    descriptor_set: Option<PathBuf>,
 }
 
 impl Builder {
@@ -75,6 +85,68 @@ impl Builder {
     /// needs `serde`, and the features `json` of `buffa` and `buffa-types`. Default: false.
     pub fn build_json(mut self, enable: bool) -> Self {
         self.options.json = enable;
+        self
+    }
+
+    /// Whether messages also get the text format, as implementations of `buffa::text::TextFormat`. The crate that includes
+    /// them needs the feature `text` of `buffa`. Default: false.
+    pub fn build_text(mut self, enable: bool) -> Self {
+        self.options.text = enable;
+        self
+    }
+
+    /// Puts an attribute, `#[derive(Hash)]` for example, on the messages, enums and oneofs that `path` leads to: `.` are
+    /// all, `.pkg` those of a package, `.pkg.Msg` a message and what is in it, `.pkg.Msg.oneof` a oneof.
+    pub fn type_attribute(self, path: impl Into<String>, attribute: impl Into<String>) -> Self {
+        self.attribute(AttributeTarget::Types, path.into(), attribute.into())
+    }
+
+    /// As [`type_attribute`](Self::type_attribute), for messages only.
+    pub fn message_attribute(self, path: impl Into<String>, attribute: impl Into<String>) -> Self {
+        self.attribute(AttributeTarget::Messages, path.into(), attribute.into())
+    }
+
+    /// As [`type_attribute`](Self::type_attribute), for enums only, oneofs not among them.
+    pub fn enum_attribute(self, path: impl Into<String>, attribute: impl Into<String>) -> Self {
+        self.attribute(AttributeTarget::Enums, path.into(), attribute.into())
+    }
+
+    /// Puts an attribute on fields: `.pkg.Msg.field`, in a oneof `.pkg.Msg.oneof.field`, or all below `path`.
+    pub fn field_attribute(self, path: impl Into<String>, attribute: impl Into<String>) -> Self {
+        self.attribute(AttributeTarget::Fields, path.into(), attribute.into())
+    }
+
+    fn attribute(mut self, target: AttributeTarget, path: String, text: String) -> Self {
+        self.options.attributes.push(Attribute { target, path, text });
+        self
+    }
+
+    /// Has `bytes` fields below `path` (see [`field_attribute`](Self::field_attribute)) be `bytes::Bytes`, of which
+    /// clones are cheap, instead of `Vec<u8>`.
+    pub fn bytes(mut self, path: impl Into<String>) -> Self {
+        self.options.bytes.push(path.into());
+        self
+    }
+
+    /// Has maps below `path` (see [`field_attribute`](Self::field_attribute)) be `BTreeMap`s, which are always written in
+    /// the same order, instead of `HashMap`s.
+    pub fn btree_map(mut self, path: impl Into<String>) -> Self {
+        self.options.btree_maps.push(path.into());
+        self
+    }
+
+    /// Generates nothing for imports of a package, `.buf.validate` for example, and the packages below it, of which only
+    /// options are used. Where a message of theirs is used, name it with [`extern_path`](Self::extern_path) instead.
+    pub fn skip(mut self, package: impl Into<String>) -> Self {
+        self.skipped.push(package.into());
+        self
+    }
+
+    /// Also writes the files that were compiled and all they import, with comments, to `path` as a
+    /// `google.protobuf.FileDescriptorSet`: for reflection. A path that is not absolute is below the output directory, where
+    /// `farcall::include_file_descriptor_set!` finds it.
+    pub fn file_descriptor_set_path(mut self, path: impl Into<PathBuf>) -> Self {
+        self.descriptor_set = Some(path.into());
         self
     }
 
@@ -125,19 +197,26 @@ impl Builder {
             .filter_map(|file| file.name.clone().filter(|name| inputs.contains(name) || !self.exists_already(file)))
             .collect();
         let request = Request { schema: &schema, files_to_generate: &generated, parameter: "" };
+        let descriptor_set = self.descriptor_set;
         for output in (Rust { options: self.options }).generate(&request).map_err(Error)? {
-            let path = out_dir.join(&output.name);
-            std::fs::write(&path, output.content).map_err(|error| Error(format!("{}: {error}", path.display())))?;
+            write(&out_dir.join(&output.name), output.content.as_bytes())?;
+        }
+        if let Some(path) = &descriptor_set {
+            let file = files.iter().map(|file| File::clone(file)).collect();
+            let set = FileDescriptorSet { file, ..FileDescriptorSet::default() };
+            write(&out_dir.join(path), &set.encode_to_vec())?;
         }
         Ok(())
     }
 
-    /// Whether the types of an imported file have a home: a crate for those of `google.protobuf`, or an extern path.
+    /// Whether the types of an imported file have a home: a crate for those of `google.protobuf`, or an extern path. Or
+    /// need none.
     fn exists_already(&self, file: &File) -> bool {
         let package = format!(".{}", file.package.as_deref().unwrap_or_default());
-        let mut extern_paths = self.options.extern_paths.iter().map(|(proto, _)| proto.as_str());
+        let extern_paths = self.options.extern_paths.iter().map(|(proto, _)| proto);
+        let mut elsewhere = extern_paths.chain(&self.skipped).map(String::as_str);
         farcall_codegen::is_in_a_crate(file.name.as_deref().unwrap_or_default(), self.options.json)
-            || extern_paths
+            || elsewhere
                 .any(|path| package.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
     }
 
@@ -161,6 +240,10 @@ impl Builder {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         Err(Error(lines.join("\n")))
     }
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
+    std::fs::write(path, content).map_err(|error| Error(format!("{}: {error}", path.display())))
 }
 
 type File = buffa_descriptor::generated::descriptor::FileDescriptorProto;

@@ -99,3 +99,67 @@ service S {
         assert!(code.contains(path), "{path} in {code}");
     }
 }
+
+#[test]
+fn attributes_find_what_was_renamed() {
+    let proto = "syntax = \"proto3\";\npackage a;\nmessage low_case {\n  int32 self = 1;\n  oneof one { int32 super = 2; }\n  \
+                 message Inner { bytes data = 1; }\n}\n";
+    let root = place("attributes", &[("a.proto", proto)]);
+    let builder = configure()
+        .field_attribute(".a.low_case.self", "#[first]")
+        .field_attribute(".a.low_case.one.super", "#[second]")
+        .message_attribute(".a.low_case.Inner", "#[third]")
+        .bytes(".a.low_case.Inner");
+    builder.out_dir(root.join("out")).compile(&[root.join("a.proto")], &[&root]).expect("compiled");
+    let code = fs::read_to_string(root.join("out/a.rs")).expect("code");
+    for (attribute, item) in [("#[first]", "pub self_:"), ("#[second]", "Super"), ("#[third]", "pub struct Inner")] {
+        let (_, after) = code.split_once(attribute).unwrap_or_else(|| panic!("no {attribute} in {code}"));
+        assert!(after.lines().nth(1).is_some_and(|line| line.trim().starts_with(item)), "{attribute}: {after}");
+        assert!(!after.contains(attribute), "{attribute} twice");
+    }
+    assert!(code.contains("pub data: ::buffa::bytes::Bytes"), "{code}");
+}
+
+#[test]
+fn what_is_wrong_with_an_attribute_is_an_error() {
+    let root = place("bad-attribute", &[("a.proto", "syntax = \"proto3\";\nmessage A {}\n")]);
+    let builder = configure().type_attribute(".", "#[(").out_dir(root.join("out"));
+    let error = builder.compile(&[root.join("a.proto")], &[&root]).expect_err("an error");
+    assert!(error.to_string().contains("#[("), "{error}");
+}
+
+#[test]
+fn descriptors_are_written_and_options_skipped() {
+    use buffa::Message;
+    let proto = GREETER.replace("common/types", "checks/checks").replace("common.Name name = 2;", "");
+    let proto = proto.replace("common.Name", "Reply");
+    let root = place(
+        "descriptors",
+        &[
+            ("hello.proto", proto.as_str()),
+            ("checks/checks.proto", "syntax = \"proto3\";\npackage checks.v1;\nmessage M {}\n"),
+        ],
+    );
+    let builder = configure().skip(".checks").file_descriptor_set_path("set.binpb").out_dir(root.join("out"));
+    builder.compile(&[root.join("hello.proto")], &[&root]).expect("compiled");
+    assert_eq!(names(&root.join("out")), ["hello.v1.rs", "mod.rs", "set.binpb"]);
+    let bytes = fs::read(root.join("out/set.binpb")).expect("a set");
+    let set = buffa_descriptor::generated::descriptor::FileDescriptorSet::decode_from_slice(&bytes).expect("a message");
+    let names: Vec<_> = set.file.iter().filter_map(|file| file.name.as_deref()).collect();
+    assert_eq!(names, ["checks/checks.proto", "hello.proto"]);
+    assert!(set.file.iter().all(|file| file.source_code_info.is_set()));
+}
+
+#[test]
+fn with_json_what_the_crates_have_without_is_generated() {
+    let proto = "syntax = \"proto3\";\npackage a;\nimport \"google/protobuf/type.proto\";\n\
+                 message A { google.protobuf.Type type = 1; google.protobuf.Type other = 2; }\n";
+    let root = place("json", &[("a.proto", proto)]);
+    let compile = |json| {
+        let builder = configure().build_json(json).out_dir(root.join("out"));
+        builder.compile(&[root.join("a.proto")], &[&root]).expect("compiled");
+        names(&root.join("out"))
+    };
+    assert_eq!(compile(false), ["a.rs", "mod.rs"]);
+    assert_eq!(compile(true), ["a.rs", "google.protobuf.rs", "mod.rs"]);
+}

@@ -21,7 +21,7 @@ pub use grpc_python::GrpcPython;
 pub use pyi::Pyi;
 pub use python::Python;
 pub use runtime::is_read_for_python;
-pub use rust::{Include, MessageCodec, Rust, RustOptions, is_in_a_crate};
+pub use rust::{Attribute, AttributeTarget, Include, MessageCodec, Rust, RustOptions, is_in_a_crate};
 pub use schema::Schema;
 
 /// The grpcio version that `_pb2_grpc.py` asks for.

@@ -95,3 +95,15 @@ macro_rules! include_proto {
         include!(concat!(env!("OUT_DIR"), "/", $package, ".rs"));
     };
 }
+
+/// The bytes of the file that `farcall-build` wrote for `file_descriptor_set_path(name)`.
+///
+/// ```ignore
+/// const DESCRIPTORS: &[u8] = farcall::include_file_descriptor_set!("helloworld.binpb");
+/// ```
+#[macro_export]
+macro_rules! include_file_descriptor_set {
+    ($name:tt) => {
+        include_bytes!(concat!(env!("OUT_DIR"), "/", $name))
+    };
+}

@@ -41,16 +41,16 @@ fn with_lints_allowed(code: &str, deprecated: &HashSet<String>) -> String {
     out + &item
 }
 
-/// The one trait that is named by its short name, which a message may have too.
+/// Two traits are named by their short names, which messages may have too.
 fn push_qualified(item: &mut String, line: &str) {
-    match line.split_once("impl From<") {
-        Some((indent, rest)) if indent.trim().is_empty() => {
-            item.push_str(indent);
-            item.push_str("impl ::core::convert::From<");
-            item.push_str(rest);
-        }
-        _ => item.push_str(line),
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once("impl ") {
+        let is_short = ["From<", "Into<"].iter().any(|name| after.starts_with(name));
+        item.push_str(before);
+        item.push_str(if is_short && !before.contains("//") { "impl ::core::convert::" } else { "impl " });
+        rest = after;
     }
+    item.push_str(rest);
 }
 
 /// Whether this is the first line of an item, after its documentation and attributes.
@@ -109,6 +109,14 @@ mod tests {
         assert_eq!(with_lints(item), format!("#[allow(clippy::match_single_binding)]\n{item}"));
         let module = "pub mod a {\n    impl ::buffa::Message for B {\n    }\n}\n";
         assert_eq!(with_lints(module), format!("#[allow(clippy::match_single_binding)]\n{module}"));
+    }
+
+    #[test]
+    fn traits_are_not_mistaken_for_messages() {
+        let code = "impl From<A> for B {\n    /// impl Into<X>\n    fn f(a: impl Into<A>, b: impl Display) {}\n}\n";
+        let expected = "impl ::core::convert::From<A> for B {\n    /// impl Into<X>\n    \
+                        fn f(a: impl ::core::convert::Into<A>, b: impl Display) {}\n}\n";
+        assert_eq!(with_lints(code), expected);
     }
 
     #[test]

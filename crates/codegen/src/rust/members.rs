@@ -9,12 +9,21 @@ use buffa_descriptor::generated::descriptor::{DescriptorProto, FieldDescriptorPr
 
 use super::names::module_name;
 
-/// Renames fields and oneofs of a message, not those of messages in it.
-pub(super) fn rename(message: &mut DescriptorProto) {
-    tell_json_names_apart(&mut message.field);
+/// Renames fields and oneofs of a message, not those of messages in it. Returns old and new names.
+pub(super) fn rename(message: &mut DescriptorProto) -> Vec<(String, String)> {
+    let before = names(message);
+    give_free_names(message);
+    before.into_iter().zip(names(message)).filter(|(old, new)| old != new).collect()
+}
+
+fn names(message: &DescriptorProto) -> Vec<String> {
     let fields = message.field.iter().map(|field| &field.name);
-    let oneofs = message.oneof_decl.iter().map(|oneof| &oneof.name);
-    let mut taken: HashSet<String> = fields.chain(oneofs).flatten().cloned().collect();
+    fields.chain(message.oneof_decl.iter().map(|oneof| &oneof.name)).flatten().cloned().collect()
+}
+
+fn give_free_names(message: &mut DescriptorProto) {
+    tell_json_names_apart(&mut message.field);
+    let mut taken: HashSet<String> = names(message).into_iter().collect();
     for field in &mut message.field {
         let name = field.name.get_or_insert_default();
         if name == "_" {

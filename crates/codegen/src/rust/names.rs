@@ -22,6 +22,8 @@ pub(super) struct Names {
     renamed: HashMap<String, String>,
     /// New to old, without the dot; extensions too.
     old: HashMap<String, String>,
+    /// Fields and oneofs that are called otherwise in Rust, by full name with a leading dot: their new names.
+    members: HashMap<String, String>,
     /// What services are called in Rust: by full name, with a leading dot.
     services: HashMap<String, String>,
 }
@@ -133,6 +135,23 @@ impl Names {
         self.renamed.get(full_name).map_or(full_name, String::as_str)
     }
 
+    /// The path that leads to the same things in the renamed files: to a package, a type, or a member of one, maybe
+    /// through its oneof.
+    pub(super) fn path(&self, path: &str) -> String {
+        let (mut old, mut above, mut new) = (String::new(), String::new(), String::new());
+        for segment in path.split('.').filter(|segment| !segment.is_empty()) {
+            let member = |scope: &str| self.members.get(&format!("{scope}.{segment}"));
+            let renamed = member(&old).or_else(|| member(&above)).map_or(segment, String::as_str);
+            let below = format!("{old}.{segment}");
+            above = std::mem::replace(&mut old, below);
+            new = match self.renamed.get(&old) {
+                Some(new) => new.clone(),
+                None => format!("{new}.{renamed}"),
+            };
+        }
+        if new.is_empty() { ".".to_owned() } else { new }
+    }
+
     /// Renames declarations and references.
     pub(super) fn rename(&mut self, files: &mut [FileDescriptorProto]) {
         let mut constants: HashMap<String, HashSet<String>> = HashMap::new();
@@ -155,7 +174,9 @@ impl Names {
             let full_name = format!("{scope}.{}", message.name.as_deref().unwrap_or_default());
             self.rename_types(&mut message.nested_type, &mut message.enum_type, &full_name);
             self.rename_references(&mut message.field);
-            members::rename(message);
+            for (old, new) in members::rename(message) {
+                self.members.insert(format!("{full_name}.{old}"), new);
+            }
             let renamed = members::rename_extensions(&mut message.extension, &full_name[1..], &mut HashSet::new());
             self.old.extend(renamed);
             self.rename_references(&mut message.extension);

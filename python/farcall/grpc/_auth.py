@@ -27,7 +27,7 @@ class GoogleCallCredentials(AuthMetadataPlugin):
 
     def __call__(self, context: AuthMetadataContext, callback: AuthMetadataPluginCallback) -> None:
         if self._is_jwt:
-            audience = {"aud": context.service_url}  # type: ignore[attr-defined]
+            audience = {"aud": context.service_url}
             future = self._pool.submit(self._credentials.get_access_token, additional_claims=audience)
         else:
             future = self._pool.submit(self._credentials.get_access_token)

@@ -11,18 +11,32 @@ from collections.abc import Callable, Iterator
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any
+    from typing import Any, Generic
 
-    from typing_extensions import Self
+    from typing_extensions import Self, TypeVar
 
     from grpc._credentials import CallCredentials
     from grpc._typing import (
-        DeserializingFunction,
         Metadata,
         MetadataToSend,
         SerializingFunction,
     )
     from grpc._vocabulary import ChannelConnectivity, Compression, StatusCode
+
+    _Request = TypeVar("_Request", default=Any)
+    _Response = TypeVar("_Response", default=Any)
+
+    class _Typed(abc.ABC, Generic[_Request, _Response]):
+        """With the types of requests and responses, which stubs for checkers name."""
+
+else:
+    from types import GenericAlias
+
+    class _Typed(abc.ABC):  # noqa: B024
+        # As above, without the cost of importing typing.
+        __class_getitem__ = classmethod(GenericAlias)
+
+    _Request = _Response = None
 
 
 class Future(abc.ABC):
@@ -147,6 +161,22 @@ class ClientCallDetails(abc.ABC):  # noqa: B024
 
     __module__ = "grpc"
 
+    # Programs have classes of their own, named tuples mostly, that need not hold all of this.
+    if TYPE_CHECKING:
+
+        @property
+        def method(self) -> str: ...
+        @property
+        def timeout(self) -> float | None: ...
+        @property
+        def metadata(self) -> MetadataToSend | None: ...
+        @property
+        def credentials(self) -> CallCredentials | None: ...
+        @property
+        def wait_for_ready(self) -> bool | None: ...
+        @property
+        def compression(self) -> Compression | None: ...
+
 
 class UnaryUnaryClientInterceptor(abc.ABC):
     """Stands around RPCs of one request and one response."""
@@ -222,7 +252,7 @@ class StreamStreamClientInterceptor(abc.ABC):
         raise NotImplementedError()
 
 
-class UnaryUnaryMultiCallable(abc.ABC):
+class UnaryUnaryMultiCallable(_Typed[_Request, _Response]):
     """Calls one method: one request, one response."""
 
     __module__ = "grpc"
@@ -230,13 +260,13 @@ class UnaryUnaryMultiCallable(abc.ABC):
     @abc.abstractmethod
     def __call__(
         self,
-        request: Any,
+        request: _Request,
         timeout: float | None = None,
         metadata: MetadataToSend | None = None,
         credentials: CallCredentials | None = None,
         wait_for_ready: bool | None = None,
         compression: Compression | None = None,
-    ) -> Any:
+    ) -> _Response:
         """Calls and waits for the response.
 
         Args:
@@ -259,20 +289,20 @@ class UnaryUnaryMultiCallable(abc.ABC):
     @abc.abstractmethod
     def with_call(
         self,
-        request: Any,
+        request: _Request,
         timeout: float | None = None,
         metadata: MetadataToSend | None = None,
         credentials: CallCredentials | None = None,
         wait_for_ready: bool | None = None,
         compression: Compression | None = None,
-    ) -> tuple[Any, Call]:
+    ) -> tuple[_Response, Call]:
         """As `__call__`, but answers the response and the Call, which knows the metadata."""
         raise NotImplementedError()
 
     @abc.abstractmethod
     def future(
         self,
-        request: Any,
+        request: _Request,
         timeout: float | None = None,
         metadata: MetadataToSend | None = None,
         credentials: CallCredentials | None = None,
@@ -283,7 +313,7 @@ class UnaryUnaryMultiCallable(abc.ABC):
         raise NotImplementedError()
 
 
-class UnaryStreamMultiCallable(abc.ABC):
+class UnaryStreamMultiCallable(_Typed[_Request, _Response]):
     """Calls one method: one request, a stream of responses."""
 
     __module__ = "grpc"
@@ -291,7 +321,7 @@ class UnaryStreamMultiCallable(abc.ABC):
     @abc.abstractmethod
     def __call__(
         self,
-        request: Any,
+        request: _Request,
         timeout: float | None = None,
         metadata: MetadataToSend | None = None,
         credentials: CallCredentials | None = None,
@@ -306,7 +336,7 @@ class UnaryStreamMultiCallable(abc.ABC):
         raise NotImplementedError()
 
 
-class StreamUnaryMultiCallable(abc.ABC):
+class StreamUnaryMultiCallable(_Typed[_Request, _Response]):
     """Calls one method: a stream of requests, one response."""
 
     __module__ = "grpc"
@@ -314,13 +344,13 @@ class StreamUnaryMultiCallable(abc.ABC):
     @abc.abstractmethod
     def __call__(
         self,
-        request_iterator: Iterator[Any],
+        request_iterator: Iterator[_Request],
         timeout: float | None = None,
         metadata: MetadataToSend | None = None,
         credentials: CallCredentials | None = None,
         wait_for_ready: bool | None = None,
         compression: Compression | None = None,
-    ) -> Any:
+    ) -> _Response:
         """Calls and waits for the response.
 
         `request_iterator` is consumed on a thread of its own. The other arguments, and what is raised, are those of
@@ -331,20 +361,20 @@ class StreamUnaryMultiCallable(abc.ABC):
     @abc.abstractmethod
     def with_call(
         self,
-        request_iterator: Iterator[Any],
+        request_iterator: Iterator[_Request],
         timeout: float | None = None,
         metadata: MetadataToSend | None = None,
         credentials: CallCredentials | None = None,
         wait_for_ready: bool | None = None,
         compression: Compression | None = None,
-    ) -> tuple[Any, Call]:
+    ) -> tuple[_Response, Call]:
         """As `__call__`, but answers the response and the Call, which knows the metadata."""
         raise NotImplementedError()
 
     @abc.abstractmethod
     def future(
         self,
-        request_iterator: Iterator[Any],
+        request_iterator: Iterator[_Request],
         timeout: float | None = None,
         metadata: MetadataToSend | None = None,
         credentials: CallCredentials | None = None,
@@ -355,7 +385,7 @@ class StreamUnaryMultiCallable(abc.ABC):
         raise NotImplementedError()
 
 
-class StreamStreamMultiCallable(abc.ABC):
+class StreamStreamMultiCallable(_Typed[_Request, _Response]):
     """Calls one method: a stream of requests, a stream of responses."""
 
     __module__ = "grpc"
@@ -363,7 +393,7 @@ class StreamStreamMultiCallable(abc.ABC):
     @abc.abstractmethod
     def __call__(
         self,
-        request_iterator: Iterator[Any],
+        request_iterator: Iterator[_Request],
         timeout: float | None = None,
         metadata: MetadataToSend | None = None,
         credentials: CallCredentials | None = None,
@@ -402,9 +432,9 @@ class Channel(abc.ABC):
         self,
         method: str,
         request_serializer: SerializingFunction | None = None,
-        response_deserializer: DeserializingFunction | None = None,
+        response_deserializer: Callable[[bytes], _Response] | None = None,
         _registered_method: bool | None = False,
-    ) -> UnaryUnaryMultiCallable:
+    ) -> UnaryUnaryMultiCallable[Any, _Response]:
         """A callable for a method of one request and one response.
 
         Args:
@@ -420,9 +450,9 @@ class Channel(abc.ABC):
         self,
         method: str,
         request_serializer: SerializingFunction | None = None,
-        response_deserializer: DeserializingFunction | None = None,
+        response_deserializer: Callable[[bytes], _Response] | None = None,
         _registered_method: bool | None = False,
-    ) -> UnaryStreamMultiCallable:
+    ) -> UnaryStreamMultiCallable[Any, _Response]:
         """A callable for a method of one request and a stream of responses; arguments as for `unary_unary`."""
         raise NotImplementedError()
 
@@ -431,9 +461,9 @@ class Channel(abc.ABC):
         self,
         method: str,
         request_serializer: SerializingFunction | None = None,
-        response_deserializer: DeserializingFunction | None = None,
+        response_deserializer: Callable[[bytes], _Response] | None = None,
         _registered_method: bool | None = False,
-    ) -> StreamUnaryMultiCallable:
+    ) -> StreamUnaryMultiCallable[Any, _Response]:
         """A callable for a method of a stream of requests and one response; arguments as for `unary_unary`."""
         raise NotImplementedError()
 
@@ -442,9 +472,9 @@ class Channel(abc.ABC):
         self,
         method: str,
         request_serializer: SerializingFunction | None = None,
-        response_deserializer: DeserializingFunction | None = None,
+        response_deserializer: Callable[[bytes], _Response] | None = None,
         _registered_method: bool | None = False,
-    ) -> StreamStreamMultiCallable:
+    ) -> StreamStreamMultiCallable[Any, _Response]:
         """A callable for a method of streams both ways; arguments as for `unary_unary`."""
         raise NotImplementedError()
 

@@ -47,6 +47,13 @@ class AuthMetadataContext(abc.ABC):  # noqa: B024
 
     __module__ = "grpc"
 
+    if TYPE_CHECKING:
+
+        @property
+        def service_url(self) -> str: ...
+        @property
+        def method_name(self) -> str: ...
+
 
 class AuthMetadataPluginCallback(abc.ABC):  # noqa: B024
     """Takes what an AuthMetadataPlugin has to say."""

@@ -52,7 +52,7 @@ class ServerInterceptor(metaclass=ABCMeta):
         """
 
 
-class ClientCallDetails(
+class ClientCallDetails(  # type: ignore[misc]  # The path is bytes here, and text there.
     NamedTuple(
         "ClientCallDetails",
         [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from grpc._cython.cygrpc import _EOF
 from grpc.aio._metadata import Metadata, MetadataKey, MetadataType, MetadataValue, MetadatumType
@@ -27,8 +27,17 @@ __all__ = [
     "SerializingFunction",
 ]
 
-RequestType = TypeVar("RequestType")
-ResponseType = TypeVar("ResponseType")
+# Who names no types of messages means any; the interpreter does not care.
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    RequestType = TypeVar("RequestType", default=Any)
+    ResponseType = TypeVar("ResponseType", default=Any)
+else:
+    from typing import TypeVar
+
+    RequestType = TypeVar("RequestType")
+    ResponseType = TypeVar("ResponseType")
 SerializerInputType_contra = TypeVar("SerializerInputType_contra", contravariant=True)
 DeserializerOutputType_co = TypeVar("DeserializerOutputType_co", covariant=True)
 

@@ -1,0 +1,52 @@
+"""What type checkers make of a program: `typed/program.py` must be found without a fault, by the strictest rules."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from peers import ON_GRPCIO
+
+PROGRAM = Path(__file__).parent / "typed" / "program.py"
+PACKAGE = Path(__file__).resolve().parents[2] / "python" / "farcall"
+
+pytestmark = pytest.mark.skipif(ON_GRPCIO, reason="grpcio has no types")
+
+
+def checked(*command: str, **environment: str) -> str:
+    """What a checker says of the program; nothing, if it finds no fault."""
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=PROGRAM.parent,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("version", ["3.10", "3.13"])
+def test_mypy(version):
+    pytest.importorskip("mypy")
+    # An empty configuration: not that of whoever runs this.
+    options = ["--strict", "--config-file=", f"--python-version={version}", "--follow-imports=silent"]
+    options += ["--ignore-missing-imports", f"--cache-dir={os.devnull}"]
+    assert checked("mypy", *options, PROGRAM.name, MYPYPATH=str(PACKAGE)) == ""
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("version", ["3.10", "3.13"])
+def test_pyright(version, tmp_path):
+    if importlib.util.find_spec("pyright") is None:
+        pytest.skip("pyright checks the program where it is installed")
+    (tmp_path / "pyrightconfig.json").write_text(
+        f'{{"include": ["{PROGRAM}"], "extraPaths": ["{PROGRAM.parent}", "{PACKAGE}"], '
+        f'"pythonVersion": "{version}", "reportMissingModuleSource": false}}'
+    )
+    assert checked("pyright", "--project", str(tmp_path)) == ""

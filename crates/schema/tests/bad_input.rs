@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use buffa::Message;
 use farcall_schema::{CompileResult, Compiler, SourceError, SourceTree, fuzzing, wellknown};
 use proptest::prelude::*;
 
@@ -124,6 +125,21 @@ fn nul_bytes_and_broken_utf8_are_errors_or_text() {
         b"syntax = \"proto3\"; message A { string a = 1 [json_name = \"\\0\"]; reserved \"\\0\"; }",
     ] {
         let _ = compile(source);
+    }
+}
+
+#[test]
+fn options_keep_bytes_that_are_not_utf8() {
+    let aggregate = b"syntax = \"proto2\"; import \"google/protobuf/descriptor.proto\";
+        message M { optional string s = 1; optional bytes b = 2; }
+        extend google.protobuf.FileOptions { optional M o = 50001; optional bytes p = 50002; }
+        option (o) = { s: \"\\\\\xff\\n\" b: '\xc3\xa4\xe4' };
+        option (p) = \"\xfe\";";
+    let result = compile(&aggregate[..]);
+    assert!(result.ok, "{}", first_message(&result));
+    let file = result.files.last().expect("the file").encode_to_vec();
+    for part in [&b"\x0a\x03\\\xff\n\x12\x03\xc3\xa4\xe4"[..], b"\x01\xfe"] {
+        assert!(file.windows(part.len()).any(|window| window == part), "{part:x?}");
     }
 }
 

@@ -135,7 +135,7 @@ impl Parser<'_> {
     /// The tokens between braces, one space between each; text format for the linker to read.
     fn uninterpreted_block(&mut self) -> Parse<String> {
         self.consume("{")?;
-        let mut value = Vec::new();
+        let mut value = String::new();
         let mut depth = 1;
         while !self.at_end() {
             match self.text() {
@@ -145,14 +145,23 @@ impl Parser<'_> {
             }
             if depth == 0 {
                 self.lexer.next();
-                return Ok(String::from_utf8_lossy(&value).into_owned());
+                return Ok(value);
             }
             if !value.is_empty() {
-                value.push(b' ');
+                value.push(' ');
             }
-            value.extend_from_slice(self.text());
+            push_token(&mut value, self.text());
             self.lexer.next();
         }
         self.fail("Unexpected end of stream while parsing aggregate value.")
+    }
+}
+
+/// Adds a token as text. Bytes that are none are escaped, which in a string makes no difference; elsewhere they are
+/// an error by now.
+fn push_token(out: &mut String, token: &[u8]) {
+    for chunk in token.utf8_chunks() {
+        out.push_str(chunk.valid());
+        out.extend(chunk.invalid().iter().map(|byte| format!("\\{byte:03o}")));
     }
 }

@@ -7,18 +7,14 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use farcall_schema::{Diagnostic, Severity, SourceTree};
 
+use crate::advice::advice;
 use crate::source_tree::DiskTree;
 
 /// Longer lines are not drawn. Bounds the work for a file that is one line.
-const DRAWN_LINE: usize = 1000;
+pub(crate) const DRAWN_LINE: usize = 1000;
 
-/// Names of one file that a wrong name is held against.
+/// Names of one file that a wrong name is held against, and braces that may be open.
 const CANDIDATES: usize = 10_000;
-
-const SCALARS: [&str; 15] = [
-    "double", "float", "int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32", "fixed64", "sfixed32",
-    "sfixed64", "bool", "string", "bytes",
-];
 
 /// Draws the diagnostics of one run.
 pub(crate) struct Drawing<'a> {
@@ -28,11 +24,11 @@ pub(crate) struct Drawing<'a> {
 }
 
 /// The text of a file, cut into lines.
-struct Source {
-    lines: Vec<String>,
+pub(crate) struct Source {
+    pub(crate) lines: Vec<String>,
     /// The names of its messages and enums.
-    types: Vec<String>,
-    has_syntax: bool,
+    pub(crate) types: Vec<String>,
+    pub(crate) has_syntax: bool,
 }
 
 impl<'a> Drawing<'a> {
@@ -60,7 +56,7 @@ impl<'a> Drawing<'a> {
         let help = advice(message, source, place.as_ref());
         let title = level.primary_title(title);
         let mut group = match (&place, line) {
-            (Some(Place { text, span }), Some(line)) => {
+            (Some(Place { text, span, .. }), Some(line)) => {
                 let snippet = Snippet::source(text.as_str()).path(path).line_start(*line as usize + 1);
                 title.element(snippet.annotation(AnnotationKind::Primary.span(span.clone())))
             }
@@ -75,14 +71,21 @@ impl<'a> Drawing<'a> {
 }
 
 /// A line and the token in it that is meant, in bytes.
-struct Place {
+pub(crate) struct Place {
+    /// Counted from 0.
+    pub(crate) line: usize,
     text: String,
     span: Range<usize>,
 }
 
 impl Place {
-    fn token(&self) -> &str {
+    pub(crate) fn token(&self) -> &str {
         self.text.get(self.span.clone()).unwrap_or_default()
+    }
+
+    /// What stands before the token in its line.
+    pub(crate) fn before(&self) -> &str {
+        self.text.get(..self.span.start).unwrap_or_default()
     }
 }
 
@@ -103,6 +106,28 @@ impl Source {
         Some(Self { lines, types, has_syntax })
     }
 
+    /// The last line before this one that is not empty.
+    pub(crate) fn line_before(&self, line: usize) -> Option<usize> {
+        self.lines.get(..line)?.iter().rposition(|line| !line.trim().is_empty())
+    }
+
+    /// The line of the last `{` that has no `}`. Braces in strings and block comments count, too.
+    pub(crate) fn open_brace(&self) -> Option<usize> {
+        let mut open = Vec::new();
+        for (index, line) in self.lines.iter().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            for byte in code.bytes() {
+                match byte {
+                    b'{' if open.len() == CANDIDATES => return None,
+                    b'{' => open.push(index),
+                    b'}' => drop(open.pop()),
+                    _ => {}
+                }
+            }
+        }
+        open.pop()
+    }
+
     /// Where the column is that the lexer counted: tabs go to the next multiple of eight.
     fn place(&self, line: u32, column: u32) -> Option<Place> {
         let text = self.lines.get(line as usize)?.trim_end_matches('\r');
@@ -119,9 +144,17 @@ impl Source {
             at += if byte == b'\t' { 8 - at % 8 } else { 1 };
         }
         let rest = text.get(start..)?;
-        let span = start..start + token_length(rest);
+        let span = match rest.strip_prefix("import") {
+            // What is imported says more than that it is.
+            Some(import) if import.contains(['"', '\'']) => {
+                let start = start + "import".len() + import.find(['"', '\'']).unwrap_or(0);
+                start..start + token_length(text.get(start..)?)
+            }
+            _ => start..start + token_length(rest),
+        };
+        let line = line as usize;
         // A tab is as wide as the renderer likes, which is nowhere near the column: it is drawn as one space.
-        Some(Place { text: text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>(), span })
+        Some(Place { line, text: text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>(), span })
             .filter(|place| place.text.len() == text.len())
     }
 }
@@ -132,6 +165,8 @@ fn token_length(text: &str) -> usize {
     match text.chars().next() {
         None => 0,
         Some(quote @ ('"' | '\'')) => text[1..].find(quote).map_or(text.len(), |end| end + 2),
+        // The name of an extension.
+        Some('(') => text.find(')').map_or(1, |end| end + 1),
         Some(first) if is_word(first) => text.find(|c| !is_word(c)).unwrap_or(text.len()),
         Some(first) => first.len_utf8(),
     }
@@ -143,43 +178,4 @@ fn visible(text: &str) -> Cow<'_, str> {
     } else {
         Cow::Borrowed(text)
     }
-}
-
-/// The way out, where there is a plain one.
-fn advice(message: &str, source: Option<&Source>, place: Option<&Place>) -> Option<String> {
-    if let Some(name) = message.strip_prefix('"').and_then(|rest| rest.strip_suffix("\" is not defined.")) {
-        let similar = nearest(name, source?)?;
-        return Some(format!("did you mean `{similar}`?"));
-    }
-    if message.starts_with("Import \"") && message.ends_with("was not found or had errors.") {
-        return Some("imports are looked up below each directory given with -I".to_owned());
-    }
-    if message == "Missing field number." {
-        return Some("give the field a number of its own: ` = 1`".to_owned());
-    }
-    if message.starts_with("Import ") && message.ends_with(" is unused.") {
-        return Some("remove the import".to_owned());
-    }
-    if message.starts_with("Expected \"required\", \"optional\", or \"repeated\"") && !source?.has_syntax {
-        return Some("without a syntax this file is proto2: add `syntax = \"proto3\";` as its first line".to_owned());
-    }
-    if message.starts_with("No edition or syntax specified") {
-        return Some("add `syntax = \"proto3\";` as the first line".to_owned());
-    }
-    if message == "Expected \";\"." {
-        return Some(format!("put a `;` before `{}`", place?.token()));
-    }
-    None
-}
-
-fn nearest<'a>(name: &str, source: &'a Source) -> Option<&'a str> {
-    let candidates = SCALARS.iter().copied().chain(source.types.iter().map(String::as_str));
-    let allowed = name.len() / 3;
-    // Names that differ in length by more cannot be near.
-    let near =
-        candidates.filter(|candidate| candidate.len().abs_diff(name.len()) <= allowed && name.len() <= DRAWN_LINE);
-    let lower = name.to_ascii_lowercase();
-    let distance = |candidate: &str| strsim::damerau_levenshtein(&lower, &candidate.to_ascii_lowercase());
-    let ranked = near.map(|candidate| (distance(candidate), candidate));
-    ranked.filter(|(distance, _)| *distance <= allowed).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
 }

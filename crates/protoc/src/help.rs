@@ -1,7 +1,12 @@
 //! `--help`.
 
+/// The first line of the help: `program` as it was called.
+pub(crate) fn usage(program: &str) -> String {
+    format!("Usage: {program} [OPTION] PROTO_FILES\n")
+}
+
+/// The text, but for its first line, which [`usage`] gives.
 pub(crate) const TEXT: &str = "\
-Usage: farcall-protoc [OPTION] PROTO_FILES
 Parse PROTO_FILES and write code for them, as protoc does.
   -IPATH, --proto_path=PATH   A directory to search for imports; may be given
                               more than once, and as a list with ':'. Searched
@@ -45,6 +50,9 @@ Parse PROTO_FILES and write code for them, as protoc does.
   --direct_dependencies=FILES What PROTO_FILES may import (a list with ':').
   --option_dependencies=FILES What they may import with 'import option'.
   --fatal_warnings            Fail if there are warnings.
+  --unsafe_allow_out_dir_escape
+                              Let plugins write files outside of the output
+                              directory.
   --notices                   Show the notices of what is built in and exit.
   --version                   Show the version and exit.
   -h, --help                  Show this text and exit.

@@ -3,10 +3,11 @@
 //! `arguments` reads argv, `source_tree` finds files under `-I`, `output` gathers what generators wrote and puts it
 //! on disk (by way of `staging`, or into an `archive`), `plugin` runs generators that are programs, `descriptor_set` reads and writes
 //! descriptor sets, `codec` messages, `drawing` draws
-//! diagnostics, `imports` checks what inputs may import. Nothing is written unless everything succeeded.
+//! diagnostics with `advice`, `imports` checks what inputs may import. Nothing is written unless everything succeeded.
 //!
 //! Not here: what `.proto` means (`farcall-schema`) and what code looks like (`farcall-codegen`).
 
+mod advice;
 mod archive;
 mod arguments;
 mod codec;

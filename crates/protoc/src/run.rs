@@ -41,7 +41,7 @@ pub(crate) fn run(
         None => ("protoc", arguments),
     };
     let done = match arguments::parse(program, rest, stderr) {
-        Action::Help => codec::write_all(stdout, help::TEXT.as_bytes()),
+        Action::Help => codec::write_all(stdout, format!("{}{}", help::usage(program), help::TEXT).as_bytes()),
         Action::Version => codec::write_all(stdout, format!("libprotoc {LIBPROTOC_VERSION}\n").as_bytes()),
         Action::Notices => codec::write_all(stdout, help::NOTICES.as_bytes()),
         Action::Fail => return 1,

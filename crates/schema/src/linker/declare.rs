@@ -16,6 +16,7 @@ use crate::site::Site;
 use crate::tag;
 
 use super::Linker;
+use super::clash::Clash;
 
 /// Where a declaration lies.
 pub(super) struct Scope<'a> {
@@ -374,8 +375,9 @@ impl Linker<'_> {
         let overlap =
             |(start, end): (i32, i32), (other_start, other_end): (i32, i32)| end > other_start && other_end > start;
 
-        let clash = Clash::of(&reserved, &extensions);
-        for (index, &range) in reserved.iter().enumerate().filter(|_| clash.reserved) {
+        let wide = |&(start, end): &(i32, i32)| (i64::from(start), i64::from(end));
+        let clash = Clash::of(reserved.iter().map(wide), extensions.iter().map(wide));
+        for (index, &range) in reserved.iter().enumerate().filter(|(_, range)| clash.reserved.has_others(wide(range))) {
             if self.report.is_full() {
                 break;
             }
@@ -395,6 +397,9 @@ impl Linker<'_> {
             self.error(Site::Nowhere, format!("{count} fields in {full_name} exceeds the limit of {MESSAGE_FIELDS}"));
         }
         for (field_index, field) in message.field.iter().enumerate() {
+            if self.report.is_full() {
+                break;
+            }
             let (name, number) = (name_of(&field.name), field.number.unwrap_or(0));
             let takes = |&(start, end): &(i32, i32)| start <= number && number < end;
             let (extensions, reserved) =
@@ -402,7 +407,7 @@ impl Linker<'_> {
             for (index, range) in extensions.iter().enumerate().filter(|(_, range)| takes(range)) {
                 let site = site(tag::message::EXTENSION_RANGE, index);
                 self.hint(hinted, &site, 0, 1);
-                let (start, end) = (range.0, range.1 - 1);
+                let (start, end) = (range.0, range.1.wrapping_sub(1));
                 self.error(site, format!("Extension range {start} to {end} includes field \"{name}\" ({number})."));
             }
             for (index, _) in reserved.iter().enumerate().filter(|(_, range)| takes(range)) {
@@ -415,19 +420,19 @@ impl Linker<'_> {
                 self.error(site, format!("Field name \"{name}\" is reserved."));
             }
         }
-        for (index, &range) in extensions.iter().enumerate().filter(|_| clash.any) {
+        for (index, &range) in extensions.iter().enumerate().filter(|(_, range)| clash.all.has_others(wide(range))) {
             if self.report.is_full() {
                 break;
             }
             let site = site(tag::message::EXTENSION_RANGE, index);
             for &other in reserved.iter().filter(|&&other| overlap(range, other)) {
-                let (start, end) = (range.0, range.1 - 1);
+                let (start, end) = (range.0, range.1.wrapping_sub(1));
                 self.error(
                     site.clone(),
                     format!(
                         "Extension range {start} to {end} overlaps with reserved range {} to {}.",
                         other.0,
-                        other.1 - 1
+                        other.1.wrapping_sub(1)
                     ),
                 );
             }
@@ -492,9 +497,9 @@ impl Linker<'_> {
         let site = |index: usize| Site::below(path, &[tag::enumeration::RESERVED_RANGE, index as i32]);
         let ranges: Vec<(i32, i32)> =
             definition.reserved_range.iter().map(|range| (range.start.unwrap_or(0), range.end.unwrap_or(0))).collect();
-        let exclusive: Vec<(i32, i32)> = ranges.iter().map(|&(start, end)| (start, end.saturating_add(1))).collect();
-        let clash = Clash::of(&exclusive, &[]);
-        for (index, &range) in ranges.iter().enumerate().filter(|_| clash.reserved) {
+        let wide = |&(start, end): &(i32, i32)| (i64::from(start), i64::from(end) + 1);
+        let clash = Clash::of(ranges.iter().map(wide), std::iter::empty());
+        for (index, &range) in ranges.iter().enumerate().filter(|(_, range)| clash.reserved.has_others(wide(range))) {
             if self.report.is_full() {
                 break;
             }
@@ -515,8 +520,11 @@ impl Linker<'_> {
             }
         }
         for (value_index, value) in definition.value.iter().enumerate() {
+            if self.report.is_full() {
+                break;
+            }
             let (name, number) = (name_of(&value.name), value.number.unwrap_or(0));
-            let ranges = if clash.has(number) || number == i32::MAX { &ranges[..] } else { &[] };
+            let ranges = if clash.has(number) { &ranges[..] } else { &[] };
             for (index, _) in ranges.iter().enumerate().filter(|(_, range)| range.0 <= number && number <= range.1) {
                 self.error(site(index), format!("Enum value \"{name}\" uses reserved number {number}."));
             }
@@ -561,54 +569,13 @@ impl Inner<'_> {
     }
 }
 
-/// Whether comparing every range with every other is worth the while, which it rarely is.
-struct Clash {
-    /// All ranges, merged and sorted.
-    merged: Vec<(i32, i32)>,
-    /// Two reserved ranges overlap.
-    reserved: bool,
-    /// Any two ranges overlap.
-    any: bool,
-}
-
-impl Clash {
-    fn of(reserved: &[(i32, i32)], extensions: &[(i32, i32)]) -> Self {
-        let (_, reserved_clash) = merge(reserved.to_vec());
-        let (merged, any) = merge([reserved, extensions].concat());
-        Clash { merged, reserved: reserved_clash, any }
-    }
-
-    /// Whether a range has the number.
-    fn has(&self, number: i32) -> bool {
-        let after = self.merged.partition_point(|&(start, _)| start <= number);
-        after.checked_sub(1).is_some_and(|index| number < self.merged[index].1)
-    }
-}
-
-/// The ranges sorted and merged, and whether any two of them overlapped. Ranges without numbers may count as overlaps.
-fn merge(mut ranges: Vec<(i32, i32)>) -> (Vec<(i32, i32)>, bool) {
-    ranges.sort_unstable();
-    let mut merged: Vec<(i32, i32)> = Vec::new();
-    let mut overlaps = false;
-    for (start, end) in ranges {
-        match merged.last_mut() {
-            Some(last) if start < last.1 || start >= end => {
-                overlaps = true;
-                last.1 = last.1.max(end);
-            }
-            _ => merged.push((start, end)),
-        }
-    }
-    (merged, overlaps)
-}
-
 fn overlap_text(kind: &str, later: (i32, i32), earlier: (i32, i32)) -> String {
     format!(
         "{kind} range {} to {} overlaps with already-defined range {} to {}.",
         later.0,
-        later.1 - 1,
+        later.1.wrapping_sub(1),
         earlier.0,
-        earlier.1 - 1
+        earlier.1.wrapping_sub(1)
     )
 }
 

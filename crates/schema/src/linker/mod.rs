@@ -4,6 +4,7 @@
 //! declaration its full name and checks what can be checked alone, `resolve` finds what names refer to, then
 //! options are interpreted and the whole is validated.
 
+mod clash;
 mod declare;
 mod hints;
 mod lookup;

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pydoc
+import re
 
 import pytest
 import surfaces
@@ -59,6 +61,14 @@ def test_asyncio_health_has_every_member():
 def test_what_programs_are_handed_has_every_member(dotted):
     expected = surfaces.recorded("grpcio")["handed out"][dotted]
     assert [name for name in expected if name not in surfaces.offered(dotted)] == []
+
+
+@pytest.mark.parametrize("name", ["grpc", "grpc.aio"])
+def test_help_tells_of_every_name(name):
+    module = importlib.import_module(name)
+    text = pydoc.plain(pydoc.render_doc(module))
+    told = set(re.findall(r"^    (?:class )?(\w+)\b", text, re.MULTILINE))
+    assert set(module.__all__) - told == set()
 
 
 def documented(thing):

@@ -415,12 +415,12 @@ def _kind(local_connect_type: LocalConnectionType) -> str:
 
 
 def alts_channel_credentials(service_accounts: Sequence[str] | None = None) -> ChannelCredentials:
-    """Channel credentials for ALTS, between machines of Google Cloud."""
+    """Channel credentials for ALTS, between machines of Google Cloud. Not in this release: calls end with INTERNAL."""
     return ChannelCredentials(_Unusable(_NO_ALTS))
 
 
 def alts_server_credentials() -> ServerCredentials:
-    """Server credentials for ALTS, between machines of Google Cloud."""
+    """Server credentials for ALTS, between machines of Google Cloud. Not in this release: ports are refused."""
     return ServerCredentials(_Unusable(_NO_ALTS))
 
 

@@ -145,7 +145,10 @@ def main() -> int:
     ours_command, reference = shlex.split(args.ours), Reference(args.reference, args.jobs)
 
     def compare(name: str) -> list[str]:
-        ours = compile_one(lambda arguments, stderr: run_ours(ours_command, arguments, stderr), roots, option, name, args.flags)
+        def run(arguments: list[str], stderr: str) -> int:
+            return run_ours(ours_command, arguments, stderr)
+
+        ours = compile_one(run, roots, option, name, args.flags)
         return differences(ours, compile_one(reference, roots, option, name, args.flags))
 
     identical, kinds, shown = 0, Counter(), 0

@@ -153,6 +153,9 @@ def _member(member):
     kind = ""
     if isinstance(member, (staticmethod, classmethod)):
         kind, member = f"{type(member).__name__} ", member.__func__
+    if isinstance(member, type) and issubclass(member, enum.Enum):
+        # What it takes to make one is the interpreter's, and differs between versions.
+        return "enum"
     return f"{kind}{signature(member)}" if callable(member) else type(member).__name__
 
 

@@ -9,6 +9,7 @@ mod docs;
 mod finish;
 mod google;
 mod letters;
+mod links;
 mod members;
 mod names;
 mod options;
@@ -56,6 +57,7 @@ impl Generator for Rust {
                 buffa_codegen::generate(&files, &to_generate, &config).map_err(|error| error.to_string())?;
             for file in generated.into_iter().filter(|file| file.kind == GeneratedFileKind::PackageMod) {
                 let code = finish::finished(&file.content, &deprecated.words);
+                let code = links::relative(&code, &file.package);
                 packages.insert(file.package.clone(), names.restore(code, &file.package));
             }
         }

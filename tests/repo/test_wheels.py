@@ -10,6 +10,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import sysconfig
 import textwrap
 
 import programs
@@ -22,19 +23,33 @@ CONTRACTS = ROOT / "examples" / "proto"
 
 
 @pytest.fixture(scope="session")
-def python(tmp_path_factory: pytest.TempPathFactory) -> str:
+def wheels() -> list[pathlib.Path]:
+    """Ours, and not those that stand in for grpcio."""
+    found = sorted(WHEELS.rglob("farcall*.whl"))
+    assert len(found) == 2, f"expected a farcall and a farcall-tools wheel under {WHEELS}, found {found}"
+    return found
+
+
+@pytest.fixture(scope="session")
+def python(wheels: list[pathlib.Path], tmp_path_factory: pytest.TempPathFactory) -> str:
     """An interpreter with the wheels and what they ask for, installed by pip from the index."""
-    wheels = sorted(str(path) for path in WHEELS.rglob("*.whl"))
-    assert len(wheels) == 2, f"expected a farcall and a farcall-tools wheel under {WHEELS}, found {wheels}"
     folder = tmp_path_factory.mktemp("empty") / "environment"
     programs.run([sys.executable, "-m", "venv", str(folder)])
     interpreter = str(folder / "bin" / "python")
-    programs.run([interpreter, "-m", "pip", "install", "--quiet", *wheels, "protobuf"], patience=300)
+    programs.run([interpreter, "-m", "pip", "install", "--quiet", *map(str, wheels), "protobuf"], patience=300)
     return interpreter
 
 
 def run_in(folder: pathlib.Path, command: list[str]) -> str:
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def test_wheels_are_for_this_interpreter(wheels: list[pathlib.Path]) -> None:
+    """Each for one version, with a global lock or without: docs/decisions says why."""
+    version = "cp{}{}".format(*sys.version_info[:2])
+    lockless = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+    for wheel in wheels:
+        assert wheel.name.split("-")[2:4] == [version, version + lockless]
 
 
 def test_versions(python: str, tmp_path: pathlib.Path) -> None:

@@ -56,11 +56,15 @@ format: setup ## Formats the Rust and the Python.
 	$(PYTHON_BIN) -m ruff check --fix-only --exit-zero .
 	$(PYTHON_BIN) -m ruff format .
 
+# `make wheels FOR="python3.12 python3.14t"`: for other Pythons than the one of .venv; a wheel is for one version.
+FOR := $(PYTHON_BIN)
+WHEELS_FOR := $(foreach python,$(FOR),-i $(python))
+
 .PHONY: wheels
 wheels: $(VENV)/dev.stamp ## Builds the release wheels for this Python into dist/, and those that stand in for grpcio.
 	rm -rf dist && mkdir -p dist
-	cd python/farcall && $(PYTHON_BIN) -m maturin build --release --strip -i $(PYTHON_BIN) -o $(CURDIR)/dist
-	cd python/farcall-tools && $(PYTHON_BIN) -m maturin build --release --strip -i $(PYTHON_BIN) -o $(CURDIR)/dist
+	cd python/farcall && $(PYTHON_BIN) -m maturin build --release --strip $(WHEELS_FOR) -o $(CURDIR)/dist
+	cd python/farcall-tools && $(PYTHON_BIN) -m maturin build --release --strip $(WHEELS_FOR) -o $(CURDIR)/dist
 	@$(PYTHON_BIN) scripts/stand_in_wheels.py dist >/dev/null
 	@ls -l dist
 

@@ -71,6 +71,8 @@ pub(crate) struct CallState {
     pub(crate) half_closed: bool,
     /// The send buffer is full.
     pub(crate) full: bool,
+    /// A message was sent since the last one was taken: the peer's next may well be the answer, and come soon.
+    has_asked: bool,
     /// Client: a response was refused, so this is how it ends.
     pub(crate) refused: Option<Status>,
     /// How it ended.
@@ -166,6 +168,12 @@ impl CallState {
     pub(crate) fn ended(&self) -> bool {
         self.is_over()
     }
+
+    /// Server: whether what it waits for is the peer's next message, which may come soon. Not while it waits for room: then
+    /// the peer only reads.
+    fn awaits_answer(&self) -> bool {
+        self.has_asked && !self.full
+    }
 }
 
 impl Call {
@@ -252,7 +260,7 @@ impl Call {
                 return Waited::Done;
             }
             let connection = match &state.place {
-                Place::On(connection, _) if connection.can_be_led() => Arc::clone(connection),
+                Place::On(connection, _) if connection.can_be_led() || state.awaits_answer() => Arc::clone(connection),
                 Place::Gone => return Waited::Done,
                 Place::On(..) => return self.park(state, until, done),
                 Place::Waiting(..) => {
@@ -264,6 +272,10 @@ impl Call {
                 }
             };
             drop(state);
+            if !connection.can_be_led() {
+                let waited = leader::wait_alone(&connection, self, until, done);
+                return waited.unwrap_or_else(|| self.park(self.lock(), until, done));
+            }
             match leader::wait(&connection, self, until, done) {
                 // It may have gone back to waiting for a connection.
                 Waited::Done if !self.lock().is_on(&connection) => {}
@@ -345,6 +357,7 @@ impl Call {
     pub(crate) fn take_message(self: &Arc<Self>) -> Option<Bytes> {
         let mut state = self.lock();
         let message = state.inbox.pop_front()?;
+        state.has_asked = false;
         state.taken.0 += 1;
         state.taken.1 += message.len();
         let release = state.taken.1 + state.taken.0 * PREFIX >= RELEASE;
@@ -509,6 +522,7 @@ impl CallState {
     /// more.
     fn keep<'a>(&mut self, message: Message<'a>) -> Message<'a> {
         self.count_sent();
+        self.has_asked = true;
         let Some(replay) = self.replay.as_mut().filter(|_| self.retry.is_some()) else {
             self.replay = None;
             return message;

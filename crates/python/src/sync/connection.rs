@@ -66,6 +66,8 @@ pub(crate) struct State {
     connected: bool,
     /// The socket took no more bytes; the keeper waits until it does.
     pub(crate) blocked: bool,
+    /// The reactor is told when the socket takes bytes again.
+    pub(crate) room_watched: bool,
     /// When the keeper will look at the clock.
     pub(crate) armed: Option<Instant>,
     /// The reactor's timer for it.
@@ -141,6 +143,12 @@ pub(crate) trait Owner: Send + Sync {
     /// Something has happened on `connection`.
     fn notice(&self, connection: &Arc<Connection>, notices: Vec<Notice>);
 
+    /// The same, told by a thread that reads the connection while it waits for its own call. It is in the midst of a
+    /// user's code: on a server no other call's code may run on it.
+    fn notice_by_leader(&self, connection: &Arc<Connection>, notices: Vec<Notice>) {
+        self.notice(connection, notices);
+    }
+
     /// What channelz knows it as.
     fn entity(&self) -> &Arc<Entity>;
 }
@@ -193,6 +201,7 @@ impl Connection {
                 connecting,
                 connected: !connecting,
                 blocked: false,
+                room_watched: false,
                 armed: None,
                 timer: None,
                 last_words: None,
@@ -213,8 +222,8 @@ impl Connection {
         lock(&self.state)
     }
 
-    /// Whether threads that wait for its calls read it. A server's is always read by its reactor, which must see new
-    /// calls whether or not anybody waits.
+    /// Whether threads that wait for its calls read it. A server's is read by its reactor, which must see new calls
+    /// whether or not anybody waits, but for a call that is [alone](super::leader::wait_alone) on it.
     pub(crate) fn can_be_led(&self) -> bool {
         self.role == Role::Client
     }
@@ -301,8 +310,14 @@ impl Connection {
             if notices.is_empty() {
                 return state;
             }
+            let leads = state.keeper == Keeper::Leader;
             drop(state);
-            self.owner.notice(self, std::mem::take(&mut notices));
+            let notices = std::mem::take(&mut notices);
+            if leads {
+                self.owner.notice_by_leader(self, notices)
+            } else {
+                self.owner.notice(self, notices)
+            }
             state = self.lock();
         }
     }
@@ -373,9 +388,11 @@ impl Connection {
                 Ok(false) => return,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     state.blocked = true;
-                    if state.keeper == Keeper::Leader {
+                    match state.keeper {
                         // It polls for reading only.
-                        self.ring();
+                        Keeper::Leader => self.ring(),
+                        Keeper::Reactor => self.watch_room(state, now),
+                        Keeper::Nobody | Keeper::Promised => {}
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -506,7 +523,7 @@ impl Connection {
 
     fn find_keeper(self: &Arc<Self>, state: &mut State, now: Instant) {
         match state.keeper {
-            Keeper::Nobody if state.needs_keeper() => self.give_to_reactor(state, now),
+            Keeper::Nobody if state.needs_keeper() || self.role == Role::Server => self.give_to_reactor(state, now),
             Keeper::Nobody => self.reactor.linger(self, state),
             // It will look at the clock before it sleeps.
             Keeper::Promised => {}
@@ -527,6 +544,12 @@ impl Connection {
         state.armed = state.engine.poll_timeout();
         if let Err(error) = self.reactor.watch(self, state) {
             // Nobody can watch it: better lost now than silent for ever.
+            state.engine.handle_transport_closed(&os_text(&error), now);
+        }
+    }
+
+    fn watch_room(&self, state: &mut State, now: Instant) {
+        if let Err(error) = self.reactor.watch_room(self, state) {
             state.engine.handle_transport_closed(&os_text(&error), now);
         }
     }

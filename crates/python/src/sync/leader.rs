@@ -70,6 +70,22 @@ pub(crate) fn wait(
     }
 }
 
+/// Waits for `call`, which a server has on `connection` and no other, until `done`; `None` where the reactor goes on
+/// reading, and the thread had better park.
+pub(crate) fn wait_alone(
+    connection: &Arc<Connection>,
+    call: &Arc<Call>,
+    until: Option<Instant>,
+    done: &dyn Fn(&CallState) -> bool,
+) -> Option<Waited> {
+    let state = connection.lock();
+    if done(&call.lock()) || state.is_over() {
+        return Some(Waited::Done);
+    }
+    let alone = state.keeper == Keeper::Reactor && state.engine.calls() == 1;
+    alone.then(|| lead(connection, state, call, until, done))
+}
+
 fn lead<'a>(
     connection: &'a Arc<Connection>,
     mut state: MutexGuard<'a, State>,

@@ -18,6 +18,8 @@ use super::{
 };
 use crate::process;
 
+const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
 /// The waker's own token; connections and listeners count from 1.
 const WAKE: Token = Token(0);
 
@@ -141,9 +143,10 @@ impl Reactor {
     pub(crate) fn watch(&self, connection: &Arc<Connection>, state: &mut State) -> io::Result<()> {
         let token = connection.token;
         lock(&self.shared).sources.insert(token, Source::Connection(Arc::downgrade(connection)));
-        // Both directions at once and edge-triggered: whatever is ready now is told once, and no change of interest
-        // costs a system call later.
-        let interest = Interest::READABLE | Interest::WRITABLE;
+        // Edge-triggered: whatever is ready now is told once. Room is watched only where it is waited for, since there
+        // mostly is some, which would wake the thread for nothing.
+        state.room_watched = state.blocked || state.connecting;
+        let interest = if state.room_watched { BOTH } else { Interest::READABLE };
         let registered = self.registry.register(&mut SourceFd(&connection.socket.raw()), Token(token), interest);
         if let Err(error) = registered {
             lock(&self.shared).sources.remove(&token);
@@ -152,6 +155,14 @@ impl Reactor {
         state.keeper = Keeper::Reactor;
         self.arm(connection, state);
         Ok(())
+    }
+
+    /// Tells a connection that it watches when there is room to write.
+    pub(crate) fn watch_room(&self, connection: &Connection, state: &mut State) -> io::Result<()> {
+        if std::mem::replace(&mut state.room_watched, true) || !self.is_ours() {
+            return Ok(());
+        }
+        self.registry.reregister(&mut SourceFd(&connection.socket.raw()), Token(connection.token), BOTH)
     }
 
     /// Forgets `connection`.
@@ -203,6 +214,11 @@ impl Reactor {
     }
 
     // Everything else.
+
+    /// Runs `task` on the thread, as soon as may be.
+    pub(crate) fn soon(&self, task: Callback) {
+        self.set(Instant::now(), Timed::Task(task));
+    }
 
     /// Runs `task` on the thread at `at`, unless the timer is dropped before.
     pub(crate) fn at(self: &Arc<Self>, at: Instant, task: Callback) -> Timer {

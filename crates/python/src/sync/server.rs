@@ -16,8 +16,8 @@ use farcall_engine::{Config, Encoding, ErrorCode};
 use mio::Poll;
 
 use super::{
-    Host,
-    call::Waited,
+    Callback, Host,
+    call::{Call, Waited},
     connection::{Connection, Notice, Owner},
     handover::{Handover, NewCall},
     listener::{ListenError, Listener, bind},
@@ -271,6 +271,45 @@ impl Owner for Server {
     }
 
     fn notice(&self, connection: &Arc<Connection>, notices: Vec<Notice>) {
+        self.account(connection, notices).settle(self);
+    }
+
+    fn notice_by_leader(&self, connection: &Arc<Connection>, notices: Vec<Notice>) {
+        let due = self.account(connection, notices);
+        if !due.is_empty()
+            && let Some(me) = self.me.upgrade()
+        {
+            self.reactor.soon(Box::new(move || due.settle(&me)));
+        }
+    }
+}
+
+/// What is to be done about notices outside of the locks, and runs users' code.
+struct Due {
+    requests: Vec<NewCall>,
+    ended: Vec<(Arc<Call>, Vec<Callback>)>,
+}
+
+impl Due {
+    fn is_empty(&self) -> bool {
+        self.requests.is_empty() && self.ended.iter().all(|(_, callbacks)| callbacks.is_empty())
+    }
+
+    fn settle(self, server: &Server) {
+        if !self.requests.is_empty()
+            && let Some(on_calls) = server.on_calls.load_full()
+        {
+            on_calls(self.requests);
+        }
+        for (call, callbacks) in self.ended {
+            call.run(callbacks);
+        }
+    }
+}
+
+impl Server {
+    /// Counts, and hands requests to threads that wait for some.
+    fn account(&self, connection: &Arc<Connection>, notices: Vec<Notice>) -> Due {
         let mut requests = Vec::new();
         let mut ended = Vec::new();
         {
@@ -301,13 +340,6 @@ impl Owner for Server {
             }
         }
         self.handover.give(&mut requests);
-        if !requests.is_empty()
-            && let Some(on_calls) = self.on_calls.load_full()
-        {
-            on_calls(requests);
-        }
-        for (call, callbacks) in ended {
-            call.run(callbacks);
-        }
+        Due { requests, ended }
     }
 }

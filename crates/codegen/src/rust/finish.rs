@@ -74,6 +74,10 @@ fn push_item(out: &mut String, item: &str, head: usize, deprecated: &HashSet<Str
     if words().any(|word| word.contains("__") && !word.starts_with("__")) {
         lints.push("non_snake_case");
     }
+    // From a nested module `[A](super::A)` is where `[A]` leads too, or not: it does not matter.
+    if ["](super::", "](self::"].iter().any(|link| item.contains(link)) {
+        lints.push("rustdoc::redundant_explicit_links");
+    }
     lints.retain(|lint| !allows(before, lint));
     if lints.is_empty() {
         out.push_str(body);
@@ -109,6 +113,13 @@ mod tests {
         assert_eq!(with_lints(item), format!("#[allow(clippy::match_single_binding)]\n{item}"));
         let module = "pub mod a {\n    impl ::buffa::Message for B {\n    }\n}\n";
         assert_eq!(with_lints(module), format!("#[allow(clippy::match_single_binding)]\n{module}"));
+    }
+
+    #[test]
+    fn links_may_say_what_is_plain() {
+        let code = "/// [A](super::A)\npub struct B {\n}\n";
+        let expected = "/// [A](super::A)\n#[allow(rustdoc::redundant_explicit_links)]\npub struct B {\n}\n";
+        assert_eq!(with_lints(code), expected);
     }
 
     #[test]

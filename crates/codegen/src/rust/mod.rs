@@ -56,8 +56,8 @@ impl Generator for Rust {
             let generated =
                 buffa_codegen::generate(&files, &to_generate, &config).map_err(|error| error.to_string())?;
             for file in generated.into_iter().filter(|file| file.kind == GeneratedFileKind::PackageMod) {
-                let code = finish::finished(&file.content, &deprecated.words);
-                let code = links::relative(&code, &file.package);
+                let code = links::relative(&file.content, &file.package);
+                let code = finish::finished(&code, &deprecated.words);
                 packages.insert(file.package.clone(), names.restore(code, &file.package));
             }
         }

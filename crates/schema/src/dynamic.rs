@@ -476,6 +476,22 @@ impl<'p> Dynamic<'p> {
         }
     }
 
+    /// Puts U+FFFD where strings are not UTF-8, here and below.
+    pub(crate) fn replace_broken_text(&mut self) {
+        for slot in self.fields.values_mut() {
+            let is_text = slot.field.proto.r#type == Some(Type::TYPE_STRING);
+            for value in &mut slot.values {
+                match value {
+                    Value::Bytes(bytes) if is_text && std::str::from_utf8(bytes).is_err() => {
+                        *bytes = String::from_utf8_lossy(bytes).into_owned().into_bytes();
+                    }
+                    Value::Message(inner) => inner.replace_broken_text(),
+                    _ => {}
+                }
+            }
+        }
+    }
+
     /// The messages in it, but not what is in them.
     pub(crate) fn inner_messages(&mut self) -> impl Iterator<Item = &mut Dynamic<'p>> {
         self.fields.values_mut().flat_map(|slot| &mut slot.values).filter_map(|value| match value {

@@ -137,6 +137,9 @@ fn options_keep_bytes_that_are_not_utf8() {
         option (p) = \"\xfe\";";
     let result = compile(&aggregate[..]);
     assert!(result.ok, "{}", first_message(&result));
+    let declaration = b"syntax = \"proto2\";
+        message M { extensions 1 [declaration = { number: 1 full_name: \".a\xff\" type: \"int32\" }]; }";
+    assert_eq!(first_message(&compile(&declaration[..])), "\".a\u{fffd}\" contains invalid identifiers.");
     let file = result.files.last().expect("the file").encode_to_vec();
     for part in [&b"\x0a\x03\\\xff\n\x12\x03\xc3\xa4\xe4"[..], b"\x01\xfe"] {
         assert!(file.windows(part.len()).any(|window| window == part), "{part:x?}");

@@ -76,7 +76,14 @@ impl<'a> Interpreter<'a> {
         };
         let Some(message) = field.message() else { return Err(Failed) };
         let mut finder = AggregateFinder { pool: self.pool, names: self.names };
-        match parse_message(message, text, &mut finder) {
+        let parsed = parse_message(message, text, &mut finder).map(|mut value| {
+            // What options themselves have is read as text from here on; for extensions it is bytes.
+            if option.name.first().is_some_and(|part| !part.is_extension) {
+                value.replace_broken_text();
+            }
+            value
+        });
+        match parsed {
             Ok(value) if field.wire_type() == Type::TYPE_GROUP => Ok(UnknownFieldData::Group(value.into_unknown())),
             Ok(value) => Ok(UnknownFieldData::LengthDelimited(value.encode())),
             Err(complaints) => {

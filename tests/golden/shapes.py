@@ -152,7 +152,7 @@ SINGLE: dict[str, tuple[Callable[[int], str], int]] = {
     ),
     "block comment": (lambda n: f"{PROTO3}/*{'c' * 9}\n */".replace("c" * 9, "c\n" * n) + message("")[18:], 500_000),
     "line comments": (lambda n: PROTO3 + "// c\n\n" * n + "message M {}", 50_000),
-    "comment on each field": (lambda n: message(fields(n, "/* a */\n\n// b\nint32 f{i} = {n}; // c")), 8_000),
+    "comment on each field": (lambda n: message(fields(n, "/* a */\n\n// b\nint32 f{i} = {n}; // c") + "\n"), 8_000),
     "pieces of a string": (lambda n: PROTO3 + "option java_package = " + '"a"\n' * n + ";", 100_000),
     "default bytes": (
         lambda n: message(f'optional bytes f = 1 [default = "{chr(92)}001{"a" * n}"];', PROTO2),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import pathlib
+import socket
+import struct
 import subprocess
 import sys
 
 import pytest
+from wires import Wire
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -32,6 +35,22 @@ def test_nothing_is_left_behind(face: str) -> None:
     # stays for ever, shows all the same.
     outcome = json.loads(run("soak.py", "--seconds", "8", "--warm-up", "8", "--slack", "24", "--face", face))
     assert outcome["calls"]["StatusCode.OK"] > 0
+
+
+def test_the_wire_tells_the_server_of_a_reset() -> None:
+    """If it did not, the server would seem to leak the connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        wire = Wire(listener.getsockname()[1])
+        client = socket.create_connection(("127.0.0.1", wire.port))
+        server, _ = listener.accept()
+        server.settimeout(20)
+        client.sendall(b"x")
+        assert server.recv(1) == b"x"
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        assert server.recv(1) == b""
+        server.close()
+        wire.close()
 
 
 PROCESSES = """

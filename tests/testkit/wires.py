@@ -53,7 +53,12 @@ class Wire:
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
         except OSError:
-            sink.close()
+            # Reset, or cut. Closing would not wake the thread that reads the other way, nor tell its peer.
+            for each in (source, sink):
+                try:
+                    each.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
 
     def cut(self) -> None:
         """Ends the connections there are; new ones are forwarded again."""

@@ -10,13 +10,12 @@ import sys
 import time
 
 
-def receive(stream, size):
-    """A message, in whatever pieces it comes; less at the end of the stream."""
-    pieces = []
-    while size and (piece := stream.recv(min(size, 1 << 20))):
-        pieces.append(piece)
-        size -= len(piece)
-    return b"".join(pieces)
+def receive(stream, buffer):
+    """A message that fills the buffer, in whatever pieces it comes; less at the end. Answers its length."""
+    room = memoryview(buffer)
+    while room and (count := stream.recv_into(room)):
+        room = room[count:]
+    return len(buffer) - len(room)
 
 
 def serve(size):
@@ -24,8 +23,9 @@ def serve(size):
     print(f"LISTENING {listener.getsockname()[1]}", flush=True)
     stream, _ = listener.accept()
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    while received := receive(stream, size):
-        stream.sendall(received)
+    buffer = bytearray(size)
+    while receive(stream, buffer):
+        stream.sendall(buffer)
 
 
 def mark(word):
@@ -37,13 +37,13 @@ def call(address, size, seconds):
     host, port = address.split(":")
     stream = socket.create_connection((host, int(port)))
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    message, latencies, clock = b"*" * size, [], time.perf_counter
+    message, buffer, latencies, clock = b"*" * size, bytearray(size), [], time.perf_counter
     mark("BEGIN")
     started = now = clock()
     while now < started + seconds:
         before = now
         stream.sendall(message)
-        receive(stream, size)
+        receive(stream, buffer)
         now = clock()
         latencies.append(now - before)
     mark("END")

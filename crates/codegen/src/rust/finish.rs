@@ -11,9 +11,10 @@ pub(super) const LINTS_OF_MODULES: [&str; 4] =
     ["clippy::doc_lazy_continuation", "clippy::module_inception", "deprecated", "non_snake_case"];
 
 /// Items that trip over a lint of clippy's or rustc's, and the lint.
-const LINTS: [(&str, &str); 3] = [
+const LINTS: [(&str, &str); 4] = [
     ("impl ::core::default::Default for ", "clippy::derivable_impls"),
     ("impl ::buffa::Message for ", "clippy::match_single_binding"),
+    ("impl ::buffa::text::TextFormat for ", "clippy::match_single_binding"),
     ("pub enum ", "clippy::enum_variant_names"),
 ];
 
@@ -67,6 +68,7 @@ fn push_item(out: &mut String, item: &str, head: usize, deprecated: &HashSet<Str
         false => body.starts_with(start),
     };
     let mut lints: Vec<&str> = LINTS.iter().filter(|(start, _)| reaches(start)).map(|(_, lint)| *lint).collect();
+    lints.dedup();
     let words = || body.split(|c: char| !c.is_alphanumeric() && c != '_');
     if !deprecated.is_empty() && words().any(|word| deprecated.contains(word)) {
         lints.push("deprecated");
@@ -111,7 +113,9 @@ mod tests {
     fn items_in_modules_are_allowed_what_those_outside_are() {
         let item = "impl ::buffa::Message for A {\n}\n";
         assert_eq!(with_lints(item), format!("#[allow(clippy::match_single_binding)]\n{item}"));
-        let module = "pub mod a {\n    impl ::buffa::Message for B {\n    }\n}\n";
+        let text = "    impl ::buffa::text::TextFormat for B {\n    }\n";
+        let module = format!("pub mod a {{\n    impl ::buffa::Message for B {{\n    }}\n{text}}}\n");
+        let module = module.as_str();
         assert_eq!(with_lints(module), format!("#[allow(clippy::match_single_binding)]\n{module}"));
     }
 

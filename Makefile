@@ -105,7 +105,8 @@ bench-compiler: peers $(VENV)/dev.stamp
 		--protoc $(TARGET)/release/farcall-protoc --corpus $(BENCH_CORPUS) --rounds $(ROUNDS) --out build/bench
 
 # A free-threaded Python, for 3.14 or later: `make free-threaded FREE_THREADED=/path/to/python3.14t`.
-FREE_THREADED := $(firstword $(shell command -v python3.15t python3.14t))
+# Tried, for pyenv has names on the path that lead nowhere.
+FREE_THREADED := $(shell for it in python3.15t python3.14t; do "$$it" -c '' 2>/dev/null && echo "$$it" && break; done)
 FREE_THREADED_BIN := $(CURDIR)/.venvs/free-threaded/bin/python
 
 .PHONY: free-threaded

@@ -32,6 +32,15 @@ KNOWN = {
     ("grpclib", "grpclib", "no_such_method"): "grpclib's server leaves out content-type, which grpclib's client wants",
 }
 
+# What a client is known to make of some calls now and then, with its own server too: the details it gives, and the reason.
+AT_TIMES = {
+    ("grpcio-aio", f"{kind}_early_status"): (
+        "Internal error from Core",
+        "grpc.aio's client says so of one call in ten that ends while it writes",
+    )
+    for kind in ("client_stream", "bidi")
+}
+
 # A failed call with one response is an `Err(Status)` in Rust, on both sides, and a status has trailing metadata only.
 NO_INITIAL_METADATA_IN_RUST = ("unary_status_with_metadata", "client_stream_status_with_metadata")
 
@@ -73,4 +82,7 @@ def test_interop(client: str, server: str, case: str, outcomes: Any) -> None:
     wrong = cases.mismatch(expected, outcome)
     if wrong and (client, server, case) in KNOWN:
         pytest.xfail(KNOWN[client, server, case])
+    details, reason = AT_TIMES.get((client, case), (None, None))
+    if wrong and reason and outcome.get("details") == details:
+        pytest.xfail(reason)
     assert not wrong, "\n".join(wrong)

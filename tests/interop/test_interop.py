@@ -32,7 +32,7 @@ KNOWN = {
     ("grpclib", "grpclib", "no_such_method"): "grpclib's server leaves out content-type, which grpclib's client wants",
 }
 
-# What a client is known to make of some calls now and then, with its own server too: the details it gives, and the reason.
+# What a client is known to make of some calls now and then, with its own server too: the details, and the reason.
 AT_TIMES = {
     ("grpcio-aio", f"{kind}_early_status"): (
         "Internal error from Core",

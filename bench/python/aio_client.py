@@ -13,6 +13,7 @@ import time
 
 import grpc
 import grpc.aio
+from figures import figures, mark
 
 MESSAGE = b"32 bytes of something to echo..."
 WARM_UP_CALLS = 200
@@ -89,11 +90,6 @@ def work(channel, kind, number):
     }[kind]
 
 
-def mark(word):
-    print(word, flush=True)
-    sys.stdin.readline()
-
-
 async def measure(address, name, seconds):
     kind, _, number = name.partition(":")
     async with grpc.aio.insecure_channel(address, options=UNLIMITED) as channel:
@@ -105,16 +101,7 @@ async def measure(address, name, seconds):
         result = await work(channel, kind, int(number or 0))(started + seconds)
         took = clock() - started
         mark("END")
-    if isinstance(result, int):
-        return {"operations": result, "seconds": took, "p50_us": None, "p99_us": None}
-    result.sort()
-    count = len(result)
-    return {
-        "operations": count,
-        "seconds": took,
-        "p50_us": result[count // 2] * 1e6,
-        "p99_us": result[count * 99 // 100] * 1e6,
-    }
+    return figures(result, took)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ import struct
 import sys
 import time
 
+from figures import figures, mark
+
 MESSAGE = b"32 bytes of something to echo..."
 HEAD = struct.Struct("!II")
 
@@ -67,11 +69,6 @@ async def call_until(caller, stop, latencies):
         latencies.append(now - before)
 
 
-def mark(word):
-    print(word, flush=True)
-    sys.stdin.readline()
-
-
 async def call(address, count, seconds):
     host, port = address.split(":")
     _, caller = await asyncio.get_running_loop().create_connection(Caller, host, int(port))
@@ -81,10 +78,8 @@ async def call(address, count, seconds):
     await asyncio.gather(*[call_until(caller, started + seconds, own) for own in latencies])
     took = clock() - started
     mark("END")
-    everything = sorted(latency for own in latencies for latency in own)
-    figures = {"operations": len(everything), "seconds": took}
-    figures["p50_us"], figures["p99_us"] = (everything[len(everything) * share // 100] * 1e6 for share in (50, 99))
-    print(json.dumps(figures))
+    everything = [latency for own in latencies for latency in own]
+    print(json.dumps(figures(everything, took)))
 
 
 if __name__ == "__main__":

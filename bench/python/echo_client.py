@@ -13,6 +13,7 @@ import threading
 import time
 
 import grpc
+from figures import figures, mark
 
 MESSAGE = b"32 bytes of something to echo..."
 WARM_UP_CALLS = 200
@@ -96,11 +97,6 @@ def work(channel, kind, number):
     }[kind]
 
 
-def mark(word):
-    print(word, flush=True)
-    sys.stdin.readline()
-
-
 def measure(address, name, seconds):
     kind, _, number = name.partition(":")
     if kind == "idle":
@@ -114,16 +110,7 @@ def measure(address, name, seconds):
         result = work(channel, kind, int(number or 0))(started + seconds)
         took = clock() - started
         mark("END")
-    if isinstance(result, int):
-        return {"operations": result, "seconds": took, "p50_us": None, "p99_us": None}
-    result.sort()
-    count = len(result)
-    return {
-        "operations": count,
-        "seconds": took,
-        "p50_us": result[count // 2] * 1e6,
-        "p99_us": result[count * 99 // 100] * 1e6,
-    }
+    return figures(result, took)
 
 
 def idle(address, count):
@@ -139,7 +126,7 @@ def idle(address, count):
             channel.unary_unary("/bench/Echo")(MESSAGE)
         took = clock() - started
         mark("END")
-    return {"operations": len(channels), "seconds": took, "p50_us": None, "p99_us": None}
+    return figures(len(channels), took)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 
+from figures import figures, mark
 from grpclib.client import Channel, StreamStreamMethod, StreamUnaryMethod, UnaryStreamMethod
 from grpclib.const import Cardinality, Handler
 from grpclib.encoding.base import CodecBase
@@ -109,11 +110,6 @@ async def ping_pong(channel, stop):
 WORKS = {"server-stream": server_stream, "client-stream": client_stream, "ping-pong": ping_pong}
 
 
-def mark(word):
-    print(word, flush=True)
-    sys.stdin.readline()
-
-
 async def call(address, work, seconds):
     host, port = address.split(":")
     channel = Channel(host, int(port), codec=Bytes())
@@ -124,12 +120,7 @@ async def call(address, work, seconds):
     took = clock() - started
     mark("END")
     channel.close()
-    figures = {"operations": result, "seconds": took, "p50_us": None, "p99_us": None}
-    if not isinstance(result, int):
-        result.sort()
-        count = figures["operations"] = len(result)
-        figures["p50_us"], figures["p99_us"] = (result[count * share // 100] * 1e6 for share in (50, 99))
-    print(json.dumps(figures))
+    print(json.dumps(figures(result, took)))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import socket
 import sys
 import time
 
+from figures import figures, mark
+
 
 def receive(stream, buffer):
     """A message that fills the buffer, in whatever pieces it comes; less at the end. Answers its length."""
@@ -28,11 +30,6 @@ def serve(size):
         stream.sendall(buffer)
 
 
-def mark(word):
-    print(word, flush=True)
-    sys.stdin.readline()
-
-
 def call(address, size, seconds):
     host, port = address.split(":")
     stream = socket.create_connection((host, int(port)))
@@ -47,11 +44,7 @@ def call(address, size, seconds):
         now = clock()
         latencies.append(now - before)
     mark("END")
-    latencies.sort()
-    calls = len(latencies)
-    figures = {"operations": calls, "seconds": now - started}
-    figures["p50_us"], figures["p99_us"] = (latencies[calls * share // 100] * 1e6 for share in (50, 99))
-    print(json.dumps(figures))
+    print(json.dumps(figures(latencies, now - started)))
 
 
 if __name__ == "__main__":

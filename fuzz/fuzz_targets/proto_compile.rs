@@ -1,19 +1,12 @@
 #![no_main]
 
+#[path = "../../crates/schema/tests/support/mod.rs"]
+mod support;
+
 use std::collections::HashMap;
 
-use farcall_schema::{Compiler, SourceError, SourceTree, wellknown};
-
-struct Files(HashMap<String, Vec<u8>>);
-
-impl SourceTree for Files {
-    fn read(&self, virtual_path: &str) -> Result<Vec<u8>, SourceError> {
-        match wellknown::find(virtual_path) {
-            Some(text) => Ok(text.as_bytes().to_vec()),
-            None => self.0.read(virtual_path),
-        }
-    }
-}
+use farcall_schema::Compiler;
+use support::Files;
 
 // Two files, split at a NUL, that may import each other and the bundled ones.
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

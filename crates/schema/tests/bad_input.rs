@@ -1,26 +1,13 @@
 //! No input makes the compiler panic, hang or eat memory without bound.
 
+mod support;
+
 use std::collections::HashMap;
 
 use buffa::Message;
-use farcall_schema::{CompileResult, Compiler, SourceError, SourceTree, fuzzing, wellknown};
+use farcall_schema::{CompileResult, Compiler, fuzzing};
 use proptest::prelude::*;
-
-struct Files(HashMap<String, Vec<u8>>);
-
-impl SourceTree for Files {
-    fn read(&self, virtual_path: &str) -> Result<Vec<u8>, SourceError> {
-        match wellknown::find(virtual_path) {
-            Some(text) => Ok(text.as_bytes().to_vec()),
-            None => self.0.read(virtual_path),
-        }
-    }
-}
-
-fn compile(source: impl Into<Vec<u8>>) -> CompileResult {
-    let files = HashMap::from([("a.proto".to_owned(), source.into())]);
-    Compiler::new(Files(files)).compile(&["a.proto"])
-}
+use support::{Files, compile};
 
 fn first_message(result: &CompileResult) -> &str {
     result.diagnostics.first().map(|diagnostic| diagnostic.message.as_str()).unwrap_or_default()

@@ -1,21 +1,13 @@
 //! The pages in `diagnostics/` hold inputs and what grpcio-tools 1.85.1 writes about them; this compiler must write
 //! the same. `diagnostics/regenerate.py` writes the expected text anew.
 
+mod support;
+
 use std::collections::HashMap;
 use std::path::Path;
 
-use farcall_schema::{Compiler, Severity, SourceError, SourceTree, wellknown};
-
-struct Files(HashMap<String, Vec<u8>>);
-
-impl SourceTree for Files {
-    fn read(&self, virtual_path: &str) -> Result<Vec<u8>, SourceError> {
-        self.0.read(virtual_path).or_else(|error| match wellknown::find(virtual_path) {
-            Some(text) => Ok(text.as_bytes().to_vec()),
-            None => Err(error),
-        })
-    }
-}
+use farcall_schema::{Compiler, Severity};
+use support::Files;
 
 #[derive(Default)]
 struct Case {

@@ -1,25 +1,12 @@
 //! Every limit on what a file may ask for, at the limit and one past it.
 
+mod support;
+
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use farcall_schema::{CompileResult, Compiler, SourceError, SourceTree, wellknown};
-
-struct Files(HashMap<String, Vec<u8>>);
-
-impl SourceTree for Files {
-    fn read(&self, virtual_path: &str) -> Result<Vec<u8>, SourceError> {
-        match wellknown::find(virtual_path) {
-            Some(text) => Ok(text.as_bytes().to_vec()),
-            None => self.0.read(virtual_path),
-        }
-    }
-}
-
-fn compile(source: impl Into<Vec<u8>>) -> CompileResult {
-    let files = HashMap::from([("a.proto".to_owned(), source.into())]);
-    Compiler::new(Files(files)).compile(&["a.proto"])
-}
+use farcall_schema::Compiler;
+use support::{Files, compile};
 
 /// The one complaint about a file that is wrong.
 fn complaint(source: impl Into<Vec<u8>>) -> String {

@@ -36,7 +36,7 @@ pub(crate) trait Calling<'py> {
         &self,
         name: &Bound<'py, PyString>,
         arguments: &[&Bound<'py, PyAny>],
-        keywords: Option<&Bound<'py, PyTuple>>,
+        keywords: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>>;
 }
 
@@ -66,16 +66,16 @@ impl<'py> Calling<'py> for Bound<'py, PyAny> {
         name: &Bound<'py, PyString>,
         arguments: &[&Bound<'py, PyAny>],
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.call_python_method_with(name, arguments, None)
+        vectorcall(ffi::PyObject_VectorcallMethod, name, Some(self), arguments, None)
     }
 
     fn call_python_method_with(
         &self,
         name: &Bound<'py, PyString>,
         arguments: &[&Bound<'py, PyAny>],
-        keywords: Option<&Bound<'py, PyTuple>>,
+        keywords: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        vectorcall(ffi::PyObject_VectorcallMethod, name, Some(self), arguments, keywords)
+        vectorcall(ffi::PyObject_VectorcallMethod, name, Some(self), arguments, Some(keywords))
     }
 }
 

@@ -15,10 +15,7 @@ use std::{
 use farcall_channel::Connectivity;
 use pyo3::prelude::*;
 
-use crate::{
-    process::{self, PerProcess},
-    sync::reactor::Reactor,
-};
+use crate::process::{self, PerProcess};
 
 /// All entities that live, by number.
 #[derive(Default)]
@@ -213,10 +210,4 @@ pub(crate) fn channelz() -> Vec<Row> {
         )
     };
     entities.iter().map(row).collect()
-}
-
-/// What the reactor of the process's clients looks after: connections, timers, connections that may soon rest.
-#[pyfunction]
-pub(crate) fn watched() -> PyResult<[usize; 3]> {
-    Ok(Reactor::of_clients()?.load())
 }

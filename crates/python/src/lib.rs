@@ -36,7 +36,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(options::option_table, module)?)?;
     module.add_function(wrap_pyfunction!(trace::trace, module)?)?;
     module.add_function(wrap_pyfunction!(channelz::channelz, module)?)?;
-    module.add_function(wrap_pyfunction!(channelz::watched, module)?)?;
+    module.add_function(wrap_pyfunction!(sync::reactor::watched, module)?)?;
     module.add_class::<client::Channel>()?;
     module.add_class::<client::ClientCall>()?;
     module.add_class::<server::Server>()?;

@@ -4,7 +4,6 @@ For test_aio_loops.py.
 python exits.py server|client asyncio|uvloop
 """
 
-import asyncio
 import sys
 import threading
 import time
@@ -12,6 +11,7 @@ import types
 
 import grpc
 import grpc.aio
+from forks import new_loop
 
 
 class SlowToGo:
@@ -22,12 +22,7 @@ class SlowToGo:
 
 
 def on_a_loop(kind, coroutine):
-    if kind == "uvloop":
-        import uvloop
-
-        loop = uvloop.new_event_loop()
-    else:
-        loop = asyncio.new_event_loop()
+    loop = new_loop(kind)
     threading.Thread(target=loop.run_until_complete, args=(coroutine,), daemon=True).start()
 
 

@@ -2,7 +2,7 @@
 //!
 //! One stub class serves both kinds of channel, so its type has the channel as its parameter, and a descriptor for
 //! each method says what calls it over that channel. What describes calls is in every file, and nothing but `grpc`
-//! is imported: the multicallables of `grpc` have no parameters.
+//! is imported: the types of grpcio's multicallables, which a checker may see instead of ours, have no parameters.
 
 use super::{Method, Module, Service, docstring};
 use crate::python_names::is_keyword;

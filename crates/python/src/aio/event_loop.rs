@@ -155,7 +155,7 @@ impl EventLoop {
         let called = match context {
             None => object.call_python_method(name, &[callable, argument]),
             Some(context) => PyTuple::new(py, [names(py).context.bind(py)]).and_then(|keywords| {
-                object.call_python_method_with(name, &[callable, argument, context.bind(py)], Some(&keywords))
+                object.call_python_method_with(name, &[callable, argument, context.bind(py)], &keywords)
             }),
         };
         forget_closed(py, called);

@@ -291,10 +291,13 @@ fn level(draft: &mut Draft, number: i32) {
 }
 
 fn algorithms(draft: &mut Draft, bits: i32) {
-    let enabled = [Encoding::Deflate, Encoding::Gzip].into_iter().enumerate();
-    draft.engine.accepted_encodings = enabled
-        .filter(|(number, _)| bits & (2 << number) != 0)
-        .fold(Encodings::IDENTITY, |encodings, (_, encoding)| encodings.with(encoding));
+    let mut accepted = Encodings::IDENTITY;
+    for (number, encoding) in [(1, Encoding::Deflate), (2, Encoding::Gzip)] {
+        if bits & (1 << number) != 0 {
+            accepted = accepted.with(encoding);
+        }
+    }
+    draft.engine.accepted_encodings = accepted;
 }
 
 fn keepalive_timeout(draft: &mut Draft, number: i32) {

@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwapOption;
 use mio::{Events, Interest, Poll, Registry, Token, Waker, unix::SourceFd};
+use pyo3::prelude::*;
 
 use super::{
     Callback, Host,
@@ -16,7 +16,7 @@ use super::{
     listener::Listener,
     lock,
 };
-use crate::process;
+use crate::process::{self, PerProcess};
 
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
@@ -28,7 +28,7 @@ const WAKE: Token = Token(0);
 const REST: Duration = Duration::from_millis(20);
 
 /// The reactor of the clients of this process.
-static CLIENTS: ArcSwapOption<Reactor> = ArcSwapOption::const_empty();
+static CLIENTS: PerProcess<Option<Arc<Reactor>>> = PerProcess::new();
 
 /// The thread's handle.
 pub(crate) struct Reactor {
@@ -87,19 +87,14 @@ impl Drop for Timer {
 impl Reactor {
     /// The reactor of this process's clients; started when first asked for, and again after a fork.
     pub(crate) fn of_clients() -> io::Result<Arc<Reactor>> {
-        loop {
-            let current = CLIENTS.load();
-            if let Some(reactor) = current.as_ref().filter(|reactor| reactor.generation == process::generation()) {
+        CLIENTS.with(|clients| {
+            if let Some(reactor) = clients {
                 return Ok(Arc::clone(reactor));
             }
             let (reactor, poll) = Reactor::new()?;
-            let previous = CLIENTS.compare_and_swap(&current, Some(Arc::clone(&reactor)));
-            // Another thread may have been quicker; its reactor is as good.
-            if previous.as_ref().map(Arc::as_ptr) == current.as_ref().map(Arc::as_ptr) {
-                reactor.start(poll, "farcall-reactor", |work| work())?;
-                return Ok(reactor);
-            }
-        }
+            reactor.start(poll, "farcall-reactor", |work| work())?;
+            Ok(Arc::clone(clients.insert(reactor)))
+        })
     }
 
     /// A reactor whose thread is not started yet.
@@ -407,4 +402,10 @@ impl Reactor {
         }
         lock(&self.shared).lingering.extend(kept);
     }
+}
+
+/// What the reactor of the process's clients looks after: connections, timers, connections that may soon rest.
+#[pyfunction]
+pub(crate) fn watched() -> PyResult<[usize; 3]> {
+    Ok(Reactor::of_clients()?.load())
 }

@@ -6,6 +6,7 @@ import sys
 
 import grpc
 import pytest
+from peers import ON_GRPCIO
 
 
 def run(program):
@@ -136,3 +137,120 @@ def test_names_that_programs_import():
     assert cygrpc.CompressionAlgorithm.gzip == 2
     assert cygrpc._Metadatum("k", "v").key == "k"
     assert not cygrpc.EOF
+
+
+def test_import_alone_brings_the_names_below_grpc():
+    program = """
+import grpc
+grpc._cython.cygrpc._ServicerContext, grpc._observability.get_plugin, grpc.aio.Metadata, grpc._typing.Options
+"""
+    assert run(program if ON_GRPCIO else program + "grpc._cygrpc.EOF, grpc._plugin_wrapping.CallSecurity") == ""
+
+
+@pytest.mark.parametrize("old", ["tools", "health", "reflection"])
+def test_old_names_of_the_packages_beside_grpc(old):
+    pytest.importorskip(f"grpc_{old}")
+    program = f"import sys, grpc, grpc.{old}, grpc_{old}; print(sys.modules['grpc.{old}'] is grpc_{old})"
+    assert run(program) == "True\n"
+
+
+@pytest.mark.better_than_grpcio("shows what it imports")
+def test_dir_shows_no_innards():
+    names = {name for name in dir(grpc) if not name.startswith("_")}
+    assert names - set(grpc.__all__) <= {"aio", "beta", "experimental", "framework", "health", "reflection", "tools"}
+
+
+CORE_NAMES = [
+    "CompositeChannelCredentials",
+    "CompositeCallCredentials",
+    "MetadataPluginCallCredentials",
+    "CallCredentials",
+    "Channel",
+    "ChannelCredentials",
+    "CompletionQueue",
+    "IntegratedCall",
+    "OperationType",
+    "ReceiveMessageOperation",
+    "SSLChannelCredentials",
+    "SendMessageOperation",
+    "Server",
+    "get_fork_epoch",
+    "is_fork_support_enabled",
+    "peer_identities",
+    "WriteFlag",
+]
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        *(("grpc._cython.cygrpc", name) for name in CORE_NAMES),
+        ("grpc._channel", "_EMPTY_FLAGS"),
+        ("grpc._channel", "_event_handler"),
+        ("grpc._channel", "_handle_event"),
+        ("grpc.aio._call", "_StreamRequestMixin"),
+        ("grpc.aio._call", "_StreamResponseMixin"),
+        ("grpc.aio._call", "_UnaryResponseMixin"),
+    ],
+)
+def test_private_names_that_packages_import(module, name):
+    import importlib
+
+    module = importlib.import_module(module)
+    assert getattr(module, name) is getattr(module, name)
+
+
+@pytest.mark.better_than_grpcio("has the core")
+@pytest.mark.parametrize(
+    ("module", "name", "way_out"),
+    [
+        ("grpc._cython.cygrpc", "Channel", "grpc.insecure_channel"),
+        ("grpc._cython.cygrpc", "ReceiveMessageOperation", "grpc.insecure_channel"),
+        ("grpc._cython.cygrpc", "SSLChannelCredentials", "grpc.ssl_channel_credentials"),
+        ("grpc._channel", "_handle_event", "grpc.insecure_channel"),
+    ],
+)
+def test_what_only_a_c_core_has_says_so(module, name, way_out):
+    import importlib
+
+    thing = getattr(importlib.import_module(module), name)
+    assert not isinstance(object(), thing)
+    with pytest.raises(NotImplementedError, match=way_out) as raised:
+        thing(1, two=2)
+    assert f"{module}.{name} belongs to grpcio's C core" in str(raised.value)
+
+
+def test_an_observability_plugin():
+    """It has no core to trace here, which is better said than left out."""
+    from grpc import _observability
+
+    class Plugin(_observability.ObservabilityPlugin):
+        create_client_call_tracer = save_trace_context = None
+        create_server_call_tracer_factory = record_rpc_latency = None
+
+    with _observability.get_plugin() as plugin:
+        assert plugin is None
+    if not ON_GRPCIO:
+        with pytest.raises(NotImplementedError, match="opentelemetry-instrumentation-grpc"):
+            _observability.observability_init(Plugin())
+
+
+def test_credentials_can_be_looked_into():
+    """As packages for tests do, to ask the plugins themselves."""
+    from grpc._cython import cygrpc
+
+    def plugin(context, callback):
+        callback((("key", "value"),), None)
+
+    call = grpc.metadata_call_credentials(plugin)
+    both = grpc.composite_channel_credentials(grpc.ssl_channel_credentials(), call)._credentials
+    assert isinstance(both, cygrpc.CompositeChannelCredentials)
+    (inside,) = both._call_credentialses
+    assert isinstance(inside, cygrpc.MetadataPluginCallCredentials)
+    assert inside._name == b"plugin"
+    answers = []
+    inside._metadata_plugin._metadata_plugin(None, lambda metadata, error: answers.append(metadata))
+    assert answers == [(("key", "value"),)]
+    two = grpc.composite_call_credentials(call, call)._credentials
+    assert isinstance(two, cygrpc.CompositeCallCredentials)
+    assert len(two._call_credentialses) == 2

@@ -183,6 +183,8 @@ _LAZY_MODULES = frozenset(
         "_credentials",
         "_cython",
         "_interceptor",
+        "_observability",
+        "_plugin_wrapping",
         "_runtime_protos",
         "_server",
         "_simple_stubs",
@@ -195,18 +197,24 @@ _LAZY_MODULES = frozenset(
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME and name not in _LAZY_MODULES:
+    if name not in _HOME and name not in _LAZY_MODULES and name != "_cygrpc":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
+    if name == "_cygrpc":
+        return importlib.import_module(f"{__name__}._cython.cygrpc")
     if name in _LAZY_MODULES:
         return importlib.import_module(f"{__name__}.{name}")
     value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
     return value
 
 
+# What this file needs and nobody looks for in `grpc`.
+_OWN = frozenset(("TYPE_CHECKING", "_HOME", "_HOMES", "_LAZY_MODULES", "_OWN", "annotations", "os", "sys"))
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME, "aio", "experimental"})
+    return sorted({*globals(), *_HOME, "aio", "experimental"} - _OWN)
 
 
 def insecure_channel(target: str, options: Options | None = None, compression: Compression | None = None) -> Channel:

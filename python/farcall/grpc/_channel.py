@@ -510,3 +510,15 @@ def _split_options(options: list[tuple[str, Any]]) -> tuple[list[tuple[str, Any]
     """The options but the one that only the Python side knows, and whether that one was there."""
     core = [option for option in options if option[0] != "SingleThreadedUnaryStream"]
     return core, len(core) < len(options)
+
+
+_EMPTY_FLAGS = 0
+
+
+def __getattr__(name: str) -> Any:
+    # Packages that build calls by hand take these from grpcio's module, which drives the C core by them.
+    if name not in ("_event_handler", "_handle_event"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from grpc._cython import _core
+
+    return globals().setdefault(name, _core.absent(__name__, name))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import abc
 import contextvars
 import logging
+import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from grpc import _log as _log
@@ -135,6 +136,16 @@ class _CompositeChannel:
         self.channel = channel
         self.calls = calls
 
+    # The names of grpcio's, which packages for tests read.
+
+    @property
+    def _channel_credentials(self) -> Any:
+        return self.channel
+
+    @property
+    def _call_credentialses(self) -> tuple[Any, ...]:
+        return self.calls
+
 
 class _MetadataPlugin:
     """Call credentials that ask a plugin."""
@@ -147,6 +158,16 @@ class _MetadataPlugin:
         # The plugin runs on threads that would know nothing of it otherwise.
         self.context = contextvars.copy_context()
 
+    # The names of grpcio's: what wraps the plugin there has the plugin under the same name once more.
+
+    @property
+    def _name(self) -> bytes:
+        return self.name.encode()
+
+    @property
+    def _metadata_plugin(self) -> Any:
+        return types.SimpleNamespace(_metadata_plugin=self.plugin)
+
 
 class _Composite:
     """Call credentials that send the metadata of several."""
@@ -155,6 +176,10 @@ class _Composite:
 
     def __init__(self, parts: tuple[Any, ...]) -> None:
         self.parts = parts
+
+    @property
+    def _call_credentialses(self) -> tuple[Any, ...]:
+        return self.parts  # Its name in grpcio.
 
 
 # For `grpc._channel`, `grpc._server` and their like in `grpc.aio`.

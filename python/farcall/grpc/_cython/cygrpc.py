@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Any
 
 from grpc._common import _Metadatum
 
@@ -23,17 +24,25 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> type:
-    # What handlers of grpc.aio are handed: the name by which programs annotate it.
-    if name == "_ServicerContext":
-        from grpc.aio._context import Context
+def __getattr__(name: str) -> Any:
+    from grpc._cython import _core
 
-        return Context
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return _core.named(name)
+
+
+def __dir__() -> list[str]:
+    from grpc._cython import _core
+
+    return sorted({*globals(), *_core.NAMES} - {"Any", "annotations", "enum"})
 
 
 # Fork support may be switched by tests after import; farcall needs no switch.
 _GRPC_ENABLE_FORK_SUPPORT = False
+_EMPTY_FLAGS = 0
+_EMPTY_MASK = 0
+_IMMUTABLE_EMPTY_METADATA = ()
+GRPC_COMPRESSION_CHANNEL_DEFAULT_ALGORITHM = "grpc.default_compression_algorithm"
+GRPC_COMPRESSION_REQUEST_ALGORITHM_MD_KEY = "grpc-internal-encoding-request"
 
 
 class BaseError(Exception):
@@ -105,6 +114,75 @@ class ConnectivityState:
     ready = 2
     transient_failure = 3
     shutdown = 4
+
+
+class OperationType(enum.IntEnum):
+    """What an operation of a call does."""
+
+    send_initial_metadata = 0
+    send_message = 1
+    send_close_from_client = 2
+    send_status_from_server = 3
+    receive_initial_metadata = 4
+    receive_message = 5
+    receive_status_on_client = 6
+    receive_close_on_server = 7
+
+
+class CompletionType:
+    """What a completion queue's event says."""
+
+    queue_shutdown = 0
+    queue_timeout = 1
+    operation_complete = 2
+
+
+class CallError:
+    """Why an operation was refused."""
+
+    ok = 0
+    error = 1
+    not_on_server = 2
+    not_on_client = 3
+    already_accepted = 4
+    already_invoked = 5
+    not_invoked = 6
+    already_finished = 7
+    too_many_operations = 8
+    invalid_flags = 9
+    invalid_metadata = 10
+
+
+class WriteFlag:
+    """How a message is sent."""
+
+    buffer_hint = 1
+    no_compress = 2
+
+
+class InitialMetadataFlags:
+    """How initial metadata are sent."""
+
+    wait_for_ready = 32
+    wait_for_ready_explicitly_set = 128
+    used_mask = 164
+
+
+class PropagationConstants:
+    """What a call takes over from the RPC that is being served."""
+
+    GRPC_PROPAGATE_DEADLINE = 1
+    GRPC_PROPAGATE_CENSUS_STATS_CONTEXT = 2
+    GRPC_PROPAGATE_CENSUS_TRACING_CONTEXT = 4
+    GRPC_PROPAGATE_CANCELLATION = 8
+    GRPC_PROPAGATE_DEFAULTS = 65535
+
+
+class LocalConnectionType:
+    """What a local connection goes through."""
+
+    uds = 0
+    local_tcp = 1
 
 
 class CompressionAlgorithm:

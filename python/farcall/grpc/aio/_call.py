@@ -687,3 +687,9 @@ class StreamStreamCall(_StreamRequest, _StreamResponse, _base_call.StreamStreamC
             response_deserializer,
         )
         self._consume(request_iterator, loop)
+
+
+# Their names in grpcio, by which packages ask `isinstance`.
+_UnaryResponseMixin = _UnaryResponse
+_StreamResponseMixin = _StreamResponse
+_StreamRequestMixin = _StreamRequest

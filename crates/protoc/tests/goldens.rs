@@ -68,3 +68,26 @@ fn outputs_equal_those_of_grpcio_tools() {
     let different: Vec<String> = lines.into_iter().flat_map(differing).collect();
     assert!(different.is_empty(), "differ from grpcio-tools (ours in {}): {different:#?}", env!("CARGO_TARGET_TMPDIR"));
 }
+
+/// `runtimes/VERSION` is what the compiler of that release of protobuf wrote.
+#[test]
+fn code_for_older_runtimes_is_that_of_their_compilers() {
+    let runtimes = fs::read_dir(golden().join("runtimes")).expect("a directory");
+    let mut versions = Vec::new();
+    for entry in runtimes {
+        let entry = entry.expect("an entry");
+        let (version, expected) = (entry.file_name().to_string_lossy().into_owned(), files(&entry.path()));
+        let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("golden-runtime-{version}"));
+        let _ = fs::remove_dir_all(&out);
+        fs::create_dir_all(&out).expect("an output directory");
+        let mut arguments = vec!["protoc".to_owned(), format!("-I{}", golden().join("in").display())];
+        arguments.push(format!("--python_out=protobuf_runtime={version}:{}", out.display()));
+        arguments.extend(expected.keys().map(|name| name.replace("_pb2.py", ".proto")));
+        let mut stderr = Vec::new();
+        let code = run(&arguments, Bundled::Fallback, &mut Vec::new(), &mut stderr);
+        assert_eq!(code, 0, "{version}: {}", String::from_utf8_lossy(&stderr));
+        assert!(files(&out) == expected, "{version}: ours in {}", out.display());
+        versions.push(version);
+    }
+    assert!(versions.len() > 4, "{versions:?}");
+}

@@ -1,4 +1,4 @@
-"""Options of channels and servers: each does something, or is known to mean nothing here, or is warned of."""
+"""Options of channels and servers: each does something, or is warned of."""
 
 from __future__ import annotations
 
@@ -65,6 +65,7 @@ WORKING = {
     "grpc.http2.hpack_table_size.decoder": int,
     "grpc.tcp_receive_buffer_size": int,
     "grpc.dscp": int,
+    "grpc.ssl_session_cache": object,
 }
 PLUMBING = {
     # No channel shares its connection with another anyway.
@@ -78,7 +79,6 @@ PLUMBING = {
     "grpc.server.max_pending_requests_hard_limit": int,
     "grpc.server_max_unrequested_time_in_server": int,
     "grpc.expand_wildcard_addrs": int,
-    "grpc.ssl_session_cache": object,
     "grpc.surface_user_agent": int,
     "grpc.happy_eyeballs_connection_attempt_delay_ms": int,
     "grpc.address_http_proxy": str,
@@ -147,19 +147,151 @@ def test_the_table_is_complete():
     from farcall import _native
 
     types = {int: "int", str: "str", object: "object"}
-    table = {key: (kind, works) for key, kind, _, works in _native.option_table()}
+    table = {key: (kind, not why) for key, kind, _, why in _native.option_table()}
     expected = {key: (types[kind], key in WORKING) for key, kind in ALL.items()}
     # Experiments are said to be none, which is a warning, so they count among those that do something.
     assert table == expected
 
 
-@pytest.mark.parametrize("key", ALL)
+@pytest.mark.parametrize("key", WORKING)
 def test_a_known_option_of_the_right_type_is_taken_silently(key, warnings):
     open_and_close(key, 0 if key == "grpc.experimental.enable_hedging" else harmless(key))
     assert warnings() == []
 
 
+@pytest.mark.parametrize("key", PLUMBING)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_known_option_without_effect_says_so_once(key, warnings):
+    for _ in range(3):
+        open_and_close(key, 7 if PLUMBING[key] is int else harmless(key))
+    (warning,) = warnings()
+    assert warning.startswith(f'option "{key}" has no effect: ')
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.inhibit_health_checking", 1),
+        ("grpc.service_config_disable_resolution", 1),
+        ("grpc.dns_enable_srv_queries", 0),
+        ("grpc.per_message_decompression", 1),
+    ],
+)
+def test_what_is_so_anyway_may_be_asked_for(key, value, warnings):
+    open_and_close(key, value)
+    assert warnings() == []
+
+
+def balancing(policy):
+    return json.dumps({"loadBalancingConfig": [{policy: {}}, {"pick_first": {}}]})
+
+
+def method(**fields):
+    return json.dumps({"methodConfig": [{"name": [{}], **fields}]})
+
+
+# What is known and does nothing here: the options, and a part of what is said of it.
+IDLE = {
+    "option": ([("grpc.census", 1)], "grpc.census"),
+    "option with a bad value": ([("grpc.keepalive_time_ms", 1.5)], "grpc.keepalive_time_ms"),
+    "policy by option": ([("grpc.lb_policy_name", "round_robin")], "round_robin"),
+    "policy": ([("grpc.service_config", balancing("round_robin"))], "round_robin"),
+    "policy of xDS": ([("grpc.service_config", balancing("outlier_detection_experimental"))], "outlier_detection"),
+    "policy by its old field": ([("grpc.service_config", '{"loadBalancingPolicy": "grpclb"}')], "grpclb"),
+    "shuffling": (
+        [("grpc.service_config", '{"loadBalancingConfig": [{"pick_first": {"shuffleAddressList": true}}]}')],
+        "shuffleAddressList",
+    ),
+    "health": ([("grpc.service_config", '{"healthCheckConfig": {"serviceName": "a.B"}}')], "healthCheckConfig"),
+    "hedging": ([("grpc.service_config", method(hedgingPolicy={"maxAttempts": 3}))], "hedgingPolicy"),
+}
+
+# Each opens what has options, with `options`, on the line that a warning should point at.
+OPENERS = {
+    "blocking": "grpc.insecure_channel(address, options).close()",
+    "asyncio": "grpc.aio.insecure_channel(address, options)",
+    "server": "grpc.server(concurrent.futures.ThreadPoolExecutor(1), options=options)",
+    "asyncio server": "grpc.aio.server(options=options)",
+}
+
+
+def warned_of(program, **names):
+    """What `warnings` is told by a program of its own: for each warning its line and text."""
+    import subprocess
+    import sys
+
+    said = "import asyncio, concurrent.futures, sys, warnings; import grpc, grpc.aio\n"
+    said += "".join(f"{name} = {value!r}\n" for name, value in names.items())
+    said += "address = 'localhost:1'\nsys.stderr = sys.stdout\nasync def main():\n"
+    said += "".join(f"    {line}\n" for line in program)
+    said += "asyncio.run(main())\n"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True, timeout=LONG)
+    first = said.count("\n") - len(program)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("<string>:")]
+    return [(int(line.split(":")[1]) - first, line.partition("Warning: ")[2]) for line in lines]
+
+
+@pytest.mark.parametrize("opener", OPENERS)
+@pytest.mark.parametrize("what", IDLE)
+def test_what_has_no_effect_is_warned_of_where_a_user_sees_it(what, opener):
+    """Once, at the line of the program that asks for it."""
+    options, part = IDLE[what]
+    if "server" in opener and what not in ("option", "option with a bad value"):
+        assert warned_of([OPENERS[opener]], options=options) == []
+        return
+    ((line, text),) = warned_of([OPENERS[opener]] * 3, options=options)
+    assert line == 0
+    assert part in text and text.startswith("grpc: ")
+
+
+def test_xds_is_warned_of():
+    ((line, text),) = warned_of(["grpc.server(concurrent.futures.ThreadPoolExecutor(1), xds=True)"] * 2)
+    assert line == 0 and "xds=True" in text
+    ((line, text),) = warned_of(["grpc.xds_channel_credentials()"] * 2)
+    assert line == 0 and "xds_channel_credentials" in text
+
+
+@pytest.mark.parametrize(
+    "policy",
+    ["round_robin", "weighted_round_robin", "ring_hash_experimental", "outlier_detection_experimental", "grpclb"],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_calls_are_made_although_the_policy_is_not_there(policy, serve):
+    for config in ({"loadBalancingConfig": [{policy: {}}]}, {"loadBalancingPolicy": policy}):
+        options = [("grpc.service_config", json.dumps(config))]
+        peer = serve(channel_options=options, echo=("uu", lambda request, context: request))
+        assert peer.uu("echo")(b"in") == b"in"
+
+
+TARGETS = {
+    "xds:///service": "xds",
+    "vsock:3:50051": "vsock",
+    "nonsense://localhost:1": "nonsense",
+    "http://localhost:1": "http",
+    "dns://8.8.8.8/localhost:1": "8.8.8.8",
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_target_that_nothing_resolves_is_refused_by_name(target):
+    import asyncio
+
+    with grpc.insecure_channel(target) as channel, pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary("/a/b")(b"", timeout=LONG)
+
+    async def call():
+        async with grpc.aio.insecure_channel(target) as channel:
+            await channel.unary_unary("/a/b")(b"", timeout=LONG)
+
+    with pytest.raises(grpc.RpcError) as caught_there:
+        asyncio.run(call())
+    for error in (caught.value, caught_there.value):
+        assert f'"{TARGETS[target]}"' in error.details() and target in error.details()
+
+
 @pytest.mark.parametrize("key", ALL)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_a_value_of_the_wrong_type_is_warned_of_once(key, warnings):
     wrong = "three" if ALL[key] is int else 3
     for _ in range(3):
@@ -199,7 +331,8 @@ def test_a_value_that_cannot_be_is_warned_of(key, value, warnings):
     assert all(key in warning for warning in warnings()) and warnings()
 
 
-def test_nothing_is_written_to_standard_error(capfd):
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_nothing_but_warnings_is_written_to_standard_error(capfd):
     open_and_close("grpc.no_such_option", 5)
     open_and_close("grpc.service_config", "]")
     assert capfd.readouterr().err == ""

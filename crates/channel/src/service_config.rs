@@ -17,7 +17,30 @@ pub struct ServiceConfig {
     pub throttling: Option<ThrottlingConfig>,
     /// The first load balancing policy asked for that is known, `pick_first` or `round_robin`.
     pub load_balancing: Option<LoadBalancing>,
+    /// What the config asks for and no channel does, each with what happens instead, for people.
+    pub without_effect: Vec<String>,
 }
+
+/// Load balancing policies of gRPC that are not here: `pick_first` stands in for them.
+const POLICIES_ELSEWHERE: [&str; 17] = [
+    "cds_experimental",
+    "grpclb",
+    "least_request_experimental",
+    "outlier_detection_experimental",
+    "priority_experimental",
+    "random_subsetting_experimental",
+    "ring_hash_experimental",
+    "rls_experimental",
+    "round_robin",
+    "weighted_round_robin",
+    "weighted_round_robin_experimental",
+    "weighted_target_experimental",
+    "xds_cluster_impl_experimental",
+    "xds_cluster_manager_experimental",
+    "xds_cluster_resolver_experimental",
+    "xds_override_host_experimental",
+    "xds_wrr_locality_experimental",
+];
 
 /// A load balancing policy that a config may ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -110,6 +133,7 @@ impl std::error::Error for InvalidServiceConfig {}
 #[derive(Default)]
 struct Reader {
     faults: Vec<String>,
+    without_effect: Vec<String>,
 }
 
 impl Reader {
@@ -133,8 +157,28 @@ impl Reader {
             }
         }
         config.throttling = json.get("retryThrottling").and_then(|json| self.throttling(json));
+        self.health_check(json);
         config.load_balancing = self.load_balancing(json);
+        config.without_effect = std::mem::take(&mut self.without_effect);
         config
+    }
+
+    fn health_check(&mut self, json: &Map<String, Value>) {
+        let Some(json) = json.get("healthCheckConfig").and_then(|json| self.object("healthCheckConfig", json)) else {
+            return;
+        };
+        match json.get("serviceName") {
+            None => {}
+            Some(Value::String(_)) => self.note("healthCheckConfig: servers are not asked whether they are healthy"),
+            Some(_) => self.fault("healthCheckConfig.serviceName", "is not a string"),
+        }
+    }
+
+    /// Remembers, once, what has no effect.
+    fn note(&mut self, text: &str) {
+        if !self.without_effect.iter().any(|noted| noted == text) {
+            self.without_effect.push(text.to_owned());
+        }
     }
 
     fn path(&mut self, field: &str, name: &Value) -> Option<String> {
@@ -151,6 +195,9 @@ impl Reader {
     }
 
     fn method(&mut self, field: &str, json: &Map<String, Value>) -> MethodConfig {
+        if json.contains_key("hedgingPolicy") {
+            self.note("hedgingPolicy: calls are made once, for there is no hedging");
+        }
         MethodConfig {
             timeout: self.duration(json, field, "timeout"),
             wait_for_ready: match json.get("waitForReady") {
@@ -219,24 +266,52 @@ impl Reader {
         })
     }
 
-    /// The first policy of the list that is known.
+    /// The first policy of the list that is known; without a list, the one that the older field names.
     fn load_balancing(&mut self, json: &Map<String, Value>) -> Option<LoadBalancing> {
-        let policies = self.array(json, "", "loadBalancingConfig")?;
-        let names: Vec<&str> = policies
-            .iter()
-            .filter_map(Value::as_object)
-            .filter_map(|policy| policy.keys().next())
-            .map(String::as_str)
-            .collect();
-        let known = names.iter().find_map(|name| match *name {
-            "pick_first" => Some(LoadBalancing::PickFirst),
-            "round_robin" => Some(LoadBalancing::RoundRobin),
-            _ => None,
-        });
-        if known.is_none() {
-            self.fault("loadBalancingConfig", &format!("No known policies in list: {}", names.join(" ")));
+        let named = self.named_policy(json);
+        let Some(policies) = self.array(json, "", "loadBalancingConfig") else { return named };
+        let policies: Vec<(&String, &Value)> =
+            policies.iter().filter_map(Value::as_object).filter_map(|policy| policy.iter().next()).collect();
+        for (name, config) in &policies {
+            if let Some(policy) = self.policy(name) {
+                self.pick_first_config(config);
+                return Some(policy);
+            }
         }
-        known
+        let names: Vec<&str> = policies.iter().map(|(name, _)| name.as_str()).collect();
+        self.fault("loadBalancingConfig", &format!("No known policies in list: {}", names.join(" ")));
+        None
+    }
+
+    fn named_policy(&mut self, json: &Map<String, Value>) -> Option<LoadBalancing> {
+        let value = json.get("loadBalancingPolicy")?;
+        let Some(name) = value.as_str() else {
+            self.fault("loadBalancingPolicy", "is not a string");
+            return None;
+        };
+        let policy = self.policy(&name.to_ascii_lowercase());
+        if policy.is_none() {
+            self.fault("loadBalancingPolicy", &format!("unknown LB policy \"{name}\""));
+        }
+        policy
+    }
+
+    /// What stands for a policy that gRPC knows.
+    fn policy(&mut self, name: &str) -> Option<LoadBalancing> {
+        if name == "pick_first" {
+            return Some(LoadBalancing::PickFirst);
+        }
+        if !POLICIES_ELSEWHERE.contains(&name) {
+            return None;
+        }
+        self.note(&format!("the load balancing policy {name} is not available: pick_first is used"));
+        Some(if name == "round_robin" { LoadBalancing::RoundRobin } else { LoadBalancing::PickFirst })
+    }
+
+    fn pick_first_config(&mut self, json: &Value) {
+        if json.get("shuffleAddressList") == Some(&Value::Bool(true)) {
+            self.note("shuffleAddressList: addresses are tried in the order they come in");
+        }
     }
 
     // Values.
@@ -348,6 +423,29 @@ mod tests {
     }
 
     #[test]
+    fn says_what_has_no_effect() {
+        let notes = |text: &str| ServiceConfig::parse(text).unwrap().without_effect;
+        let none: [&str; 0] = [];
+        assert_eq!(notes(r#"{"loadBalancingConfig":[{"fancy":{}},{"pick_first":{}}],"healthCheckConfig":{}}"#), none);
+        assert_eq!(notes(r#"{"loadBalancingPolicy":"PICK_FIRST"}"#), none);
+        for policy in ["round_robin", "weighted_round_robin", "ring_hash_experimental", "grpclb"] {
+            let text = format!("the load balancing policy {policy} is not available: pick_first is used");
+            for config in [
+                format!(r#"{{"loadBalancingConfig":[{{"{policy}":{{}}}},{{"pick_first":{{}}}}]}}"#),
+                format!(r#"{{"loadBalancingPolicy":"{policy}"}}"#),
+            ] {
+                assert_eq!(notes(&config), [&*text], "{config}");
+            }
+        }
+        let all = r#"{"methodConfig":[{"name":[{}],"hedgingPolicy":{"maxAttempts":3}},
+            {"name":[{"service":"a.B"}],"hedgingPolicy":{"maxAttempts":3}}],"healthCheckConfig":{"serviceName":"a.B"},
+            "loadBalancingConfig":[{"pick_first":{"shuffleAddressList":true}}]}"#;
+        let starts: Vec<String> =
+            notes(all).iter().map(|note| note.split(':').next().unwrap_or_default().to_owned()).collect();
+        assert_eq!(starts, ["hedgingPolicy", "healthCheckConfig", "shuffleAddressList"]);
+    }
+
+    #[test]
     fn says_what_is_wrong_and_where() {
         assert!(fault("nonsense").starts_with("JSON parsing failed: ["));
         assert_eq!(fault("[]"), "errors validating service config: [field: error:is not an object]");
@@ -371,6 +469,10 @@ mod tests {
             assert!(fault(&text).contains(field), "{field} in {}", fault(&text));
         }
         assert!(fault(r#"{"loadBalancingConfig":[{"x":{}}]}"#).contains("No known policies in list: x"));
+        assert!(fault(r#"{"loadBalancingPolicy":"Fancy"}"#).contains("unknown LB policy \"Fancy\""));
+        assert!(fault(r#"{"loadBalancingPolicy":5}"#).contains("field:loadBalancingPolicy error:is not a string"));
+        let health = fault(r#"{"healthCheckConfig":{"serviceName":5}}"#);
+        assert!(health.contains("field:healthCheckConfig.serviceName error:is not a string"), "{health}");
         let throttling = r#"{"retryThrottling":{"maxTokens":1001,"tokenRatio":0}}"#;
         assert!(fault(throttling).contains("maxTokens") && fault(throttling).contains("tokenRatio"));
     }

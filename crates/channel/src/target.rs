@@ -5,8 +5,8 @@ use crate::Address;
 /// What a user asks a channel for (grpc/grpc `doc/naming.md`).
 ///
 /// `host:port`, `dns:host:port`, `dns:///host:port`, `ipv4:1.2.3.4:5,6.7.8.9:10`, `ipv6:[::1]:5`, `unix:path`,
-/// `unix:///absolute/path`, `unix-abstract:name`. The port may be left out: it is 443 then. A text with a scheme that
-/// is not known is a host name, as in every gRPC.
+/// `unix:///absolute/path`, `unix-abstract:name`. The port may be left out: it is 443 then. A URI (`scheme://...`) of
+/// another scheme is refused with that scheme's name, for looking it up as a host would only hide what is missing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Target {
     /// How addresses are found.
@@ -65,13 +65,30 @@ impl Target {
                 }
                 Ok(Target::fixed(addresses, list.split(',').next().unwrap_or_default()))
             }
-            "dns" => Target::dns(uri_path(rest).trim_start_matches('/')).ok_or_else(|| invalid("no host and port")),
+            "dns" => Target::dns_uri(rest).map_err(|why| invalid(&why)),
+            _ if is_elsewhere(scheme, rest) => Err(invalid(&format!(
+                "there is no resolver for the scheme {scheme:?} here, only for dns, ipv4, ipv6, unix and unix-abstract"
+            ))),
             _ => Target::dns(text).ok_or_else(|| invalid("neither host:port nor a URI of a known scheme")),
         }
     }
 
     fn fixed(addresses: Vec<Address>, authority: &str) -> Target {
         Target { endpoint: Endpoint::Addresses(addresses), authority: authority.to_owned() }
+    }
+
+    /// What follows `dns:`; what is wrong with it, if it cannot be resolved.
+    fn dns_uri(rest: &str) -> Result<Target, String> {
+        let path = uri_path(rest).trim_start_matches('/');
+        let server = rest.strip_prefix("//").and_then(|rest| rest.split('/').next()).unwrap_or_default();
+        if server.is_empty() {
+            return Target::dns(path).ok_or_else(|| "no host and port".to_owned());
+        }
+        let meant = if path.is_empty() { server } else { path };
+        Err(format!(
+            "names are looked up by the system's resolver, which asks the name servers it is configured with, not \
+             {server:?}: write dns:///{meant}"
+        ))
     }
 
     fn dns(host_port: &str) -> Option<Target> {
@@ -86,6 +103,17 @@ fn uri_path(rest: &str) -> &str {
     match rest.strip_prefix("//") {
         Some(hierarchical) => hierarchical.find('/').map_or("", |slash| &hierarchical[slash..]),
         None => rest,
+    }
+}
+
+/// Whether `scheme:rest` asks for a resolver that is not here, and is no host with a port.
+fn is_elsewhere(scheme: &str, rest: &str) -> bool {
+    let named = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    match scheme {
+        // A host may have the name; its port is a number, and there is one.
+        "xds" | "google-c2p" | "google-c2p-experimental" | "vsock" => rest.parse::<u16>().is_err(),
+        _ => named && rest.starts_with("//"),
     }
 }
 
@@ -159,7 +187,7 @@ mod tests {
             ("example.com", "example.com", 443, "example.com"),
             ("dns:example.com:1", "example.com", 1, "example.com:1"),
             ("dns:///example.com:1", "example.com", 1, "example.com:1"),
-            ("dns://8.8.8.8/example.com:1", "example.com", 1, "example.com:1"),
+            ("xds:50051", "xds", 50051, "xds:50051"),
             ("[::1]:5", "::1", 5, "[::1]:5"),
             ("::1", "::1", 443, "::1"),
             ("127.0.0.1:5", "127.0.0.1", 5, "127.0.0.1:5"),
@@ -181,6 +209,25 @@ mod tests {
         ] {
             let expected: Vec<String> = addresses.iter().map(|a| (*a).to_owned()).collect();
             assert_eq!(fixed(text), (expected, authority.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_no_resolver_here_can_do_is_refused_by_name() {
+        for (text, why) in [
+            ("xds:///service", "no resolver for the scheme \"xds\""),
+            ("xds:service", "no resolver for the scheme \"xds\""),
+            ("vsock:3:50051", "no resolver for the scheme \"vsock\""),
+            ("google-c2p:///bucket", "no resolver for the scheme \"google-c2p\""),
+            ("passthrough:///localhost:1", "no resolver for the scheme \"passthrough\""),
+            ("http://localhost:1", "no resolver for the scheme \"http\""),
+            ("nonsense://", "no resolver for the scheme \"nonsense\""),
+            ("dns://8.8.8.8/example.com:1", "not \"8.8.8.8\": write dns:///example.com:1"),
+            ("dns://[::1]:53/example.com", "not \"[::1]:53\": write dns:///example.com"),
+            ("dns://localhost:1", "not \"localhost:1\": write dns:///localhost:1"),
+        ] {
+            let error = Target::parse(text).unwrap_err().to_string();
+            assert!(error.contains(why) && error.contains(&format!("'{text}'")), "{error}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Channel and server options: `(key, value)` pairs of Python into what the brains are configured with.
 //!
 //! What each key means is in [`table`]. One that is not known, or whose value cannot be what it asks for, is left at its
-//! default, as in grpcio; here a warning through Python's `logging` says so, once.
+//! default, as in grpcio; here one warning says so, through Python's `warnings` and its `logging`.
 
 mod report;
 mod table;
@@ -250,9 +250,9 @@ impl ServerOptions {
     }
 }
 
-/// The options there are: key, type, "channel", "server" or "both", and whether it changes anything here.
+/// The options there are: key, type, "channel", "server" or "both", and why it changes nothing here ("": it does).
 #[pyfunction]
-pub(crate) fn option_table() -> Vec<(&'static str, &'static str, &'static str, bool)> {
+pub(crate) fn option_table() -> Vec<(&'static str, &'static str, &'static str, &'static str)> {
     table::rows().collect()
 }
 

@@ -28,9 +28,9 @@ def configure(metadatum: type) -> None:
 def trace(tracer: Callable[[str], object]) -> None:
     """Has changes of channels told to `tracer(line)` from now on."""
 
-def option_table() -> list[tuple[str, str, str, bool]]:
-    """The options of channels and servers: key, "int", "str" or "object", "channel", "server" or "both", and whether
-    it changes anything here."""
+def option_table() -> list[tuple[str, str, str, str]]:
+    """The options of channels and servers: key, "int", "str" or "object", "channel", "server" or "both", and why
+    it changes nothing here, "" when it does change something."""
 
 def channelz() -> list[tuple[int, str, int, str, int, int, list[int]]]:
     """The process's channels, servers, connections and listeners, as `grpc._channelz` names their columns."""

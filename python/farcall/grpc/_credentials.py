@@ -456,9 +456,17 @@ def compute_engine_channel_credentials(call_credentials: CallCredentials) -> Cha
 
 def xds_channel_credentials(fallback_credentials: ChannelCredentials | None = None) -> ChannelCredentials:
     """Channel credentials that the xDS control plane configures; without one, the fallback (by default TLS)."""
+    _warn_of_xds("xds_channel_credentials")
     return fallback_credentials if fallback_credentials is not None else ssl_channel_credentials()
 
 
 def xds_server_credentials(fallback_credentials: ServerCredentials) -> ServerCredentials:
     """Server credentials that the xDS control plane configures; without one, the fallback."""
+    _warn_of_xds("xds_server_credentials")
     return ServerCredentials(fallback_credentials._credentials)
+
+
+def _warn_of_xds(name: str) -> None:
+    from grpc import _options
+
+    _options.warn_once(f"{name}: there is no xDS, so these are the fallback credentials")

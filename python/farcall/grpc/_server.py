@@ -7,12 +7,11 @@ in `grpc._context`.
 from __future__ import annotations
 
 import enum
-import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from grpc import _common, _compression, _server_api
+from grpc import _common, _compression, _options, _server_api
 from grpc._context import _Context, _RequestIterator
 from grpc._credentials import INSECURE, server_security
 from grpc._dispatcher import Dispatcher, _HandlerCallDetails
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["_Context", "_HandlerCallDetails", "_RequestIterator", "_Server", "_ServerStage", "create_server"]
 
-_LOGGER = logging.getLogger(__name__)
 
 _UNAVAILABLE = 14
 _STOPPING = "Cancelling all calls"
@@ -118,7 +116,7 @@ class _Server(_server_api.Server):
         xds: bool,
     ) -> None:
         if xds:
-            _LOGGER.info("There is no xDS in this release: the server does without a control plane")
+            _options.warn_once("xds=True has no effect: there is no xDS, and no control plane configures the server")
         _validate_generic_rpc_handlers(generic_handlers)
         given = [*_common.options(options), *_compression.create_channel_option(compression)]
         dispatcher = Dispatcher(thread_pool, generic_handlers, interceptors, maximum_concurrent_rpcs)

@@ -1,4 +1,4 @@
-//! Saying through Python's `logging` what options could not be taken as they were meant.
+//! Saying to Python what options could not be taken as they were meant.
 
 use std::collections::HashSet;
 
@@ -12,12 +12,14 @@ static SAID: PerProcess<HashSet<String>> = PerProcess::new();
 /// How many different complaints are remembered; what comes after them is said each time.
 const REMEMBERED: usize = 1000;
 
-/// Logs what has not been said before.
+/// Says what has not been said before, by `warnings` and by `logging`.
+///
+/// # Errors
+/// The program makes errors of warnings.
 pub(super) fn warn(py: Python<'_>, complaints: &[String]) -> PyResult<()> {
     for complaint in complaints {
         if is_new(complaint) {
-            let logger = py.import("logging")?.call_method1("getLogger", ("grpc._options",))?;
-            logger.call_method1("warning", ("%s", complaint))?;
+            py.import("grpc._options")?.call_method1("warn", (complaint,))?;
         }
     }
     Ok(())

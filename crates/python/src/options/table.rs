@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use farcall_channel::{LoadBalancing, ServiceConfig};
+use farcall_channel::ServiceConfig;
 use farcall_engine::{Encoding, Encodings, Limits};
 
 use super::{Draft, Side, Value, report};
@@ -28,15 +28,24 @@ enum Effect {
     Int(fn(&mut Draft, i32)),
     /// A text.
     Text(fn(&mut Draft, &str)),
-    /// An int that means nothing here: the plumbing of the C core, or what was removed from it.
-    NoInt,
-    /// A text that means nothing here.
-    NoText,
-    /// An object, which the Python side has taken already, or which means nothing here.
-    NoObject,
+    /// An object that the Python side has taken already.
+    Object,
+    /// An int that changes nothing here; those values that ask for what is so anyway; and why the others have no effect.
+    NoInt(&'static [i32], &'static str),
+    /// A text that changes nothing here, and why.
+    NoText(&'static str),
+    /// An object that changes nothing here, and why.
+    NoObject(&'static str),
 }
 
-use Effect::{Int, NoInt, NoObject, NoText, Text};
+use Effect::{Int, NoInt, NoObject, NoText, Object, Text};
+
+const OF_THE_CORE: &str = "it tunes grpcio's C core";
+const GONE: &str = "grpcio has removed it too";
+const NO_XDS: &str = "there is no xDS";
+const NO_POLICY: &str = "there is no such load balancing policy";
+const PINGS: &str = "pings wait for grpc.keepalive_timeout_ms, one at a time";
+const NO_QUEUE: &str = "requests go to the pool at once; maximum_concurrent_rpcs bounds them";
 
 const fn both(key: &'static str, effect: Effect) -> Row {
     Row { key, of: Of::Both, effect }
@@ -69,7 +78,7 @@ const TABLE: &[Row] = &[
     both("grpc.default_compression_algorithm", Int(algorithm)),
     both("grpc.default_compression_level", Int(level)),
     both("grpc.per_message_compression", Int(|d, n| d.compress = n != 0)),
-    both("grpc.per_message_decompression", NoInt),
+    both("grpc.per_message_decompression", NoInt(&[1], "messages are always decompressed")),
     both("grpc.compression_enabled_algorithms_bitset", Int(algorithms)),
     // Is the other end still there?
     both("grpc.keepalive_time_ms", Int(|d, n| d.engine.keepalive_time = milliseconds(n))),
@@ -80,10 +89,10 @@ const TABLE: &[Row] = &[
     server("grpc.http2.max_ping_strikes", Int(|d, n| limits(d).ping_strikes = unsigned(n))),
     both("grpc.http2.settings_timeout", Int(settings_timeout)),
     server("grpc.server_handshake_timeout_ms", Int(settings_timeout)),
-    both("grpc.http2.min_time_between_pings_ms", NoInt),
-    both("grpc.http2.ping_timeout_ms", NoInt),
-    both("grpc.http2.max_inflight_pings", NoInt),
-    both("grpc.http2.ack_pings", NoInt),
+    both("grpc.http2.min_time_between_pings_ms", NoInt(&[], PINGS)),
+    both("grpc.http2.ping_timeout_ms", NoInt(&[], PINGS)),
+    both("grpc.http2.max_inflight_pings", NoInt(&[1], PINGS)),
+    both("grpc.http2.ack_pings", NoInt(&[1], "pings are always answered")),
     // How long connections live.
     server("grpc.max_connection_idle_ms", Int(|d, n| d.engine.max_connection_idle = milliseconds(n))),
     server("grpc.max_connection_age_ms", Int(|d, n| d.engine.max_connection_age = milliseconds(n))),
@@ -97,83 +106,86 @@ const TABLE: &[Row] = &[
     server("grpc.max_allowed_incoming_connections", Int(|d, n| d.max_connections = length(n))),
     server("grpc.so_reuseport", Int(|d, n| d.reuse_port = n != 0)),
     // Requests go to the pool at once, so none wait to be asked for.
-    server("grpc.server.max_pending_requests", NoInt),
-    server("grpc.server.max_pending_requests_hard_limit", NoInt),
-    server("grpc.server_max_unrequested_time_in_server", NoInt),
-    server("grpc.expand_wildcard_addrs", NoInt),
+    server("grpc.server.max_pending_requests", NoInt(&[], NO_QUEUE)),
+    server("grpc.server.max_pending_requests_hard_limit", NoInt(&[], NO_QUEUE)),
+    server("grpc.server_max_unrequested_time_in_server", NoInt(&[], NO_QUEUE)),
+    server("grpc.expand_wildcard_addrs", NoInt(&[0], "a wildcard is one socket")),
     // Who the client says it is, and whom it wants.
     channel("grpc.primary_user_agent", Text(|d, text| d.primary_user_agent += &format!("{text} "))),
     channel("grpc.secondary_user_agent", Text(|d, text| d.secondary_user_agent += &format!(" {text}"))),
     channel("grpc.default_authority", Text(|d, text| d.authority = Some(text.to_owned()))),
     channel("grpc.ssl_target_name_override", Text(|d, text| d.target_name = Some(text.to_owned()))),
     channel("grpc.http2_scheme", Text(scheme)),
-    channel("grpc.ssl_session_cache", NoObject),
-    channel("grpc.surface_user_agent", NoInt),
+    channel("grpc.ssl_session_cache", Object),
+    channel("grpc.surface_user_agent", NoInt(&[1], GONE)),
     // Connecting.
     channel("grpc.initial_reconnect_backoff_ms", Int(|d, n| d.channel.backoff.initial = backoff(n))),
     channel("grpc.max_reconnect_backoff_ms", Int(|d, n| d.channel.backoff.max = backoff(n))),
     channel("grpc.min_reconnect_backoff_ms", Int(|d, n| d.channel.connect_timeout = backoff(n))),
     channel("grpc.testing.fixed_reconnect_backoff_ms", Int(fixed_backoff)),
     // No channel shares its connection with another.
-    channel("grpc.use_local_subchannel_pool", NoInt),
-    channel("grpc.happy_eyeballs_connection_attempt_delay_ms", NoInt),
+    channel("grpc.use_local_subchannel_pool", NoInt(&[1], "each channel has its own connections")),
+    channel("grpc.happy_eyeballs_connection_attempt_delay_ms", NoInt(&[], "addresses are tried one after the other")),
     channel("grpc.enable_http_proxy", Int(|d, n| d.environment_proxy = n != 0)),
     channel("grpc.http_proxy", Text(|d, text| d.proxy = Some(text.to_owned()))),
-    channel("grpc.address_http_proxy", NoText),
-    channel("grpc.address_http_proxy_enabled_addresses", NoText),
+    channel("grpc.address_http_proxy", NoText("use grpc.http_proxy")),
+    channel("grpc.address_http_proxy_enabled_addresses", NoText("use grpc.http_proxy")),
     // Names are looked up by the system's resolver.
     channel(
         "grpc.dns_min_time_between_resolutions_ms",
         Int(|d, n| d.channel.min_resolution_interval = milliseconds(n).unwrap_or(AGES)),
     ),
-    channel("grpc.dns_ares_query_timeout", NoInt),
-    channel("grpc.dns_enable_srv_queries", NoInt),
-    channel("grpc.service_config_disable_resolution", NoInt),
+    channel("grpc.dns_ares_query_timeout", NoInt(&[], "the system's resolver has its own")),
+    channel("grpc.dns_enable_srv_queries", NoInt(&[0], "only addresses are looked up")),
+    channel(
+        "grpc.service_config_disable_resolution",
+        NoInt(&[1], "service configs are not looked up in DNS; give one by grpc.service_config"),
+    ),
     // Calls.
     channel("grpc.service_config", Text(service_config)),
     channel("grpc.enable_retries", Int(|d, n| d.channel.retry.enabled = n != 0)),
     channel("grpc.per_rpc_retry_buffer_size", Int(|d, n| d.channel.retry.buffer = unsigned(n) as usize)),
     channel("grpc.experimental.enable_hedging", Int(hedging)),
     channel("grpc.lb_policy_name", Text(lb_policy)),
-    channel("grpc.inhibit_health_checking", NoInt),
+    channel("grpc.inhibit_health_checking", NoInt(&[1], "servers are not asked whether they are healthy")),
     // Flow, frames, sockets.
     both("grpc.http2.lookahead_bytes", Int(lookahead)),
     both("grpc.http2.bdp_probe", Int(|d, n| d.engine.bdp_probe = n != 0)),
     both("grpc.http2.max_frame_size", Int(|d, n| limits(d).max_frame_size = unsigned(n).clamp(16_384, 16_777_215))),
     both("grpc.http2.write_buffer_size", Int(|d, n| limits(d).send_buffer = unsigned(n).max(1) as usize)),
     both("grpc.http2.hpack_table_size.decoder", Int(|d, n| limits(d).header_table_size = unsigned(n))),
-    both("grpc.http2.hpack_table_size.encoder", NoInt),
-    both("grpc.http2.initial_sequence_number", NoInt),
-    both("grpc.http2.true_binary", NoInt),
+    both("grpc.http2.hpack_table_size.encoder", NoInt(&[], "the table is as large as the peer allows, to 4,096 bytes")),
+    both("grpc.http2.initial_sequence_number", NoInt(&[], OF_THE_CORE)),
+    both("grpc.http2.true_binary", NoInt(&[0], "binary metadata travel in base64")),
     both("grpc.tcp_receive_buffer_size", Int(|d, n| d.socket.receive_buffer = length(n))),
     both("grpc.dscp", Int(|d, n| d.socket.dscp = u32::try_from(n).ok().filter(|dscp| *dscp < 64))),
-    both("grpc.experimental.tcp_read_chunk_size", NoInt),
-    both("grpc.experimental.tcp_min_read_chunk_size", NoInt),
-    both("grpc.experimental.tcp_max_read_chunk_size", NoInt),
-    both("grpc.experimental.tcp_tx_zerocopy_enabled", NoInt),
-    both("grpc.experimental.tcp_tx_zerocopy_send_bytes_threshold", NoInt),
-    both("grpc.experimental.tcp_tx_zerocopy_max_simultaneous_sends", NoInt),
+    both("grpc.experimental.tcp_read_chunk_size", NoInt(&[], OF_THE_CORE)),
+    both("grpc.experimental.tcp_min_read_chunk_size", NoInt(&[], OF_THE_CORE)),
+    both("grpc.experimental.tcp_max_read_chunk_size", NoInt(&[], OF_THE_CORE)),
+    both("grpc.experimental.tcp_tx_zerocopy_enabled", NoInt(&[], OF_THE_CORE)),
+    both("grpc.experimental.tcp_tx_zerocopy_send_bytes_threshold", NoInt(&[], OF_THE_CORE)),
+    both("grpc.experimental.tcp_tx_zerocopy_max_simultaneous_sends", NoInt(&[], OF_THE_CORE)),
     // Channelz, and what only the C core has.
     both("grpc.enable_channelz", Int(|d, n| d.channelz = n != 0)),
-    both("grpc.max_channel_trace_event_memory_per_node", NoInt),
-    both("grpc.minimal_stack", NoInt),
-    both("grpc.census", NoInt),
-    both("grpc.resource_quota", NoObject),
-    both("grpc.socket_mutator", NoObject),
-    server("grpc.authorization_policy_provider", NoObject),
-    channel("grpc.disable_client_authority_filter", NoInt),
-    channel("grpc.priority_failover_timeout_ms", NoInt),
-    channel("grpc.lb.ring_hash.ring_size_cap", NoInt),
-    channel("grpc.grpclb_call_timeout_ms", NoInt),
-    channel("grpc.grpclb_fallback_timeout_ms", NoInt),
-    channel("grpc.xds_resource_does_not_exist_timeout_ms", NoInt),
+    both("grpc.max_channel_trace_event_memory_per_node", NoInt(&[0], "channelz has no trace events")),
+    both("grpc.minimal_stack", NoInt(&[0], OF_THE_CORE)),
+    both("grpc.census", NoInt(&[0], "there is no census")),
+    both("grpc.resource_quota", NoObject(OF_THE_CORE)),
+    both("grpc.socket_mutator", NoObject(OF_THE_CORE)),
+    server("grpc.authorization_policy_provider", NoObject("there is no authorization engine")),
+    channel("grpc.disable_client_authority_filter", NoInt(&[0], OF_THE_CORE)),
+    channel("grpc.priority_failover_timeout_ms", NoInt(&[], NO_POLICY)),
+    channel("grpc.lb.ring_hash.ring_size_cap", NoInt(&[], NO_POLICY)),
+    channel("grpc.grpclb_call_timeout_ms", NoInt(&[], NO_POLICY)),
+    channel("grpc.grpclb_fallback_timeout_ms", NoInt(&[], NO_POLICY)),
+    channel("grpc.xds_resource_does_not_exist_timeout_ms", NoInt(&[], NO_XDS)),
     // Gone from grpcio since 1.51, and still passed.
-    both("grpc.enable_deadline_checking", NoInt),
-    both("grpc.optimization_target", NoText),
-    both("grpc.loadreporting", NoInt),
-    both("grpc.max_message_length", NoInt),
-    channel("grpc.use_cronet_packet_coalescing", NoInt),
-    both("grpc.workaround.cronet_compression", NoInt),
+    both("grpc.enable_deadline_checking", NoInt(&[1], "deadlines are always checked")),
+    both("grpc.optimization_target", NoText(GONE)),
+    both("grpc.loadreporting", NoInt(&[0], GONE)),
+    both("grpc.max_message_length", NoInt(&[], "use grpc.max_receive_message_length")),
+    channel("grpc.use_cronet_packet_coalescing", NoInt(&[0], GONE)),
+    both("grpc.workaround.cronet_compression", NoInt(&[0], GONE)),
 ];
 
 /// Applies one option to what there is so far.
@@ -189,10 +201,15 @@ pub(super) fn apply(side: Side, draft: &mut Draft, key: &str, value: Value) {
     };
     match (&row.effect, value) {
         // One list of options for both sides is common; the other's mean nothing and do no harm.
-        (Int(_) | NoInt, Value::Int(_)) | (Text(_) | NoText, Value::Text(_)) if !mine => {}
+        (Int(_) | NoInt(..), Value::Int(_)) | (Text(_) | NoText(_), Value::Text(_)) if !mine => {}
+        (Object | NoObject(_), Value::Object(_)) if !mine => {}
         (Int(set), Value::Int(number)) => set(draft, number),
         (Text(set), Value::Text(text)) => set(draft, &text),
-        (NoInt, Value::Int(_)) | (NoText, Value::Text(_)) | (NoObject, Value::Object(_)) => {}
+        (Object, Value::Object(_)) => {}
+        (NoInt(so_anyway, _), Value::Int(number)) if so_anyway.contains(&number) => {}
+        (NoInt(_, why), Value::Int(_)) | (NoText(why), Value::Text(_)) | (NoObject(why), Value::Object(_)) => {
+            draft.complaints.push(format!("option {key:?} has no effect: {why}"));
+        }
         (effect, value) => {
             let wanted = effect.type_name();
             let got = match value {
@@ -205,8 +222,8 @@ pub(super) fn apply(side: Side, draft: &mut Draft, key: &str, value: Value) {
     }
 }
 
-/// Every row: key, type, side, and whether it changes anything.
-pub(super) fn rows() -> impl Iterator<Item = (&'static str, &'static str, &'static str, bool)> {
+/// Every row: key, type, side, and why it changes nothing, which is empty when it does change something.
+pub(super) fn rows() -> impl Iterator<Item = (&'static str, &'static str, &'static str, &'static str)> {
     TABLE.iter().map(|row| {
         let side = match row.of {
             Of::Both => "both",
@@ -214,20 +231,24 @@ pub(super) fn rows() -> impl Iterator<Item = (&'static str, &'static str, &'stat
             Of::Server => "server",
         };
         let kind = match row.effect {
-            Int(_) | NoInt => "int",
-            Text(_) | NoText => "str",
-            NoObject => "object",
+            Int(_) | NoInt(..) => "int",
+            Text(_) | NoText(_) => "str",
+            Object | NoObject(_) => "object",
         };
-        (row.key, kind, side, matches!(row.effect, Int(_) | Text(_)))
+        let without_effect = match row.effect {
+            Int(_) | Text(_) | Object => "",
+            NoInt(_, why) | NoText(why) | NoObject(why) => why,
+        };
+        (row.key, kind, side, without_effect)
     })
 }
 
 impl Effect {
     fn type_name(&self) -> &'static str {
         match self {
-            Int(_) | NoInt => "an int",
-            Text(_) | NoText => "a str",
-            NoObject => "an object",
+            Int(_) | NoInt(..) => "an int",
+            Text(_) | NoText(_) => "a str",
+            Object | NoObject(_) => "an object",
         }
     }
 }
@@ -338,16 +359,15 @@ fn hedging(draft: &mut Draft, number: i32) {
 
 fn lb_policy(draft: &mut Draft, text: &str) {
     if text != "pick_first" {
-        draft.complaints.push(format!("option \"grpc.lb_policy_name\": {text:?} is not available; pick_first it is"));
+        draft.complaints.push(format!("option \"grpc.lb_policy_name\": {text:?} is not available: pick_first is used"));
     }
 }
 
 fn service_config(draft: &mut Draft, text: &str) {
     match ServiceConfig::parse(text) {
         Ok(config) => {
-            if config.load_balancing == Some(LoadBalancing::RoundRobin) {
-                draft.complaints.push("round_robin is not available; pick_first it is".to_owned());
-            }
+            let notes = config.without_effect.iter();
+            draft.complaints.extend(notes.map(|note| format!("option \"grpc.service_config\": {note}")));
             draft.channel.service_config = Arc::new(config);
         }
         Err(error) => {

@@ -1,5 +1,5 @@
 //! Copies the bundled `.proto` files to `OUT_DIR/_proto`, from where maturin puts them into the wheel as
-//! `grpc_tools/_proto` (see `python/farcall-tools/pyproject.toml`).
+//! `farcall/_packages/grpc_tools/_proto` (see `python/farcall-tools/pyproject.toml`).
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};

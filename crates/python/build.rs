@@ -1,5 +1,20 @@
-//! Tells the source which interpreter it is built for: with a global lock or without.
+//! Tells the source which interpreter it is built for, with a global lock or without, and which grpcio it stands for.
 
-fn main() {
+use std::{env, fs, io};
+
+/// The one place that says which grpcio's API this is.
+const VERSION: &str = "../../python/farcall/farcall/_packages/grpc/_grpcio_metadata.py";
+
+fn main() -> io::Result<()> {
     pyo3_build_config::use_pyo3_cfgs();
+    println!("cargo:rerun-if-changed={VERSION}");
+    let text = fs::read_to_string(VERSION)?;
+    let version = text
+        .split("__version__ = \"\"\"")
+        .nth(1)
+        .and_then(|rest| rest.split("\"\"\"").next())
+        .ok_or_else(|| io::Error::other(format!("{VERSION} has no __version__")))?;
+    let own = env::var("CARGO_PKG_VERSION").map_err(io::Error::other)?;
+    println!("cargo:rustc-env=FARCALL_USER_AGENT=grpc-python/{version} farcall/{own}");
+    Ok(())
 }

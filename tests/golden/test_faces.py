@@ -42,7 +42,7 @@ def test_help_and_version_go_to_standard_output(tmp_path: Path) -> None:
 
 def test_the_console_script_finds_the_bundled_files(tmp_path: Path) -> None:
     (tmp_path / "good.proto").write_text(GOOD)
-    script = os.path.join(sysconfig.get_path("scripts"), "python-grpc-tools-protoc")
+    script = os.path.join(sysconfig.get_path("scripts"), "farcall-protoc")
     outputs = ["--python_out=.", "--pyi_out=.", "--grpc_python_out=."]
     done = run(tmp_path, script, "-I.", *outputs, "good.proto")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

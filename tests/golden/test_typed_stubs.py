@@ -30,7 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def mypy(directory: Path, *files: str) -> tuple[int, str]:
-    environment = {**os.environ, "MYPYPATH": f"{directory}{os.pathsep}{ROOT / 'python/farcall'}"}
+    environment = {**os.environ, "MYPYPATH": f"{directory}{os.pathsep}{ROOT / 'python/farcall/farcall/_packages'}"}
     # An empty configuration: not that of whoever runs this.
     options = ["--strict", "--python-version=3.10", "--config-file=", "--hide-error-context", "--no-pretty"]
     command = [sys.executable, "-m", "mypy", *options, *files]

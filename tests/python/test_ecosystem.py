@@ -3,15 +3,19 @@
 The environments, below .venvs, are made once; without an index to make them from, these tests are skipped.
 """
 
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
+import grpc
 import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).parent
 PROGRAMS = HERE / "ecosystem"
+VERSION = grpc.__version__
 
 ECOSYSTEM = [
     "google-api-core[grpc]==2.44.0",
@@ -87,17 +91,17 @@ def test_what_is_required_is_there(python):
     assert "No broken requirements found." in pip(python, "check").stdout
     versions = "import importlib.metadata as m; print(m.version('grpcio'), m.version('farcall'))"
     installed = subprocess.run([python, "-c", versions], capture_output=True, text=True, check=True).stdout.split()
-    assert installed[0] == f"1.85.1+farcall.{installed[1]}"
+    assert installed[0] == f"{VERSION}+farcall.{installed[1]}"
 
 
 def test_stand_ins_go_before_grpcios_own(python, wheel, stand_ins, tmp_path):
     """An installer that may choose takes ours: nothing is written over our package `grpc`."""
     for path in (wheel, *stand_ins.values()):
         (tmp_path / path.name).symlink_to(path)
-    found = pip(python, "install", "--dry-run", "--ignore-installed", "--find-links", tmp_path, "grpcio==1.85.1")
+    found = pip(python, "install", "--dry-run", "--ignore-installed", "--find-links", tmp_path, f"grpcio=={VERSION}")
     if found.returncode != 0:
         pytest.skip(f"cannot ask the index: {found.stderr.strip().splitlines()[-1]}")
-    assert f"grpcio-1.85.1+farcall.{wheel.name.split('-')[1]}" in found.stdout.splitlines()[-1]
+    assert f"grpcio-{VERSION}+farcall.{wheel.name.split('-')[1]}" in found.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize("program", sorted(path.name for path in PROGRAMS.glob("with_*.py")))
@@ -107,14 +111,22 @@ def test_program(python, program):
 
 
 def test_grpcios_own_packages_over_ours(wheel, stand_ins):
-    """The satellites' tests, with grpcio's pure-Python packages in the place of our modules of the same names."""
+    """The satellites' tests, with grpcio's pure-Python packages before our modules of the same names."""
     python, own = environment("stock-satellites", wheel, [stand_ins["grpcio"]], GRPCIOS_OWN)
     renewed = pip(python, "install", "--no-index", "--no-deps", "--force-reinstall", *own)
     assert renewed.returncode == 0, renewed.stderr
     theirs = [package for package in GRPCIOS_OWN if package.startswith("grpcio-")]
-    over = pip(python, "install", "--no-deps", "--force-reinstall", *theirs)
+    # Installed, they would come after ours; what PYTHONPATH names comes before.
+    directory = python.parents[1] / "theirs"
+    shutil.rmtree(directory, ignore_errors=True)
+    over = pip(python, "install", "--no-deps", "--target", directory, *theirs)
     if over.returncode != 0:
         pytest.skip(f"cannot install from the index: {over.stderr.strip().splitlines()[-1]}")
     tests = [HERE / "satellites", "-q", "-p", "no:cacheprovider"]
-    done = subprocess.run([python, "-m", "pytest", *tests], capture_output=True, text=True, cwd=REPOSITORY)
+    before = {**os.environ, "PYTHONPATH": str(directory)}
+    whose = [python, "-c", "import grpc, grpc_health; print(grpc.__path__[0], grpc_health.__path__[0])"]
+    paths = subprocess.run(whose, capture_output=True, text=True, check=True, env=before).stdout.split()
+    assert "farcall" in paths[0] and paths[1] == str(directory / "grpc_health")
+    command = [python, "-m", "pytest", *tests]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=before)
     assert done.returncode == 0, done.stdout

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-PACKAGES = REPOSITORY / "python" / "farcall"
+PACKAGES = REPOSITORY / "python" / "farcall" / "farcall" / "_packages"
 
 pytest.importorskip("grpc_tools._protoc_compiler")
 pytestmark = pytest.mark.better_than_grpcio("is not the compiler in question")

@@ -15,10 +15,12 @@ def run(program):
 
 
 def test_version():
-    assert grpc.__version__ == "1.85.1"
+    import importlib.metadata
+
     from grpc import _grpcio_metadata
 
-    assert _grpcio_metadata.__version__ == "1.85.1"
+    assert grpc.__version__ == _grpcio_metadata.__version__
+    assert grpc.__version__ == (importlib.metadata.version("grpcio") if ON_GRPCIO else "1.85.3")
 
 
 def test_log_goes_nowhere_by_itself():

@@ -83,7 +83,7 @@ def test_server_sees_a_user_agent(serve):
     peer = serve(look=("uu", lambda request, context: (seen.extend(context.invocation_metadata()), request)[1]))
     peer.uu("look")(b"", timeout=LONG)
     assert [pair.key for pair in seen] == ["user-agent"]
-    assert seen[0].value.startswith("grpc-python/1.85.1 ")
+    assert seen[0].value.startswith(f"grpc-python/{grpc.__version__} ")
 
 
 def test_user_agent_of_the_channel(serve):
@@ -93,7 +93,7 @@ def test_user_agent_of_the_channel(serve):
         channel_options=[("grpc.primary_user_agent", "mine/1.0"), ("grpc.secondary_user_agent", "last/2.0")],
     )
     peer.uu("look")(b"", timeout=LONG)
-    assert seen[0].value.startswith("mine/1.0 grpc-python/1.85.1 ")
+    assert seen[0].value.startswith(f"mine/1.0 grpc-python/{grpc.__version__} ")
     assert seen[0].value.endswith(" last/2.0")
 
 

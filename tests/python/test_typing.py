@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from peers import ON_GRPCIO
 
 PROGRAM = Path(__file__).parent / "typed" / "program.py"
 PACKAGE = Path(__file__).resolve().parents[2] / "python" / "farcall"
+PACKAGES = [str(PACKAGE), str(PACKAGE / "farcall" / "_packages")]
 
 pytestmark = pytest.mark.skipif(ON_GRPCIO, reason="grpcio has no types")
 
@@ -42,7 +44,7 @@ def test_mypy(version, tmp_path):
         "follow_imports = silent\nfollow_imports_for_stubs = True\n"
     )
     options = [f"--config-file={config}", f"--python-version={version}", f"--cache-dir={os.devnull}"]
-    assert checked("mypy", *options, PROGRAM.name, MYPYPATH=str(PACKAGE)) == ""
+    assert checked("mypy", *options, PROGRAM.name, MYPYPATH=os.pathsep.join(PACKAGES)) == ""
 
 
 @pytest.mark.timeout(300)
@@ -50,8 +52,11 @@ def test_mypy(version, tmp_path):
 def test_pyright(version, tmp_path):
     if importlib.util.find_spec("pyright") is None:
         pytest.skip("pyright checks the program where it is installed")
-    (tmp_path / "pyrightconfig.json").write_text(
-        f'{{"include": ["{PROGRAM}"], "extraPaths": ["{PROGRAM.parent}", "{PACKAGE}"], '
-        f'"pythonVersion": "{version}", "reportMissingModuleSource": false}}'
-    )
+    config = {
+        "include": [str(PROGRAM)],
+        "extraPaths": [str(PROGRAM.parent), *PACKAGES],
+        "pythonVersion": version,
+        "reportMissingModuleSource": False,
+    }
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(config))
     assert checked("pyright", "--project", str(tmp_path)) == ""

@@ -55,7 +55,7 @@ def test_wheels_are_for_this_interpreter(wheels: list[pathlib.Path]) -> None:
 def test_versions(python: str, tmp_path: pathlib.Path) -> None:
     printed = run_in(tmp_path, [python, "-c", "import farcall, grpc; print(grpc.__version__, farcall.__version__)"])
     grpcio_version, own_version = printed.split()
-    assert grpcio_version == "1.85.1"
+    assert grpcio_version == "1.85.3"
     workspace = (ROOT / "Cargo.toml").read_text(encoding="utf-8")
     assert f'version = "{own_version}"' in workspace
 

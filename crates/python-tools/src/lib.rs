@@ -1,7 +1,7 @@
 //! `grpc_tools._protoc_compiler`: the compiler for Python, and nothing but conversions.
 //!
 //! What the functions do is in `farcall-protoc`; what Python sees of them is in
-//! `python/farcall-tools/grpc_tools/_protoc_compiler.pyi`.
+//! `python/farcall-tools/farcall/_packages/grpc_tools/_protoc_compiler.pyi`.
 
 use std::borrow::Cow;
 

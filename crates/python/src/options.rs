@@ -18,8 +18,8 @@ use pyo3::{
 
 use crate::{credentials::ClientSecurity, process};
 
-/// The grpcio whose place this takes, as servers' logs know it.
-const USER_AGENT: &str = concat!("grpc-python/1.85.1 farcall/", env!("CARGO_PKG_VERSION"));
+/// The grpcio whose place this takes, as servers' logs know it, and ourselves.
+const USER_AGENT: &str = env!("FARCALL_USER_AGENT");
 
 /// What a channel is made with.
 #[derive(Clone)]

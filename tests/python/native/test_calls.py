@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+import grpc
 import pytest
 from echo import Echo
 from farcall import _native
@@ -209,7 +210,7 @@ def test_who_calls_whom(channel: _native.Channel) -> None:
     answer = channel.unary("/agent", b"", None, 20, None)
     assert isinstance(answer, bytes)
     agent, authority, peer = answer.decode().split("|")
-    assert agent.startswith("grpc-python/1.85.1 farcall/")
+    assert agent.startswith(f"grpc-python/{grpc.__version__} farcall/")
     assert authority.startswith("127.0.0.1:")
     assert peer.startswith("ipv4:127.0.0.1:")
 
@@ -226,7 +227,7 @@ def test_options_change_what_is_sent(echo: Echo) -> None:
     answer = channel.unary("/agent", b"", None, 20, None)
     assert isinstance(answer, bytes)
     agent, authority, _ = answer.decode().split("|")
-    assert agent.startswith("me/1 grpc-python/1.85.1 farcall/")
+    assert agent.startswith(f"me/1 grpc-python/{grpc.__version__} farcall/")
     assert agent.endswith(" too")
     assert authority == "somewhere"
     refused = channel.unary("/unary", bytes(11), None, 20, None)

@@ -1,4 +1,4 @@
-"""GRPC_VERBOSITY and GRPC_TRACE are levels of `logging`, and nothing is printed by itself."""
+"""GRPC_VERBOSITY and GRPC_TRACE are levels of `logging`, and nothing but warnings is printed by itself."""
 
 from __future__ import annotations
 
@@ -35,7 +35,11 @@ def run(program, **environment):
 
 @pytest.mark.parametrize("verbosity", ["", "DEBUG", "info", "ERROR", "NONE", "nonsense"])
 def test_nothing_is_printed_without_logging(verbosity):
-    assert run(CALL_NOBODY, GRPC_VERBOSITY=verbosity, GRPC_TRACE="all") == ""
+    # A warning of an option goes by `warnings`, unless the level is above it.
+    printed = run(CALL_NOBODY, GRPC_VERBOSITY=verbosity, GRPC_TRACE="all").splitlines()
+    warned = [] if verbosity in ("ERROR", "NONE") else ["grpc.no_such_option"]
+    assert [line.split('"')[1] for line in printed] == warned
+    assert run(CALL_NOBODY, GRPC_VERBOSITY=verbosity, GRPC_TRACE="all", PYTHONWARNINGS="ignore") == ""
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,13 @@ def _depth() -> int:
 def warn(text: str) -> None:
     """Says it by `warnings`, where users see it, and by `logging`, where operators do.
 
+    Whoever silences the logger, as GRPC_VERBOSITY=ERROR does, silences both.
+
     Raises:
       RuntimeWarning: the program makes errors of warnings.
     """
+    if not _LOGGER.isEnabledFor(logging.WARNING):
+        return
     _LOGGER.warning("%s", text)
     warnings.warn(f"grpc: {text}", RuntimeWarning, stacklevel=_depth())
 

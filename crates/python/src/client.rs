@@ -34,14 +34,18 @@ use crate::{
 
 /// A channel. In a forked child it dials again, as a new channel of the same target.
 #[pyclass(frozen, module = "farcall._native")]
-pub(crate) struct Channel {
+pub(crate) struct Channel(Arc<Shared>);
+
+/// What a channel and its calls share: the channel closes when the last of them is gone, so that a call outlives the
+/// name of its channel.
+struct Shared {
     target: String,
     options: ChannelOptions,
     inner: ArcSwap<sync::channel::Channel>,
     closed: AtomicBool,
 }
 
-impl Channel {
+impl Shared {
     /// The channel of this process.
     fn inner(&self) -> io::Result<Arc<sync::channel::Channel>> {
         loop {
@@ -78,11 +82,11 @@ impl Channel {
             options = options.secured(security.0.clone());
         }
         let inner = ArcSwap::new(sync::channel::Channel::new(&target, &options, process::host)?);
-        Ok(Channel { target, options, inner, closed: AtomicBool::new(false) })
+        Ok(Channel(Arc::new(Shared { target, options, inner, closed: AtomicBool::new(false) })))
     }
 
     fn authority(&self) -> PyResult<String> {
-        Ok(self.inner()?.authority().to_owned())
+        Ok(self.0.inner()?.authority().to_owned())
     }
 
     #[pyo3(signature = (method, metadata, timeout, wait_for_ready, compression=None, held=false))]
@@ -95,14 +99,14 @@ impl Channel {
         compression: Option<u32>,
         held: bool,
     ) -> PyResult<ClientCall> {
-        let channel = self.open()?;
-        let encoding = self.encoding(compression)?;
+        let channel = self.0.open()?;
+        let encoding = self.0.encoding(compression)?;
         let outbox = match outbox(method, metadata, wait_for_ready, encoding, false)? {
             Ok(outbox) => outbox,
             Err(failed) => return Ok(failed),
         };
         let outbox = Outbox { held, ..outbox };
-        Ok(ClientCall(channel.start(outbox, None, convert::deadline(timeout), Then::Go)))
+        Ok(ClientCall::of(&self.0, channel.start(outbox, None, convert::deadline(timeout), Then::Go)))
     }
 
     #[pyo3(signature = (method, request, metadata, timeout, wait_for_ready, compression=None, held=false))]
@@ -117,15 +121,15 @@ impl Channel {
         compression: Option<u32>,
         held: bool,
     ) -> PyResult<ClientCall> {
-        let channel = self.open()?;
-        let encoding = self.encoding(compression)?;
+        let channel = self.0.open()?;
+        let encoding = self.0.encoding(compression)?;
         let outbox = match outbox(method, metadata, wait_for_ready, encoding, true)? {
             Ok(outbox) => outbox,
             Err(failed) => return Ok(failed),
         };
         let message = convert::read_message(request);
         let outbox = Outbox { held, ..outbox };
-        Ok(ClientCall(channel.start(outbox, Some(message), convert::deadline(timeout), Then::Go)))
+        Ok(ClientCall::of(&self.0, channel.start(outbox, Some(message), convert::deadline(timeout), Then::Go)))
     }
 
     fn unary<'py>(
@@ -137,8 +141,8 @@ impl Channel {
         timeout: Option<f64>,
         wait_for_ready: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let channel = self.open()?;
-        let outbox = match outbox(method, metadata, wait_for_ready, self.options.encoding, true)? {
+        let channel = self.0.open()?;
+        let outbox = match outbox(method, metadata, wait_for_ready, self.0.options.encoding, true)? {
             Ok(outbox) => outbox,
             Err(failed) => return Ok(failed.into_pyobject(py)?.into_any()),
         };
@@ -164,19 +168,19 @@ impl Channel {
         };
         match message {
             Some(message) => Ok(convert::write_message(py, &message).into_any()),
-            None => Ok(ClientCall(call).into_pyobject(py)?.into_any()),
+            None => Ok(ClientCall::over(call).into_pyobject(py)?.into_any()),
         }
     }
 
     fn state(&self, try_to_connect: bool) -> PyResult<u8> {
-        if self.closed.load(Ordering::SeqCst) {
+        if self.0.closed.load(Ordering::SeqCst) {
             return Ok(Connectivity::Shutdown as u8);
         }
-        Ok(self.inner()?.connectivity(try_to_connect) as u8)
+        Ok(self.0.inner()?.connectivity(try_to_connect) as u8)
     }
 
     fn wait_for_state_change(&self, py: Python<'_>, last: u8, timeout: Option<f64>) -> PyResult<u8> {
-        let channel = self.inner()?;
+        let channel = self.0.inner()?;
         let last = connectivity(last)?;
         let mut now = last;
         signals::wait(py, convert::deadline(timeout), |until| {
@@ -188,15 +192,15 @@ impl Channel {
     }
 
     fn close(&self, py: Python<'_>, details: &str) {
-        self.closed.store(true, Ordering::SeqCst);
-        let inner = self.inner.load_full();
+        self.0.closed.store(true, Ordering::SeqCst);
+        let inner = self.0.inner.load_full();
         if inner.is_ours() {
             py.detach(|| inner.close(details));
         }
     }
 }
 
-impl Drop for Channel {
+impl Drop for Shared {
     fn drop(&mut self) {
         let inner = self.inner.load_full();
         if inner.is_ours() {
@@ -222,16 +226,61 @@ fn outbox(
     Ok(match convert::read_metadata(metadata)? {
         Ok(_) if path.is_empty() || !path.bytes().all(|byte| (b' '..=b'~').contains(&byte)) => {
             // No header can name it, so no server can have it.
-            Err(ClientCall(Call::failed(Status::new(Code::Unimplemented, "Method not found!"))))
+            Err(ClientCall::over(Call::failed(Status::new(Code::Unimplemented, "Method not found!"))))
         }
         Ok(metadata) => Ok(Outbox { path, metadata, wait_for_ready, encoding, half_closed, ..Outbox::default() }),
-        Err(_) => Err(ClientCall(Call::failed(Status::new(Code::Internal, "Invalid metadata")))),
+        Err(_) => Err(ClientCall::over(Call::failed(Status::new(Code::Internal, "Invalid metadata")))),
     })
 }
 
 /// One call of a client. A call of the parent of a forked process is over in the child.
 #[pyclass(frozen, module = "farcall._native")]
-pub(crate) struct ClientCall(Arc<Call>);
+pub(crate) struct ClientCall(
+    Arc<Call>,
+    /// Its channel, which stays open as long as it may go on.
+    #[expect(dead_code, reason = "only to be dropped")]
+    Option<Arc<Shared>>,
+);
+
+impl ClientCall {
+    fn of(channel: &Arc<Shared>, call: Arc<Call>) -> ClientCall {
+        ClientCall(call, Some(Arc::clone(channel)))
+    }
+
+    /// One that has ended.
+    fn over(call: Arc<Call>) -> ClientCall {
+        ClientCall(call, None)
+    }
+}
+
+/// The requests of a call, for who makes them: unlike the call itself, this keeps neither the call nor its channel going.
+#[pyclass(frozen, module = "farcall._native")]
+pub(crate) struct ClientRequests(Arc<Call>);
+
+#[pymethods]
+impl ClientRequests {
+    fn send(&self, py: Python<'_>, message: &Bound<'_, PyBytes>) -> PyResult<bool> {
+        if !self.0.is_ours() {
+            return Ok(false);
+        }
+        send(py, &self.0, convert::read_message(message), true)
+    }
+
+    fn await_room(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        look_or_wait(py, &self.0, timeout, &CallState::sendable)
+    }
+
+    fn half_close(&self) {
+        if self.0.is_ours() {
+            self.0.half_close();
+        }
+    }
+
+    fn cancel(&self, code: u32, details: String) -> PyResult<bool> {
+        let status = convert::status(code, details)?;
+        Ok(self.0.is_ours() && self.0.cancel(status))
+    }
+}
 
 /// How a call of a parent process ended, as its child sees it.
 const OF_THE_PARENT: &str = "The call belongs to the process that this one was forked from.";
@@ -243,6 +292,11 @@ impl ClientCall {
             return Ok(false);
         }
         send(py, &self.0, convert::read_message(message), true)
+    }
+
+    /// The requests of this call, to be sent by somebody else.
+    fn requests(&self) -> ClientRequests {
+        ClientRequests(Arc::clone(&self.0))
     }
 
     /// Goes on with a call that was held for this metadata; false, and nothing, when it was not.
@@ -294,6 +348,14 @@ impl ClientCall {
         wait(py, &self.0, convert::deadline(timeout), &CallState::ended)
     }
 
+    fn done(&self) -> bool {
+        !self.0.is_ours() || self.0.lock().ended()
+    }
+
+    fn unread(&self) -> usize {
+        if self.0.is_ours() { self.0.lock().inbox.len() } else { 0 }
+    }
+
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Option<Ended<'py>>> {
         if !self.0.is_ours() {
             let code = Code::Cancelled.number();
@@ -311,6 +373,13 @@ impl ClientCall {
 
     fn add_done_callback(&self, callback: Py<PyAny>) -> bool {
         self.0.is_ours() && self.0.add_callback(callback_of(callback)).is_ok()
+    }
+
+    /// Has `callback` called where callbacks are; on this thread if there is no such place.
+    fn call_back(&self, callback: Py<PyAny>) {
+        if self.0.is_ours() {
+            self.0.run(vec![callback_of(callback)]);
+        }
     }
 
     fn time_remaining(&self) -> Option<f64> {

@@ -39,6 +39,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(sync::reactor::watched, module)?)?;
     module.add_class::<client::Channel>()?;
     module.add_class::<client::ClientCall>()?;
+    module.add_class::<client::ClientRequests>()?;
     module.add_class::<server::Server>()?;
     module.add_class::<server::ServerCall>()?;
     module.add_class::<server::Handover>()?;

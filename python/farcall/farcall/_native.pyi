@@ -97,11 +97,12 @@ class Channel:
         """Ends every call with CANCELLED and `details`; idempotent."""
 
 class ClientCall:
-    """One call of a client. When collected before its end it is cancelled."""
+    """One call of a client. It keeps its channel open; when collected before its end it is cancelled."""
 
     def send(self, message: bytes) -> bool:
         """Sends a message; waits while the send buffer is full. False: the call is over, nothing was sent."""
 
+    def requests(self) -> ClientRequests: ...
     def proceed(self, metadata: Pairs) -> bool:
         """Goes on with a held call, with this metadata besides its own; False when it was not held, or is over.
 
@@ -126,6 +127,12 @@ class ClientCall:
     def wait(self, timeout: float | None) -> bool:
         """Waits for the end of the call; whether it is over."""
 
+    def done(self) -> bool:
+        """Whether it is over."""
+
+    def unread(self) -> int:
+        """How many messages nobody has taken."""
+
     def status(self) -> tuple[int, str, Metadata, bool] | None:
         """(code, details, trailing metadata, whether it came from the server); None while the call goes on."""
 
@@ -135,8 +142,24 @@ class ClientCall:
     def add_done_callback(self, callback: Callable[[], object]) -> bool:
         """Calls `callback()` once at the end, on whichever thread sees it; False (and no call) when over already."""
 
+    def call_back(self, callback: Callable[[], object]) -> None:
+        """Calls `callback()` where the callbacks of the end are called."""
+
     def time_remaining(self) -> float | None: ...
     def peer(self) -> str | None: ...
+
+class ClientRequests:
+    """The requests of a call, for who makes them: this keeps neither the call nor its channel going."""
+
+    def send(self, message: bytes) -> bool:
+        """As `ClientCall.send`."""
+
+    def await_room(self, timeout: float | None) -> bool:
+        """As `ClientCall.await_room`."""
+
+    def half_close(self) -> None: ...
+    def cancel(self, code: int, details: str) -> bool:
+        """Ends the call; False when it is over already."""
 
 class Server:
     """A server with its own reactor thread, started by `start`."""
@@ -284,7 +307,7 @@ class AioChannel:
         """Ends every call on every loop with CANCELLED and `details`; idempotent."""
 
 class AioClientCall:
-    """One call of a client. When collected before its end it is cancelled."""
+    """One call of a client. It keeps its channel open; when collected before its end it is cancelled."""
 
     def send(self, message: bytes, compress: bool = True) -> Waiter | Literal[False] | None:
         """Sends a message. None: there is room for the next; a Waiter: there will be; False: the call is over."""
@@ -319,10 +342,13 @@ class AioClientCall:
         """(code, details, trailing metadata, whether it came from the server); None while the call goes on."""
 
     def cancel(self, code: int, details: str) -> bool:
-        """Ends the call; False when it is over already."""
+        """Ends the call; False when it is over already and no message is left to be taken."""
+
+    def fail(self, code: int, details: str) -> None:
+        """Has it end with this status, whatever the server says or has said; messages nobody has taken are dropped."""
 
     def add_done_callback(self, callback: Callable[[], object]) -> bool:
-        """Has the loop call `callback()` after the end; False (and no call) when over already."""
+        """Calls `callback()` at the end, before who waits for it goes on; False (and no call) when over already."""
 
     def time_remaining(self) -> float | None: ...
     def peer(self) -> str | None: ...

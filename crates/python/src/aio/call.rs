@@ -291,7 +291,7 @@ impl Call {
         Ok(Some(waiter))
     }
 
-    /// Has `callback` called in a turn of the loop after the end; false when that is over already.
+    /// Has `callback` called at the end, before those who wait for it go on; false when that is over already.
     pub(crate) fn add_callback(&self, callback: Py<PyAny>) -> bool {
         let mut state = self.lock();
         if state.is_over() {
@@ -490,6 +490,19 @@ impl Call {
         Ok(true)
     }
 
+    /// Client: its end is this one, also when it had ended otherwise: what has come cannot be used.
+    pub(crate) fn fail(self: &Arc<Self>, py: Python<'_>, status: Status) -> PyResult<()> {
+        if !self.lock().is_over() {
+            self.cancel(py, status.clone())?;
+        }
+        let mut state = self.lock();
+        let unread = std::mem::take(&mut state.inbox);
+        let before = if state.is_over() { state.closed.replace(locally_ended(status)) } else { None };
+        drop(state);
+        drop((unread, before));
+        Ok(())
+    }
+
     /// Client: ends a call that still waits for a connection, with `status`.
     pub(crate) fn fail_waiting(&self, status: Status, due: &mut Vec<Due>) {
         let mut state = self.lock();
@@ -682,8 +695,9 @@ impl CallState {
             tally.end(closed.status.is_ok(), closed.completed);
         }
         self.closed.get_or_insert(closed);
-        self.satisfied(due);
+        // Before those who wait for the end go on.
         due.extend(std::mem::take(&mut self.callbacks).into_iter().map(Due::Callback));
+        self.satisfied(due);
         GivenUp(std::mem::take(&mut self.place), self.replay.take(), inbox, task)
     }
 }

@@ -29,7 +29,11 @@ use crate::{
 
 /// A channel, with a connection for each loop that uses it. In a forked child it dials again.
 #[pyclass(frozen, module = "farcall._native")]
-pub(crate) struct AioChannel {
+pub(crate) struct AioChannel(Arc<Shared>);
+
+/// What a channel and its calls share: the channel closes when the last of them is gone, so that a call outlives the
+/// name of its channel.
+struct Shared {
     target: String,
     options: ChannelOptions,
     resolve: Arc<Py<PyAny>>,
@@ -38,7 +42,7 @@ pub(crate) struct AioChannel {
     closed: AtomicBool,
 }
 
-impl AioChannel {
+impl Shared {
     /// The channel of the loop that runs.
     fn here(&self, py: Python<'_>) -> PyResult<Arc<Channel>> {
         let running = event_loop::working(py)?;
@@ -128,12 +132,13 @@ impl AioChannel {
             options = options.secured(security.0.clone());
         }
         let resolve = Arc::new(resolve);
-        Ok(AioChannel { target, options, resolve, loops: Mutex::default(), closed: AtomicBool::new(false) })
+        let closed = AtomicBool::new(false);
+        Ok(AioChannel(Arc::new(Shared { target, options, resolve, loops: Mutex::default(), closed })))
     }
 
     /// `:authority` of its calls.
     fn authority(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(self.here(py)?.authority().to_owned())
+        Ok(self.0.here(py)?.authority().to_owned())
     }
 
     #[expect(clippy::too_many_arguments, reason = "as Python calls it")]
@@ -149,11 +154,11 @@ impl AioChannel {
         compression: Option<u32>,
         held: bool,
     ) -> PyResult<AioClientCall> {
-        if self.closed.load(Ordering::SeqCst) {
+        if self.0.closed.load(Ordering::SeqCst) {
             return Err(PyValueError::new_err("Channel is closed."));
         }
-        let channel = self.here(py)?;
-        let encoding = compression.map_or(Ok(self.options.encoding), convert::encoding)?;
+        let channel = self.0.here(py)?;
+        let encoding = compression.map_or(Ok(self.0.options.encoding), convert::encoding)?;
         let failed = match convert::read_metadata(metadata)? {
             Ok(_) if method.is_empty() || !method.bytes().all(|byte| (b' '..=b'~').contains(&byte)) => {
                 // No header can name it, so no server can have it.
@@ -171,18 +176,18 @@ impl AioChannel {
                 };
                 let message: Option<Message<'_>> = request.map(convert::read_message);
                 let call = channel.start(py, outbox, message, convert::deadline(timeout))?;
-                return Ok(AioClientCall(call));
+                return Ok(AioClientCall(call, Some(Arc::clone(&self.0))));
             }
             Err(_) => Status::new(Code::Internal, "Invalid metadata"),
         };
-        Ok(AioClientCall(Call::failed(failed, &channel.event_loop)))
+        Ok(AioClientCall(Call::failed(failed, &channel.event_loop), None))
     }
 
     fn state(&self, py: Python<'_>, try_to_connect: bool) -> PyResult<u8> {
-        if self.closed.load(Ordering::SeqCst) {
+        if self.0.closed.load(Ordering::SeqCst) {
             return Ok(Connectivity::Shutdown as u8);
         }
-        Ok(self.here(py)?.connectivity(py, try_to_connect)? as u8)
+        Ok(self.0.here(py)?.connectivity(py, try_to_connect)? as u8)
     }
 
     fn wait_for_state_change(&self, py: Python<'_>, last: u8) -> PyResult<Option<Py<Waiter>>> {
@@ -190,29 +195,29 @@ impl AioChannel {
         let all = [Idle, Connecting, Ready, TransientFailure, Shutdown];
         let last = all.get(usize::from(last)).copied();
         let last = last.ok_or_else(|| PyValueError::new_err("no such connectivity state"))?;
-        if self.closed.load(Ordering::SeqCst) {
+        if self.0.closed.load(Ordering::SeqCst) {
             return Ok(None);
         }
-        self.here(py)?.wait_for_change(py, last)
+        self.0.here(py)?.wait_for_change(py, last)
     }
 
     /// Takes no new calls from now on.
     fn refuse(&self) {
-        self.closed.store(true, Ordering::SeqCst);
+        self.0.closed.store(true, Ordering::SeqCst);
     }
 
     /// What becomes done when no call is in flight on this loop; `None` when none is.
     fn wait_idle(&self, py: Python<'_>) -> PyResult<Option<Py<Waiter>>> {
-        self.here(py)?.wait_idle(py)
+        self.0.here(py)?.wait_idle(py)
     }
 
     fn close(&self, py: Python<'_>, details: &str) -> PyResult<()> {
-        self.closed.store(true, Ordering::SeqCst);
-        self.close_all(py, details)
+        self.0.closed.store(true, Ordering::SeqCst);
+        self.0.close_all(py, details)
     }
 }
 
-impl Drop for AioChannel {
+impl Drop for Shared {
     fn drop(&mut self) {
         Python::attach(|py| {
             if let Err(error) = self.close_all(py, "Channel deallocated!") {
@@ -224,7 +229,12 @@ impl Drop for AioChannel {
 
 /// One call of a client. A call of the parent of a forked process is over in the child.
 #[pyclass(frozen, module = "farcall._native")]
-pub(crate) struct AioClientCall(Arc<Call>);
+pub(crate) struct AioClientCall(
+    Arc<Call>,
+    /// Its channel, which stays open as long as it may go on.
+    #[expect(dead_code, reason = "only to be dropped")]
+    Option<Arc<Shared>>,
+);
 
 /// Code, details, trailing metadata, and whether they are the server's.
 type Ended<'py> = (u32, String, Bound<'py, PyTuple>, bool);
@@ -300,6 +310,12 @@ impl AioClientCall {
     fn cancel(&self, py: Python<'_>, code: u32, details: String) -> PyResult<bool> {
         let status = convert::status(code, details)?;
         Ok(self.0.is_ours() && self.0.cancel(py, status)?)
+    }
+
+    /// Has it end with this status, whatever the server says or has said.
+    fn fail(&self, py: Python<'_>, code: u32, details: String) -> PyResult<()> {
+        let status = convert::status(code, details)?;
+        if self.0.is_ours() { self.0.fail(py, status) } else { Ok(()) }
     }
 
     fn add_done_callback(&self, callback: Py<PyAny>) -> bool {

@@ -46,7 +46,8 @@ pub(crate) enum Due {
 /// Resumes and calls whoever is due. Only [`Due::Wake`], [`Due::Callback`] and [`Due::Cancel`] may be among `due`.
 ///
 /// # Errors
-/// What a resumed task let out (KeyboardInterrupt or SystemExit); the others are resumed in the loop's next turn then.
+/// What a resumed task or a callback let out (KeyboardInterrupt or SystemExit); the others have their turn in the loop's
+/// next one then.
 pub(crate) fn wake(
     py: Python<'_>,
     event_loop: &EventLoop,
@@ -62,7 +63,15 @@ pub(crate) fn wake(
                     result = Err(error);
                 }
             }
-            Due::Callback(callback) => event_loop.call_soon_bare(py, callback.bind(py)),
+            Due::Callback(callback) => match resume {
+                Resume::Soon => event_loop.call_soon_bare(py, callback.bind(py)),
+                Resume::Now => {
+                    if let Err(error) = event_loop.step(|| callback.bind(py).call_python(&[])) {
+                        resume = Resume::Soon;
+                        result = Err(error);
+                    }
+                }
+            },
             Due::Cancel(task) => {
                 if let Err(error) = task.bind(py).call_python_method(names(py).cancel.bind(py), &[]) {
                     error.write_unraisable(py, Some(task.bind(py)));

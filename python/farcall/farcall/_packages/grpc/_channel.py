@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal
 
-    from farcall._native import ClientCall
+    from farcall._native import ClientCall, ClientRequests
 
     from grpc._client_api import Call
     from grpc._credentials import CallCredentials
@@ -64,7 +64,7 @@ _CLOSED = "Cannot invoke RPC: Channel closed!"
 _CLOSED_BLOCKING = "Cannot invoke RPC on closed channel!"
 
 
-def _send_requests(requests: Iterator[Any], call: ClientCall, serializer: SerializingFunction | None) -> None:
+def _send_requests(requests: Iterator[Any], call: ClientRequests, serializer: SerializingFunction | None) -> None:
     """Sends what an iterator yields until it ends or the call does."""
     send = call.send
     while True:
@@ -189,7 +189,7 @@ class _MultiCallable:
             return call
         threading.Thread(
             target=contextvars.copy_context().run,
-            args=(_send_requests, request_iterator, call, self._request_serializer),
+            args=(_send_requests, request_iterator, call.requests(), self._request_serializer),
             name="grpc-requests",
             daemon=True,
         ).start()
@@ -385,7 +385,7 @@ class _StreamStreamMultiCallable(_MultiCallable, _client_api.StreamStreamMultiCa
 
 
 class Channel(_client_api.Channel):
-    """A channel over a native one. It closes when neither it nor one of its callables is referred to any more."""
+    """A channel over a native one. It closes when it, its callables and its calls are all referred to no more."""
 
     def __init__(
         self,

@@ -182,6 +182,16 @@ class ClientCall(_Call):
     def wait(self, timeout: float | None) -> bool:
         return self._await("wait", timeout)
 
+    def requests(self) -> _Call:
+        return _Call(self._native.requests())
+
+    def call_back(self, callback: Callable[[], object]) -> None:
+        """As the native one; in a greenlet of this thread's hub if it has one."""
+        if _hub_to_wait_in() is None:
+            self._native.call_back(callback)
+        else:
+            _gevent.spawn(callback)
+
 
 class Channel:
     """A native channel."""

@@ -19,10 +19,15 @@ class _FailureOutcome(RpcError, Future, Call):
 
     __module__ = "grpc._interceptor"
 
-    def __init__(self, exception: Exception, traceback: TracebackType | None) -> None:
+    def __init__(self, exception: Exception | str, traceback: TracebackType | None = None) -> None:
         super().__init__()
-        self._exception = exception
+        # `type(error)("text")`: programs make errors of the class of another.
+        self._exception = RpcError(exception) if isinstance(exception, str) else exception
         self._traceback = traceback
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Tracebacks do not travel.
+        return type(self), (self._exception,)
 
     def initial_metadata(self) -> Any:
         return None

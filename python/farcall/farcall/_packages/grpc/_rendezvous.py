@@ -128,8 +128,17 @@ class EndedCall:
     def wait(self, timeout: float | None) -> bool:
         return True
 
+    def done(self) -> bool:
+        return True
+
+    def unread(self) -> int:
+        return 0
+
     def status(self) -> tuple[int, str, Metadata, bool] | None:
         return self._code, self._details, (), False
+
+    def call_back(self, callback: Callable[[], object]) -> None:
+        callback()
 
     def cancel(self, code: int, details: str) -> bool:
         return False
@@ -162,7 +171,10 @@ class _InactiveRpcError(RpcError, Call, Future):
 
     __module__ = "grpc._channel"
 
-    def __init__(self, state: _RPCState) -> None:
+    def __init__(self, state: _RPCState | str) -> None:
+        if isinstance(state, str):
+            # `type(error)("text")`: programs make errors of the class of another.
+            state = _RPCState((), (), (), StatusCode.UNKNOWN, state)
         # A copy, so that the error does not change with its source.
         self._state = _RPCState(
             (),
@@ -239,10 +251,13 @@ class _Rendezvous(RpcError, RpcContext):
 
     def __init__(
         self,
-        call: ClientCall | EndedCall,
-        response_deserializer: DeserializingFunction | None,
-        response_streaming: bool,
+        call: ClientCall | EndedCall | str,
+        response_deserializer: DeserializingFunction | None = None,
+        response_streaming: bool = False,
     ) -> None:
+        if isinstance(call, str):
+            # `type(error)("text")`: programs make errors of the class of another.
+            call = EndedCall(UNKNOWN, call)
         self._call = call
         self._receive: Callable[[], bytes | None] = call.receive
         self._response_deserializer = response_deserializer
@@ -251,8 +266,11 @@ class _Rendezvous(RpcError, RpcContext):
         # Both are known once the call is over and somebody asked.
         self._state: _RPCState | None = None
         self._response: Any = None
-        # A response that was taken only to see whether there is one.
-        self._unread: bytes | None = None
+        # Responses that nobody will read are left.
+        self._gave_up = False
+        # Of a stream of responses: what to call once they are read, and whether it is given the call.
+        self._callbacks: list[tuple[Callable[..., object], bool]] = []
+        self._watched = False
 
     def _settled(self) -> _RPCState:
         """The outcome of the call, which is over."""
@@ -277,26 +295,39 @@ class _Rendezvous(RpcError, RpcContext):
 
     def _is_over(self) -> bool:
         """Whether the call is over for whoever reads it: responses that wait to be read keep it going."""
-        if self._state is not None:
-            return True
-        if self._call.status() is None:
-            return False
-        if not self._response_streaming:
-            return True
-        with self._lock:
-            if self._unread is None:
-                # Does not wait, as the call is over.
-                self._unread = self._receive()
-                if self._unread is not None:
-                    self._receive = self._take_unread
-            return self._unread is None
+        call = self._call
+        return call.done() and (not self._response_streaming or self._gave_up or call.unread() == 0)
 
-    def _take_unread(self) -> bytes | None:
+    def _call_when_over(self, callback: Callable[..., object], with_call: bool) -> bool:
+        """Has `callback` called once the call is over for its reader; False, and nothing, if it is."""
+        if not self._response_streaming:
+            return self._call.add_done_callback(functools.partial(self._call_back, callback, with_call))
         with self._lock:
-            message, self._unread = self._unread, None
-            if self._receive == self._take_unread:
-                self._receive = self._call.receive
-        return self._receive() if message is None else message
+            if self._is_over():
+                return False
+            self._callbacks.append((callback, with_call))
+            watched, self._watched = self._watched, True
+        # As long as the call goes on this keeps its object: programs do not all keep a future that they have given a
+        # callback.
+        if not watched and not self._call.add_done_callback(self._call_back_if_over):
+            self._call_back_soon()
+        return True
+
+    def _call_back(self, callback: Callable[..., object], with_call: bool) -> None:
+        _common.call_logging(callback, "Exception calling callback!", *((self,) if with_call else ()))
+
+    def _call_back_if_over(self) -> None:
+        with self._lock:
+            if not self._is_over():
+                return
+            callbacks, self._callbacks = self._callbacks, []
+        for callback, with_call in callbacks:
+            self._call_back(callback, with_call)
+
+    def _call_back_soon(self) -> None:
+        """Runs the callbacks where callbacks run, if the call is over by now."""
+        if self._callbacks and self._is_over():
+            self._call.call_back(self._call_back_if_over)
 
     def is_active(self) -> bool:
         return not self._is_over()
@@ -310,22 +341,24 @@ class _Rendezvous(RpcError, RpcContext):
             if not self._response_streaming:
                 return False
             with self._lock:
-                if self._state is not None:
+                if self._state is not None or self._is_over():
                     return False
                 self._state = failed_state(CANCELLED, LOCALLY_CANCELLED, cancelled=True)
+                self._gave_up = True
         self._receive = _nothing
+        self._call_back_soon()
         return True
 
     def add_callback(self, callback: NullaryCallbackType) -> bool:
-        return self._call.add_done_callback(
-            functools.partial(_common.call_logging, callback, "Exception calling callback!")
-        )
+        return self._call_when_over(callback, False)
 
     def __iter__(self) -> _Rendezvous:
         return self
 
     def __next__(self) -> Any:
         message = self._receive()
+        if self._callbacks:
+            self._call_back_soon()
         if message is None:
             self._end()
         deserializer = self._response_deserializer
@@ -337,6 +370,9 @@ class _Rendezvous(RpcError, RpcContext):
             # Also when the server had ended the call with OK by then.
             with self._lock:
                 self._state = failed_state(INTERNAL, BAD_RESPONSE)
+                self._gave_up = True
+            self._receive = _nothing
+            self._call_back_soon()
             raise self
         return response
 
@@ -360,10 +396,20 @@ class _Rendezvous(RpcError, RpcContext):
     def __str__(self) -> str:
         return self.__repr__()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What travels, or is a copy, is a record of how the call ended."""
+        if not self._call.done():
+            raise TypeError("an RPC that goes on can be neither pickled nor copied")
+        return _InactiveRpcError, (self._settled(),)
+
     def __del__(self) -> None:
-        # The thread that sends requests may keep the native call alive, so it would not cancel itself.
-        if getattr(self, "_lock", None) is not None and self._state is None:
+        if getattr(self, "_watched", None) is None:
+            return
+        # Credentials that have not answered may keep the native call alive, so it would not cancel itself.
+        if self._state is None:
             self._call.cancel(CANCELLED, GARBAGE_COLLECTED)
+        self._gave_up = True
+        self._call_back_soon()
 
 
 class _MultiThreadedRendezvous(_Rendezvous, Call, Future):
@@ -425,8 +471,7 @@ class _MultiThreadedRendezvous(_Rendezvous, Call, Future):
         return None if self._finished(timeout).code is StatusCode.OK else _traceback_of(self)
 
     def add_done_callback(self, fn: DoneCallbackType) -> None:
-        callback = functools.partial(_common.call_logging, fn, "Exception calling callback!", self)
-        if not self._call.add_done_callback(callback):
+        if not self._call_when_over(fn, True):
             fn(self)
 
 

@@ -78,6 +78,14 @@ class RpcError(Exception):
 
     __module__ = "grpc"
 
+    if TYPE_CHECKING:
+        # Every error of a call has them, so type checkers allow `except grpc.RpcError as error: error.code()`.
+        def code(self) -> StatusCode:
+            """How the RPC ended."""
+
+        def details(self) -> str | None:
+            """What was said about how it ended, for people to read."""
+
 
 class FutureTimeoutError(Exception):
     """The time given to a method of a Future ran out; the RPC goes on."""

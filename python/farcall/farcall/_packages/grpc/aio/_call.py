@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import enum
 import functools
 import logging
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Sequence
 from typing import Any, NoReturn
 
 import grpc
 from grpc import _common, _plugin_wrapping
 from grpc._cython.cygrpc import EOF, ExecuteBatchError, UsageError
-from grpc.aio import _base_call
+from grpc.aio import _base_call, _loops
 from grpc.aio._metadata import Metadata
 from grpc.aio._typing import (
     DeserializingFunction,
@@ -56,13 +57,17 @@ class AioRpcError(grpc.RpcError):
 
     def __init__(
         self,
-        code: grpc.StatusCode,
+        code: grpc.StatusCode | str,
         initial_metadata: Metadata | None = None,
         trailing_metadata: Metadata | None = None,
         details: str | None = None,
         debug_error_string: str | None = None,
     ) -> None:
         super().__init__()
+        if isinstance(code, str):
+            # `type(error)("text")`: programs make errors of the class of another.
+            details = code
+            code = grpc.StatusCode.UNKNOWN
         self._code = code
         self._initial_metadata = initial_metadata
         self._trailing_metadata = trailing_metadata
@@ -139,15 +144,15 @@ def _debug_string(code: int, details: str, from_server: bool) -> str:
     return f'{where}:{{grpc_status:{code}, grpc_message:"{details}"}}'
 
 
-def _failed_here(native: AioClientCall, code: int, details: str) -> NoReturn:
-    """Raises an error that the server knows nothing of."""
-    raise AioRpcError(
-        _common.STATUS_CODES[code],
-        Metadata.from_tuple(native.headers()),
-        Metadata(),
-        details,
-        _debug_string(code, details, False),
-    )
+def _fail(native: AioClientCall, code: int, details: str) -> NoReturn:
+    """Ends the call with an error that the server knows nothing of, and raises it."""
+    native.fail(code, details)
+    _raise(native, code, details, (), False)
+
+
+def in_context(function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+    """Calls it later in the context of now, as asyncio does: whoever brings the news is in that of somebody else."""
+    return functools.partial(contextvars.copy_context().run, function, *arguments)
 
 
 def serialized(request: Any, serializer: SerializingFunction[Any] | None) -> bytes | None:
@@ -168,7 +173,7 @@ def _deserialized(native: AioClientCall, data: bytes, deserializer: Deserializin
     except Exception as error:
         _common.log_deserializing()
         try:
-            _failed_here(native, _INTERNAL, _DESERIALIZER_FAILED)
+            _fail(native, _INTERNAL, _DESERIALIZER_FAILED)
         except AioRpcError as failure:
             raise failure from error
 
@@ -220,8 +225,12 @@ class Call:
         return self._native.cancel(_CANCELLED, _CANCELLED_HERE)
 
     def add_done_callback(self, callback: DoneCallbackType) -> None:
-        if self.done() or not self._native.add_done_callback(functools.partial(self._call_back, callback)):
+        if self.done() or not self._call_when_over(in_context(self._call_back, callback)):
             callback(self)
+
+    def _call_when_over(self, callback: Callable[[], object]) -> bool:
+        """Has it called when the RPC is over; False if it is."""
+        return self._native.add_done_callback(callback)
 
     def _call_back(self, callback: DoneCallbackType) -> None:
         _common.call_logging(callback, "Exception in callback of an RPC", self)
@@ -383,27 +392,50 @@ class _UnaryResponse(Call):
             except asyncio.CancelledError:
                 self.cancel()
                 raise
-        if self._response is not _UNKNOWN:
-            return self._response
+        if self._response is _UNKNOWN:
+            self._settle()
+        return self._response
+
+    def _settle(self) -> None:
+        """Takes the response of a call that has ended.
+
+        Raises:
+          AioRpcError: there is none, and this is how the call ends also for who asks for its code.
+        """
+        native = self._native
         data = native.response()
         if data is None:
             _raise_for_status(native)
-            _failed_here(native, _UNIMPLEMENTED, "The server sent no response, or more than one.")
+            _fail(native, _UNIMPLEMENTED, "The server sent no response, or more than one.")
         deserializer = self._deserializer
-        response = data if deserializer is None else _deserialized(native, data, deserializer)
-        self._response = response
-        return response
+        self._response = data if deserializer is None else _deserialized(native, data, deserializer)
+
+    async def _ended(self) -> tuple[int, str, Any, bool]:
+        ended = await super()._ended()
+        if ended[0] != 0 or self._response is not _UNKNOWN:
+            return ended
+        try:
+            self._settle()
+        except AioRpcError:
+            return await super()._ended()
+        return ended
+
+    def cancel(self) -> bool:
+        # A response that nobody has awaited is there all the same.
+        return not self._native.done() and super().cancel()
 
 
 class _Responses(AsyncIterator[Any]):
-    """Iterates over the responses of a call. It does not know the call object, which would never be collected."""
+    """Iterates over the responses of a call. It does not know the call object, which would never be collected; unless
+    that has callbacks, which wait for the end of the responses."""
 
-    __slots__ = ("_deserializer", "_native", "_receive")
+    __slots__ = ("_deserializer", "_native", "_receive", "watched_by")
 
     def __init__(self, native: AioClientCall, deserializer: DeserializingFunction[Any] | None) -> None:
         self._native = native
         self._receive = native.receive
         self._deserializer = deserializer
+        self.watched_by: _StreamResponse | None = None
 
     def __aiter__(self) -> _Responses:
         return self
@@ -412,10 +444,14 @@ class _Responses(AsyncIterator[Any]):
         while True:
             got = self._receive()
             if got.__class__ is bytes:
+                if self.watched_by is not None:
+                    self.watched_by._call_back_soon()
                 return got if self._deserializer is None else _deserialized(self._native, got, self._deserializer)
             if got is None:
                 break
             await _or_cancel(self._native, got)
+        if self.watched_by is not None:
+            self.watched_by._call_back_if_over()
         _raise_for_status(self._native)
         raise StopAsyncIteration
 
@@ -425,8 +461,14 @@ async def _or_cancel(native: AioClientCall, waiter: Any) -> None:
     try:
         await waiter
     except asyncio.CancelledError:
-        native.cancel(_CANCELLED, _CANCELLED_HERE)
+        _give_up(native)
         raise
+
+
+def _give_up(native: AioClientCall) -> None:
+    """Cancels an RPC that goes on; one that the server has ended keeps its responses and its status for its reader."""
+    if not native.done():
+        native.cancel(_CANCELLED, _CANCELLED_HERE)
 
 
 class _StreamResponse(Call):
@@ -445,21 +487,67 @@ class _StreamResponse(Call):
         # Responses that nobody has read are still to come.
         return self._native.done() and not self._native.received()
 
-    def __aiter__(self) -> AsyncIterator[Any]:
-        self._choose_response_style(_APIStyle.ASYNC_GENERATOR)
+    def cancel(self) -> bool:
+        cancelled = super().cancel()
+        self._call_back_soon()
+        return cancelled
+
+    def _reader(self) -> _Responses:
         if self._responses is None:
             self._responses = _Responses(self._native, self._deserializer)
+            if self._callbacks:
+                self._responses.watched_by = self
         return self._responses
+
+    # Callbacks, which wait until the responses are read.
+
+    _callbacks: Sequence[Callable[[], object]] = ()
+    _loop_of_callbacks: asyncio.AbstractEventLoop
+    _watched = False
+
+    def _call_when_over(self, callback: Callable[[], object]) -> bool:
+        self._callbacks = [*self._callbacks, callback]
+        if self._responses is not None:
+            self._responses.watched_by = self
+        if not self._watched:
+            # Also when the call has ended, and only its responses have not been read.
+            self._watched = True
+            self._loop_of_callbacks = _loops.working_loop()
+            self._native.add_done_callback(self._call_back_if_over)
+        return True
+
+    def _call_back_soon(self) -> None:
+        """Has the callbacks called in the loop's next turn if the call is over by now."""
+        if self._callbacks and self.done():
+            self._loop_of_callbacks.call_soon(self._call_back_if_over)
+
+    def _call_back_if_over(self) -> None:
+        if not self._callbacks or not self.done():
+            return
+        callbacks, self._callbacks = self._callbacks, ()
+        if self._responses is not None:
+            self._responses.watched_by = None
+        for callback in callbacks:
+            callback()
+
+    def __del__(self) -> None:
+        # Nobody will read what is left. A loop that is closed calls nothing any more.
+        if self._callbacks and self._native.done():
+            self._native.cancel(_CANCELLED, _CANCELLED_HERE)
+            with contextlib.suppress(RuntimeError):
+                self._loop_of_callbacks.call_soon_threadsafe(self._call_back_if_over)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        self._choose_response_style(_APIStyle.ASYNC_GENERATOR)
+        return self._reader()
 
     async def read(self) -> Any:
         if self.done():
             _raise_for_status(self._native)
             return EOF
         self._choose_response_style(_APIStyle.READER_WRITER)
-        if self._responses is None:
-            self._responses = _Responses(self._native, self._deserializer)
         try:
-            return await self._responses.__anext__()
+            return await self._reader().__anext__()
         except StopAsyncIteration:
             return EOF
 
@@ -523,7 +611,8 @@ async def _send(native: AioClientCall, request: Any, serializer: SerializingFunc
     """Sends a request and waits for room for the next."""
     data = serialized(request, serializer)
     if data is None:
-        native.cancel(_INTERNAL, _SERIALIZER_FAILED)
+        if not native.done():
+            native.cancel(_INTERNAL, _SERIALIZER_FAILED)
         return
     left = native.send(data)
     if left is not None and left is not False:
@@ -554,11 +643,11 @@ async def _consume(
                     return
         native.half_close()
     except asyncio.CancelledError:
-        native.cancel(_CANCELLED, _CANCELLED_HERE)
+        _give_up(native)
         raise
     except Exception:
         _LOGGER.exception("Client request_iterator raised exception")
-        native.cancel(_CANCELLED, _CANCELLED_HERE)
+        _give_up(native)
 
 
 class UnaryUnaryCall(_UnaryResponse, _base_call.UnaryUnaryCall[RequestType, ResponseType]):

@@ -51,7 +51,7 @@ _new = object.__new__
 class _MultiCallable:
     """A method of a server, ready to be called."""
 
-    __slots__ = ("_channel", "_deserializer", "_interceptors", "_method", "_native", "_serializer", "_start")
+    __slots__ = ("_channel", "_deserializer", "_method", "_native", "_serializer", "_start")
 
     def __init__(
         self,
@@ -59,7 +59,6 @@ class _MultiCallable:
         method: str,
         request_serializer: SerializingFunction[Any] | None,
         response_deserializer: DeserializingFunction[Any] | None,
-        interceptors: Sequence[Any],
     ) -> None:
         # Held, so that a stub keeps the channel that it was made with.
         self._channel = channel
@@ -68,11 +67,11 @@ class _MultiCallable:
         self._method = method
         self._serializer = request_serializer
         self._deserializer = response_deserializer
-        self._interceptors = interceptors
 
     def _intercepted(
         self,
         kind: Any,
+        interceptors: Sequence[Any],
         request: Any,
         timeout: float | None,
         metadata: MetadataType | None,
@@ -85,7 +84,7 @@ class _MultiCallable:
             given = Metadata(*given)
             given.add(COMPRESSION_KEY, _compression._METADATA_STRING_MAPPING[compression])
         return kind(
-            self._interceptors,
+            interceptors,
             request,
             timeout,
             given,
@@ -137,9 +136,10 @@ class UnaryUnaryMultiCallable(_MultiCallable, _base_channel.UnaryUnaryMultiCalla
         wait_for_ready: bool | None = None,
         compression: grpc.Compression | None = None,
     ) -> _base_call.UnaryUnaryCall[Any, Any]:
-        if self._interceptors:
+        interceptors = self._channel._unary_unary_interceptors
+        if interceptors:
             given = (timeout, metadata, credentials, wait_for_ready, compression)
-            return self._intercepted(_interceptor.InterceptedUnaryUnaryCall, request, *given)  # type: ignore[no-any-return]
+            return self._intercepted(_interceptor.InterceptedUnaryUnaryCall, interceptors, request, *given)  # type: ignore[no-any-return]
         # The path most calls take: as little as possible happens here, and in few functions.
         serializer = self._serializer
         try:
@@ -174,8 +174,9 @@ class _SecuredUnaryUnaryMultiCallable(UnaryUnaryMultiCallable):
         compression: grpc.Compression | None = None,
     ) -> _base_call.UnaryUnaryCall[Any, Any]:
         given = (timeout, metadata, credentials, wait_for_ready, compression)
-        if self._interceptors:
-            return self._intercepted(_interceptor.InterceptedUnaryUnaryCall, request, *given)  # type: ignore[no-any-return]
+        interceptors = self._channel._unary_unary_interceptors
+        if interceptors:
+            return self._intercepted(_interceptor.InterceptedUnaryUnaryCall, interceptors, request, *given)  # type: ignore[no-any-return]
         return self._begin_unary(UnaryUnaryCall.__new__(UnaryUnaryCall), request, *given)  # type: ignore[no-any-return]
 
 
@@ -193,8 +194,9 @@ class UnaryStreamMultiCallable(_MultiCallable, _base_channel.UnaryStreamMultiCal
         compression: grpc.Compression | None = None,
     ) -> _base_call.UnaryStreamCall[Any, Any]:
         given = (timeout, metadata, credentials, wait_for_ready, compression)
-        if self._interceptors:
-            call = self._intercepted(_interceptor.InterceptedUnaryStreamCall, request, *given)
+        interceptors = self._channel._unary_stream_interceptors
+        if interceptors:
+            call = self._intercepted(_interceptor.InterceptedUnaryStreamCall, interceptors, request, *given)
         else:
             call = self._begin_unary(UnaryStreamCall.__new__(UnaryStreamCall), request, *given)
         return call  # type: ignore[no-any-return]
@@ -213,8 +215,9 @@ class StreamUnaryMultiCallable(_MultiCallable, _base_channel.StreamUnaryMultiCal
         compression: grpc.Compression | None = None,
     ) -> _base_call.StreamUnaryCall[Any, Any]:
         given = (timeout, metadata, credentials, wait_for_ready, compression)
-        if self._interceptors:
-            call = self._intercepted(_interceptor.InterceptedStreamUnaryCall, request_iterator, *given)
+        interceptors = self._channel._stream_unary_interceptors
+        if interceptors:
+            call = self._intercepted(_interceptor.InterceptedStreamUnaryCall, interceptors, request_iterator, *given)
         else:
             call = self._begin(StreamUnaryCall.__new__(StreamUnaryCall), None, *given)
             call._consume(request_iterator, _loops.working_loop())
@@ -234,8 +237,9 @@ class StreamStreamMultiCallable(_MultiCallable, _base_channel.StreamStreamMultiC
         compression: grpc.Compression | None = None,
     ) -> _base_call.StreamStreamCall[Any, Any]:
         given = (timeout, metadata, credentials, wait_for_ready, compression)
-        if self._interceptors:
-            call = self._intercepted(_interceptor.InterceptedStreamStreamCall, request_iterator, *given)
+        interceptors = self._channel._stream_stream_interceptors
+        if interceptors:
+            call = self._intercepted(_interceptor.InterceptedStreamStreamCall, interceptors, request_iterator, *given)
         else:
             call = self._begin(StreamStreamCall.__new__(StreamStreamCall), None, *given)
             call._consume(request_iterator, _loops.working_loop())
@@ -253,7 +257,13 @@ class Channel(_base_channel.Channel):
         compression: grpc.Compression | None,
         interceptors: Sequence[ClientInterceptor] | None,
     ) -> None:
-        self._interceptors = _by_kind(interceptors or ())
+        # By these names other packages' clients append to them and replace them, also after the first callable is made.
+        (
+            self._unary_unary_interceptors,
+            self._unary_stream_interceptors,
+            self._stream_unary_interceptors,
+            self._stream_stream_interceptors,
+        ) = _by_kind(interceptors or ())
         self._closing: asyncio.Future[None] | None = None
         self._closed = False
         name = _common.decode(_common.encode(target))
@@ -320,7 +330,7 @@ class Channel(_base_channel.Channel):
         response_deserializer: DeserializingFunction[Any] | None = None,
         _registered_method: bool | None = False,
     ) -> UnaryUnaryMultiCallable:
-        return self._unary_unary(self, method, request_serializer, response_deserializer, self._interceptors[0])
+        return self._unary_unary(self, method, request_serializer, response_deserializer)
 
     def unary_stream(
         self,
@@ -329,7 +339,7 @@ class Channel(_base_channel.Channel):
         response_deserializer: DeserializingFunction[Any] | None = None,
         _registered_method: bool | None = False,
     ) -> UnaryStreamMultiCallable:
-        return UnaryStreamMultiCallable(self, method, request_serializer, response_deserializer, self._interceptors[1])
+        return UnaryStreamMultiCallable(self, method, request_serializer, response_deserializer)
 
     def stream_unary(
         self,
@@ -338,7 +348,7 @@ class Channel(_base_channel.Channel):
         response_deserializer: DeserializingFunction[Any] | None = None,
         _registered_method: bool | None = False,
     ) -> StreamUnaryMultiCallable:
-        return StreamUnaryMultiCallable(self, method, request_serializer, response_deserializer, self._interceptors[2])
+        return StreamUnaryMultiCallable(self, method, request_serializer, response_deserializer)
 
     def stream_stream(
         self,
@@ -347,7 +357,7 @@ class Channel(_base_channel.Channel):
         response_deserializer: DeserializingFunction[Any] | None = None,
         _registered_method: bool | None = False,
     ) -> StreamStreamMultiCallable:
-        return StreamStreamMultiCallable(self, method, request_serializer, response_deserializer, self._interceptors[3])
+        return StreamStreamMultiCallable(self, method, request_serializer, response_deserializer)
 
 
 _KINDS = (

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import grpc
@@ -42,24 +43,17 @@ def number_of(code: Any) -> int:
 
 
 def checked_trailing(metadata: Any) -> Any:
-    """Trailing metadata, if they have a shape that can be sent.
+    """Trailing metadata as they are remembered: an iterator's pairs as a tuple, all else as it is.
 
     Raises:
-      TypeError: they have not.
+      TypeError: these are no pairs of keys and values.
     """
-    if not isinstance(metadata, (tuple, _metadata_class())):
-        raise TypeError(f"trailing metadata should be a tuple of pairs, got {type(metadata)}")
-    for pair in metadata:
-        if not isinstance(pair, tuple) or len(pair) != 2:
-            raise TypeError(f"trailing metadata should consist of (key, value) pairs, got {pair!r}")
-    return metadata
-
-
-@functools.cache
-def _metadata_class() -> Any:
-    from grpc.aio._metadata import Metadata
-
-    return Metadata
+    pairs = tuple(metadata) if isinstance(metadata, Iterator) else metadata
+    try:
+        _common.metadata_pairs(pairs)
+    except ValueError as error:
+        raise TypeError(f"trailing metadata should be (key, value) pairs: {error}") from None
+    return pairs
 
 
 class Context(_base_server.ServicerContext[Any, Any]):
@@ -155,10 +149,7 @@ class Context(_base_server.ServicerContext[Any, Any]):
         if self._status_sent or self._aborted:
             raise UsageError("Abort already called!")
         number = number_of(code)
-        if trailing_metadata == ():
-            trailing_metadata = self._trailing_metadata
-        else:
-            checked_trailing(trailing_metadata)
+        trailing_metadata = self._trailing_metadata if trailing_metadata == () else checked_trailing(trailing_metadata)
         if number == 0:
             _LOGGER.error("abort() called with StatusCode.OK; the RPC ends with UNKNOWN")
             number = UNKNOWN
@@ -251,9 +242,8 @@ class Context(_base_server.ServicerContext[Any, Any]):
         return None if remaining is None else max(0.0, remaining)
 
     def add_done_callback(self, callback: DoneCallbackType) -> None:
-        if not self._call.add_done_callback(
-            functools.partial(_common.call_logging, callback, "Exception in callback of an RPC", self)
-        ):
+        logged = functools.partial(_common.call_logging, callback, "Exception in callback of an RPC", self)
+        if not self._call.add_done_callback(functools.partial(contextvars.copy_context().run, logged)):
             callback(self)
 
     def done(self) -> bool:
@@ -317,7 +307,7 @@ class SyncContext:
     def add_callback(self, callback: Callable[[], Any]) -> bool:
         """Has `callback()` called when the RPC is over; False if it is."""
         logged = functools.partial(_common.call_logging, callback, "Exception in callback of an RPC")
-        return self._context._call.add_done_callback(logged)
+        return self._context._call.add_done_callback(functools.partial(contextvars.copy_context().run, logged))
 
     def peer(self) -> str:
         """The client's address."""

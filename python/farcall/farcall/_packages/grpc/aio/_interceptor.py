@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 from abc import ABCMeta, abstractmethod
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Sequence
@@ -177,7 +178,7 @@ class InterceptedCall:
         self._channel = channel
         self._codec = (request_serializer, response_deserializer)
         self._deadline = _timeout_to_deadline(timeout)
-        self._pending_add_done_callbacks: list[DoneCallbackType] = []
+        self._pending_add_done_callbacks: list[tuple[contextvars.Context, DoneCallbackType]] = []
         details = ClientCallDetails(method, timeout, metadata, credentials, wait_for_ready)
         self._interceptors_task = loop.create_task(self._run(tuple(interceptors), details, self._requests(request)))
         self._interceptors_task.add_done_callback(self._interceptors_are_done)
@@ -218,8 +219,8 @@ class InterceptedCall:
         callbacks, self._pending_add_done_callbacks = self._pending_add_done_callbacks, []
         if not task.cancelled():
             task.exception()  # Whoever awaits the call learns of it; if nobody does, asyncio need not complain.
-        for callback in callbacks:
-            self.add_done_callback(callback)
+        for context, callback in callbacks:
+            context.run(self.add_done_callback, callback)
 
     def _answered(self) -> Any:
         """The call the interceptors answered; None if there is none, not yet or never."""
@@ -273,7 +274,7 @@ class InterceptedCall:
     def add_done_callback(self, callback: DoneCallbackType) -> None:
         """Has `callback(call)` called when the RPC ends; at once if it has ended."""
         if not self._interceptors_task.done():
-            self._pending_add_done_callbacks.append(callback)
+            self._pending_add_done_callbacks.append((contextvars.copy_context(), callback))
         elif self.done():
             callback(self)
         else:

@@ -122,7 +122,9 @@ class _Context(ServicerContext):
         self._details = _common.encode(details)
         self._code = code
         self._aborted = True
-        raise Exception()
+        abortion = Exception()
+        abortion._aborted_on = self._call  # type: ignore[attr-defined]
+        raise abortion
 
     def abort_with_status(self, status: Status) -> NoReturn:
         self._trailing_metadata = status.trailing_metadata
@@ -190,6 +192,9 @@ class _Context(ServicerContext):
     def _raised(self, exception: BaseException, doing: str) -> None:
         """Answers for a handler that raised; to be called while the exception is handled."""
         if self._aborted:
+            if getattr(exception, "_aborted_on", None) is not self._call:
+                # The client hears of the abort all the same; whoever reads the log, of this.
+                _LOGGER.exception("Exception %s after the RPC was aborted", doing)
             self._fail(UNKNOWN, "RPC Aborted")
             return
         if getattr(exception, "_gone_from", None) is self._call:

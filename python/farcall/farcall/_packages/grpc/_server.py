@@ -7,7 +7,11 @@ in `grpc._context`.
 from __future__ import annotations
 
 import enum
+import functools
+import os
 import threading
+import time
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -30,6 +34,9 @@ __all__ = ["_Context", "_HandlerCallDetails", "_RequestIterator", "_Server", "_S
 
 _UNAVAILABLE = 14
 _STOPPING = "Cancelling all calls"
+
+# Seconds that RPCs have to end in once the program's main thread has.
+_LAST_ANSWERS = 1.0
 
 
 class _ServerStage(enum.Enum):
@@ -92,6 +99,35 @@ class _ServerState:
         with self.lock:
             self.stage = _ServerStage.STOPPED
         self.termination.set()
+
+
+#: The servers that this process has started.
+_started: weakref.WeakSet[_ServerState] = weakref.WeakSet()
+
+
+def _stop_all() -> None:
+    """Has servers stop because the program's main thread has ended.
+
+    The interpreter waits for the threads of pools, and handlers of streams may go on for as long as their clients do.
+    Those that take no longer than that may still answer.
+    """
+    states = list(_started)
+    for state in states:
+        state.server.close_listeners()
+    until = time.monotonic() + _LAST_ANSWERS
+    for state in states:
+        state.server.wait_idle(max(0.0, until - time.monotonic()))
+        state.abandon()
+
+
+@functools.cache
+def _stop_all_at_exit() -> None:
+    # Of no public name. The last to be registered is called first: before the pools' own, as a server has a pool.
+    register = getattr(threading, "_register_atexit", None)
+    if register is not None:
+        register(_stop_all)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_started.clear)
 
 
 def _validate_generic_rpc_handlers(generic_rpc_handlers: Iterable[GenericRpcHandler]) -> None:
@@ -158,6 +194,8 @@ class _Server(_server_api.Server):
             state.server.start(state.dispatcher.on_call)
             state.started_before = True
             state.stage = _ServerStage.STARTED
+            _started.add(state)
+            _stop_all_at_exit()
 
     def wait_for_termination(self, timeout: float | None = None) -> bool:
         return not _common.wait(self._state.termination, timeout)

@@ -95,7 +95,7 @@ async def handle(call: AioServerCall, prepared: Prepared, pool: futures.Executor
         context._fail(UNKNOWN, "The server ends.")
         raise
     except BaseException as error:
-        if call.is_active():
+        if call.is_active() or context._aborted:
             _LOGGER.exception("Unexpected [%s] raised by servicer method [%s]", type(error).__name__, call.method)
         context._fail(UNKNOWN, _unexpected(error))
 

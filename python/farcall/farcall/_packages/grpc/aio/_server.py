@@ -68,7 +68,9 @@ class _Dispatcher:
         self._active = 0
         self._event_loop: asyncio.AbstractEventLoop | None = None
         # The loop holds tasks weakly only.
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        # Of these, and of others, those that wait for all handlers to end: not for each other.
+        self._waiting: dict[asyncio.Task[Any] | None, asyncio.Future[None]] = {}
 
     def register(self, service: str, handlers: Mapping[str, grpc.RpcMethodHandler]) -> None:
         """Adds the handlers of a service, which come before the generic ones."""
@@ -84,8 +86,28 @@ class _Dispatcher:
         assert self._event_loop is not None
         task = self._event_loop.create_task(self._serve(call))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._task_ended)
         call.watch(task)
+
+    def _task_ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        self._wake_if_ended()
+
+    def _wake_if_ended(self) -> None:
+        if self._waiting and not self._tasks - self._waiting.keys():
+            for waiting in self._waiting.values():
+                if not waiting.done():
+                    waiting.set_result(None)
+
+    async def handlers_end(self) -> None:
+        """Waits until the tasks of all handlers have ended, but those of handlers that wait for just that."""
+        task = asyncio.current_task()
+        self._waiting[task] = asyncio.get_running_loop().create_future()
+        self._wake_if_ended()
+        try:
+            await self._waiting[task]
+        finally:
+            del self._waiting[task]
 
     # One RPC.
 
@@ -225,8 +247,8 @@ class Server(_base_server.Server):
         waiter = self._native.wait_idle()
         if waiter is not None:
             await waiter
-        # Cancelled handlers hear of it now.
-        await asyncio.sleep(0)
+        # Cancelled handlers may have much to tidy up yet.
+        await self._dispatcher.handlers_end()
         self._terminated = True
         if self._termination is not None and not self._termination.done():
             self._termination.set_result(None)

@@ -387,3 +387,13 @@ def test_metadata_of_any_shape(serve, around, kind, shape):
     assert responses(call, kind) == expected(kind)
     for found in (seen, call.initial_metadata(), call.trailing_metadata()):
         assert [tuple(item) for item in found if item[0].startswith("k")] == PAIRS
+
+
+@pytest.mark.better_than_grpcio("says neither")
+def test_a_channel_says_where_to_and_in_which_state(serve):
+    peer = serve(echo=("uu", lambda request, context: request))
+    assert f"to '{peer.address}', IDLE" in repr(peer.channel)
+    assert peer.uu("echo")(b"x") == b"x"
+    assert f"to '{peer.address}', READY" in repr(peer.channel)
+    peer.channel.close()
+    assert f"to '{peer.address}', SHUTDOWN" in repr(peer.channel)

@@ -554,3 +554,41 @@ def test_trailing_metadata_of_abort_of_any_shape(run, kind, shape):
             assert [tuple(item) for item in found if item[0].startswith("k")] == PAIRS
 
     run(test())
+
+
+@pytest.mark.parametrize("details", ["moved", "", 'with "quotes"'])
+@pytest.mark.parametrize("kind", KINDS)
+def test_errors_describe_themselves_as_blocking_ones_do(run, kind, details):
+    async def test():
+        async def one(request, context):
+            await context.abort(grpc.StatusCode.NOT_FOUND, details)
+
+        async def many(request, context):
+            await one(request, context)
+            yield b""
+
+        async with Peer(uu=("uu", one), us=("us", many), su=("su", one), ss=("ss", many)) as peer:
+            call = start(peer.channel, kind)
+            with pytest.raises(grpc.RpcError) as raised:
+                await soon(responses(call, kind))
+            described = f"NOT_FOUND:{details}" if details else "NOT_FOUND"
+            assert raised.value.debug_error_string() == await call.debug_error_string() == described
+
+    run(test())
+
+
+@pytest.mark.better_than_grpcio("says neither")
+def test_a_channel_says_where_to_and_in_which_state(run):
+    async def test():
+        async with Served() as served:
+            channel = grpc.aio.insecure_channel(served.address)
+            assert f"to '{served.address}', IDLE" in repr(channel)
+            assert await soon(responses(start(channel, "uu"), "uu")) == [b"ok"]
+            assert f"to '{served.address}', READY" in repr(channel)
+            await channel.close()
+            assert f"to '{served.address}', SHUTDOWN" in repr(channel)
+            return channel, served.address
+
+    channel, address = run(test())
+    # Without a loop it has no state.
+    assert repr(channel).endswith(f"to '{address}'>")

@@ -403,7 +403,7 @@ class Channel(_client_api.Channel):
           compression: the default for all calls.
         """
         self._subscriptions = Subscriptions()
-        name = _common.decode(_common.encode(target))
+        name = self._target = _common.decode(_common.encode(target))
         given = [*_common.options(options), *_compression.create_channel_option(compression)]
         core, single_threaded = _split_options(given)
         self._unary_stream: type[_UnaryStreamMultiCallable] = (
@@ -488,6 +488,9 @@ class Channel(_client_api.Channel):
     def close(self) -> None:
         self._subscriptions.clear()
         self._channel.close("Channel closed!")
+
+    def __repr__(self) -> str:
+        return _common.describe_channel(self, self._target, self._channel.state(False))
 
     def __enter__(self) -> Channel:
         return self

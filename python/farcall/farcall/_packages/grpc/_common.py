@@ -162,6 +162,12 @@ def options(given: Iterable[Any] | None) -> list[tuple[str, Any]]:
     return checked
 
 
+def describe_channel(channel: object, target: str, state: int | None) -> str:
+    """The `repr` of a channel: where to, and in which state if that is known."""
+    name = "" if state is None else f", {CONNECTIVITIES[state].name}"
+    return f"<{type(channel).__module__}.{type(channel).__qualname__} to {target!r}{name}>"
+
+
 def wait(event: threading.Event, timeout: float | None) -> bool:
     """Waits for an event, and lets signal handlers run meanwhile.
 

@@ -78,25 +78,27 @@ class _RPCState:
         self.cancelled = cancelled
 
 
+def debug_string(number: int, details: str, from_server: bool) -> str | None:
+    """What `debug_error_string()` answers for a call that has ended so."""
+    if number == 0:
+        return ""
+    name = _common.STATUS_CODES[number].name
+    debug = f"{name}:{details}" if details else name
+    return debug if from_server else _LOCAL_DEBUG_STRINGS.get(details, debug)
+
+
 def state_of(call: ClientCall | EndedCall) -> _RPCState:
     """The outcome of a call that is over."""
     status = call.status()
     assert status is not None, "asked for the outcome of a call that goes on"
     number, details, trailing_metadata, from_server = status
-    code = _common.STATUS_CODES[number]
-    if number == 0:
-        debug: str | None = ""
-    else:
-        debug = f"{code.name}:{details}" if details else code.name
-        if not from_server:
-            debug = _LOCAL_DEBUG_STRINGS.get(details, debug)
     return _RPCState(
         (),
         call.initial_metadata(),
         trailing_metadata,
-        code,
+        _common.STATUS_CODES[number],
         details,
-        debug,
+        debug_string(number, details, from_server),
         number == CANCELLED and not from_server and details == LOCALLY_CANCELLED,
     )
 

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import grpc
 from grpc import _common, _plugin_wrapping
 from grpc._cython.cygrpc import EOF, ExecuteBatchError, UsageError
+from grpc._rendezvous import debug_string
 from grpc.aio import _base_call, _loops
 from grpc.aio._metadata import Metadata
 from grpc.aio._typing import (
@@ -135,13 +136,8 @@ def _raise(native: AioClientCall, code: int, details: str, trailing: Any, from_s
         Metadata.from_tuple(native.headers()),
         Metadata.from_tuple(trailing),
         details,
-        _debug_string(code, details, from_server),
+        debug_string(code, details, from_server),
     )
-
-
-def _debug_string(code: int, details: str, from_server: bool) -> str:
-    where = "Error received from peer" if from_server else "Error of this side"
-    return f'{where}:{{grpc_status:{code}, grpc_message:"{details}"}}'
 
 
 def _fail(native: AioClientCall, code: int, details: str) -> NoReturn:
@@ -263,10 +259,10 @@ class Call:
     async def details(self) -> str:
         return (await self._ended())[1]
 
-    async def debug_error_string(self) -> str:
-        """What was said about the error for those who look for its cause; empty if there was none."""
+    async def debug_error_string(self) -> str | None:
+        """More about the error, for debugging: "CODE:details"; empty for OK, None when it was made on this side."""
         code, details, _, from_server = await self._ended()
-        return _debug_string(code, details, from_server) if code else ""
+        return debug_string(code, details, from_server)
 
     async def wait_for_connection(self) -> None:
         waiter = self._native.connected()
@@ -284,7 +280,7 @@ class Call:
             f"<{type(self).__name__} of RPC that terminated with:\n"
             f"\tstatus = {_common.STATUS_CODES[code]}\n"
             f'\tdetails = "{details}"\n'
-            + (f'\tdebug_error_string = "{_debug_string(code, details, from_server)}"\n>' if code else ">")
+            + (f'\tdebug_error_string = "{debug_string(code, details, from_server)}"\n>' if code else ">")
         )
 
     __str__ = __repr__

@@ -266,7 +266,7 @@ class Channel(_base_channel.Channel):
         ) = _by_kind(interceptors or ())
         self._closing: asyncio.Future[None] | None = None
         self._closed = False
-        name = _common.decode(_common.encode(target))
+        name = self._target = _common.decode(_common.encode(target))
         given = [
             *_common.options(options),
             *_compression.create_channel_option(compression),
@@ -281,6 +281,11 @@ class Channel(_base_channel.Channel):
         self._unary_unary: type[UnaryUnaryMultiCallable] = (
             _SecuredUnaryUnaryMultiCallable if security.plugins or security.unusable else UnaryUnaryMultiCallable
         )
+
+    def __repr__(self) -> str:
+        # Its state is that of the loop that runs.
+        state = self._native.state(False) if asyncio._get_running_loop() else None
+        return _common.describe_channel(self, self._target, state)
 
     async def __aenter__(self) -> Self:
         return self

@@ -11,7 +11,7 @@ use crate::{
     error::ErrorCode,
     flow::{ReceiveWindow, SendWindow},
     frame::{
-        DEFAULT_MAX_FRAME_SIZE, DEFAULT_WINDOW, MAX_U31, Reset, WindowUpdate, encode_data_head, finish_block,
+        DEFAULT_MAX_FRAME_SIZE, DEFAULT_WINDOW, HEAD_LEN, MAX_U31, Reset, WindowUpdate, encode_data_head, finish_block,
         start_block,
     },
     goaway::Local,
@@ -22,17 +22,12 @@ use crate::{
         response::{encode_headers, encode_http_headers, encode_trailers, encode_trailers_only},
     },
     hpack::Encoder,
+    send::Class,
     stream::{Input, State, Stream},
 };
 
 /// How much is gathered for the transport to write at once.
 const GATHERED: usize = 512 << 10;
-
-/// What one call may send in its turn while others wait for theirs.
-const TURN: usize = 32 << 10;
-
-/// What one call may send in its turn while no other waits.
-const LONG_TURN: usize = 256 << 10;
 
 /// Header blocks out.
 #[derive(Debug)]
@@ -186,7 +181,7 @@ impl Connection {
         let Some(stream) = self.store.live(call) else { return };
         if !stream.scheduled && has_turn(stream) {
             stream.scheduled = true;
-            self.scheduler.push(call);
+            self.scheduler.push(call, stream.queue.class());
         }
     }
 
@@ -210,12 +205,13 @@ impl Connection {
             return;
         }
         let queued = stream.queue.len();
-        let turn = if self.scheduler.is_idle() { LONG_TURN } else { TURN };
-        let count = queued
+        let class = stream.queue.class();
+        let count = stream
+            .queue
+            .portion(self.scheduler.turn(class))
             .min(stream.send_window.available())
             .min(self.send_window.available())
-            .min(self.blocks.max_frame_size as usize)
-            .min(turn);
+            .min(self.blocks.max_frame_size as usize);
         if count == 0 && queued > 0 {
             stream.scheduled = true;
             return self.scheduler.block(call);
@@ -238,6 +234,9 @@ impl Connection {
                 self.events.push_back(Event::Writable { call });
             }
         }
+        if class == Class::Small {
+            self.scheduler.charge(HEAD_LEN + count);
+        }
         if end_stream {
             stream.state.advance(Input::SendEnd);
         } else if last && let Some(answer) = stream.answer.take() {
@@ -256,7 +255,7 @@ impl Connection {
         stream.crowded |= queued >= self.config.limits.send_buffer;
         if !stream.scheduled && has_turn(stream) {
             stream.scheduled = true;
-            self.scheduler.push(call);
+            self.scheduler.push(call, stream.queue.class());
         }
         self.unsent += queued - before;
         self.congested |= self.unsent >= self.config.limits.unsent;

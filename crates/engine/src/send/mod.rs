@@ -4,4 +4,4 @@ mod queue;
 mod scheduler;
 
 pub(crate) use queue::Queue;
-pub(crate) use scheduler::Scheduler;
+pub(crate) use scheduler::{Class, LONG_TURN, Scheduler, TURN};

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes};
 
+use super::{Class, TURN};
 use crate::connection::{LARGE, Outgoing, Transmit};
 use crate::grpc::message::PREFIX_LEN;
 
@@ -14,6 +15,8 @@ pub(crate) struct Queue {
     copied_start: usize,
     pieces: VecDeque<Piece>,
     len: usize,
+    /// How much of the large message at the front is taken.
+    taken: usize,
 }
 
 #[derive(Debug)]
@@ -21,6 +24,8 @@ enum Piece {
     /// This many bytes of `copied`.
     Copied(usize),
     Shared(Bytes),
+    /// The body of a message longer than a [`TURN`]; its prefix is the end of the piece before.
+    Large(Bytes),
 }
 
 /// What an empty queue may keep allocated for its next call.
@@ -43,21 +48,18 @@ impl Queue {
             Outgoing::Shared(message) => return self.copy(prefix, &message),
         };
         self.copy(prefix, &[]);
-        self.share(large);
+        self.len += large.len();
+        self.pieces.push_back(if large.len() > TURN { Piece::Large(large) } else { Piece::Shared(large) });
     }
 
     /// Messages that have their prefixes.
     pub(crate) fn push_wire(&mut self, wire: Bytes) {
         if wire.len() >= LARGE {
-            return self.share(wire);
+            self.len += wire.len();
+            return self.pieces.push_back(Piece::Shared(wire));
         }
         self.copied.extend_from_slice(&wire);
         self.copied(wire.len());
-    }
-
-    fn share(&mut self, large: Bytes) {
-        self.len += large.len();
-        self.pieces.push_back(Piece::Shared(large));
     }
 
     /// A line that is no message and has no prefix.
@@ -83,6 +85,37 @@ impl Queue {
         }
     }
 
+    /// What comes next.
+    pub(crate) fn class(&self) -> Class {
+        match (self.pieces.front(), self.pieces.get(1)) {
+            (Some(Piece::Large(_)), _) => Class::Begun { taken: self.taken },
+            (Some(Piece::Copied(length)), Some(Piece::Large(_))) if *length <= PREFIX_LEN => {
+                if *length == PREFIX_LEN {
+                    Class::Fresh
+                } else {
+                    Class::Begun { taken: 0 }
+                }
+            }
+            _ => Class::Small,
+        }
+    }
+
+    /// How much of what is of the same class comes next, as far as `most`: small messages before a large one, or a large
+    /// one and no more.
+    pub(crate) fn portion(&self, most: usize) -> usize {
+        let mut before = 0;
+        for piece in &self.pieces {
+            match piece {
+                _ if before >= most => return most,
+                Piece::Copied(length) => before += length,
+                Piece::Shared(bytes) => before += bytes.len(),
+                Piece::Large(bytes) if before <= PREFIX_LEN => return most.min(before + bytes.len()),
+                Piece::Large(_) => return most.min(before - PREFIX_LEN),
+            }
+        }
+        most.min(before)
+    }
+
     /// Moves the first `count` bytes (at most [`len`](Queue::len)) to `out`.
     pub(crate) fn take(&mut self, count: usize, out: &mut Transmit) {
         debug_assert!(count <= self.len);
@@ -99,8 +132,9 @@ impl Queue {
                     *length -= taken;
                     (taken, *length == 0)
                 }
-                Piece::Shared(bytes) => {
+                Piece::Shared(bytes) | Piece::Large(bytes) => {
                     let taken = left.min(bytes.len());
+                    self.taken += taken;
                     if taken >= LARGE {
                         out.large(bytes.split_to(taken));
                     } else {
@@ -113,6 +147,7 @@ impl Queue {
             left -= taken;
             if whole {
                 self.pieces.pop_front();
+                self.taken = 0;
             }
         }
         self.reclaim();
@@ -120,7 +155,7 @@ impl Queue {
 
     pub(crate) fn clear(&mut self) {
         self.pieces.clear();
-        self.len = 0;
+        (self.len, self.taken) = (0, 0);
         self.copied_start = self.copied.len();
         self.reclaim();
     }
@@ -141,7 +176,7 @@ impl Queue {
 mod tests {
     use bytes::{Buf, Bytes};
 
-    use super::Queue;
+    use super::{Class, Queue, TURN};
     use crate::connection::{LARGE, Outgoing, Transmit};
 
     #[test]
@@ -171,6 +206,43 @@ mod tests {
             let length = out.remaining();
             assert!(out.copy_to_bytes(length) == whole, "portions of {portion}");
         }
+    }
+
+    #[test]
+    fn tells_large_messages_from_small_ones_before_and_behind_them() {
+        let large = TURN + 1;
+        let mut queue = Queue::default();
+        let mut out = Transmit::default();
+        assert_eq!((queue.class(), queue.portion(100)), (Class::Small, 0));
+        queue.push([0; 5], Outgoing::Copied(&[1; TURN]));
+        queue.push([0; 5], Outgoing::Copied(b"abc"));
+        for _ in 0..2 {
+            queue.push([0; 5], Outgoing::Copied(&vec![2; large]));
+        }
+        queue.push([0; 5], Outgoing::Copied(b"abc"));
+        let before = 5 + TURN + 5 + 3;
+        assert_eq!((queue.class(), queue.portion(100), queue.portion(usize::MAX)), (Class::Small, 100, before));
+        queue.take(before - 1, &mut out);
+        assert_eq!((queue.class(), queue.portion(100)), (Class::Small, 1));
+        queue.take(1, &mut out);
+        assert_eq!((queue.class(), queue.portion(100), queue.portion(usize::MAX)), (Class::Fresh, 100, 5 + large));
+        queue.take(2, &mut out);
+        assert_eq!((queue.class(), queue.portion(usize::MAX)), (Class::Begun { taken: 0 }, 3 + large));
+        queue.take(3, &mut out);
+        assert_eq!(queue.class(), Class::Begun { taken: 0 });
+        queue.take(large - 1, &mut out);
+        assert_eq!((queue.class(), queue.portion(100)), (Class::Begun { taken: large - 1 }, 1));
+        queue.take(1, &mut out);
+        assert_eq!(queue.class(), Class::Fresh, "the next is not begun by the end of this one");
+        queue.take(5 + large, &mut out);
+        assert_eq!((queue.class(), queue.portion(100)), (Class::Small, 8));
+        queue.push([0; 5], Outgoing::Copied(&vec![2; large]));
+        queue.take(13 + 9, &mut out);
+        assert_eq!(queue.class(), Class::Begun { taken: 9 });
+        queue.clear();
+        queue.push([0; 5], Outgoing::Copied(&vec![2; large]));
+        queue.take(6, &mut out);
+        assert_eq!(queue.class(), Class::Begun { taken: 1 }, "what was dropped is not counted");
     }
 
     #[test]

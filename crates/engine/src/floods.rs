@@ -12,6 +12,10 @@ pub(crate) struct Floods {
     /// Where in the output the frames end that were sent because the peer made this side, and are not written yet.
     induced: VecDeque<u64>,
     resets: Bucket,
+    /// Too many streams were reset: no more are taken for a while.
+    holding_back: bool,
+    refusals: Bucket,
+    breaches: Bucket,
     window_shifts: Bucket,
     empty: u32,
 }
@@ -28,14 +32,19 @@ impl Bucket {
         Bucket { left: full, refilled: now }
     }
 
-    /// Takes `count`, after what time gave back; false when there is not enough.
-    fn take(&mut self, count: u32, full: u32, per_second: u32, now: Instant) -> bool {
+    /// What time gives back.
+    fn refill(&mut self, full: u32, per_second: u32, now: Instant) {
         let elapsed = now.saturating_duration_since(self.refilled);
         let refill = elapsed.as_micros() * u128::from(per_second) / 1_000_000;
         if refill > 0 {
             self.give(u32::try_from(refill).unwrap_or(u32::MAX), full);
             self.refilled = now;
         }
+    }
+
+    /// Takes `count`, after what time gave back; false when there is not enough.
+    fn take(&mut self, count: u32, full: u32, per_second: u32, now: Instant) -> bool {
+        self.refill(full, per_second, now);
         let enough = self.left >= count;
         self.left = self.left.saturating_sub(count);
         enough
@@ -55,6 +64,9 @@ impl Floods {
         Floods {
             induced: VecDeque::new(),
             resets: Bucket::new(limits.resets, now),
+            holding_back: false,
+            refusals: Bucket::new(limits.resets, now),
+            breaches: Bucket::new(limits.breaches, now),
             window_shifts: Bucket::new(limits.window_shifts, now),
             empty: 0,
         }
@@ -72,11 +84,34 @@ impl Floods {
         Ok(())
     }
 
-    /// A stream was reset by a client, or because of what it did.
-    pub(crate) fn reset(&mut self, limits: &Limits, now: Instant) -> Result<(), Fault> {
-        match self.resets.take(1, limits.resets, limits.resets_per_second, now) {
+    /// A client reset a stream for which nothing had begun.
+    pub(crate) fn reset(&mut self, limits: &Limits, now: Instant) {
+        self.holding_back |= !self.resets.take(1, limits.resets, limits.resets_per_second, now);
+    }
+
+    /// A client opens a stream: whether it is to be refused, because too many were reset.
+    ///
+    /// # Errors
+    /// It has gone on for too long.
+    pub(crate) fn refuse(&mut self, limits: &Limits, now: Instant) -> Result<bool, Fault> {
+        let (full, per_second) = (limits.resets, limits.resets_per_second);
+        if !self.holding_back {
+            return Ok(false);
+        }
+        self.resets.refill(full, per_second, now);
+        // Some of it must be back, or every other stream would be refused and the next reset again.
+        self.holding_back = self.resets.left <= full / 10;
+        if self.holding_back && !self.refusals.take(1, full, per_second, now) {
+            return Err(calm("too many streams reset, and more opened when they were refused"));
+        }
+        Ok(self.holding_back)
+    }
+
+    /// A stream was reset because a client broke the protocol on it.
+    pub(crate) fn breach(&mut self, limits: &Limits, now: Instant) -> Result<(), Fault> {
+        match self.breaches.take(1, limits.breaches, limits.breaches_per_second, now) {
             true => Ok(()),
-            false => Err(calm("too many streams reset")),
+            false => Err(calm("too many streams on which the protocol was broken")),
         }
     }
 
@@ -92,6 +127,7 @@ impl Floods {
     /// A call was answered in full.
     pub(crate) fn answered(&mut self, limits: &Limits) {
         self.resets.give(1, limits.resets);
+        self.breaches.give(1, limits.breaches);
     }
 
     /// A DATA frame without data.
@@ -137,17 +173,59 @@ mod tests {
     }
 
     #[test]
-    fn resets_at_the_limit_and_one_past_and_back() {
-        let limits = Limits { resets: 2, resets_per_second: 10, ..Limits::default() };
+    fn past_the_limit_of_resets_streams_are_refused_until_some_are_given_back() {
+        let limits = Limits { resets: 20, resets_per_second: 10, ..Limits::default() };
         let start = Instant::now();
         let mut floods = Floods::new(&limits, start);
-        floods.reset(&limits, start).unwrap();
-        floods.reset(&limits, start).unwrap();
-        assert!(floods.reset(&limits, start).is_err());
+        (0..20).for_each(|_| floods.reset(&limits, start));
+        assert_eq!(floods.refuse(&limits, start), Ok(false), "at the limit");
+        floods.reset(&limits, start);
+        assert_eq!(floods.refuse(&limits, start), Ok(true), "one past it");
+        let later = start + Duration::from_millis(299);
+        assert_eq!(floods.refuse(&limits, later), Ok(true), "a tenth is back");
         floods.answered(&limits);
-        floods.reset(&limits, start).unwrap();
-        floods.reset(&limits, start + Duration::from_millis(100)).unwrap();
-        assert!(floods.reset(&limits, start + Duration::from_millis(199)).is_err());
+        assert_eq!(floods.refuse(&limits, later), Ok(false), "and one more");
+        (0..4).for_each(|_| floods.reset(&limits, later));
+        assert_eq!(floods.refuse(&limits, later), Ok(true));
+        assert_eq!(floods.refuse(&limits, later + Duration::from_secs(1)), Ok(false));
+    }
+
+    #[test]
+    fn refusals_at_the_limit_and_one_past_and_back() {
+        let limits = Limits { resets: 20, resets_per_second: 1, ..Limits::default() };
+        let start = Instant::now();
+        let mut floods = Floods::new(&limits, start);
+        (0..21).for_each(|_| floods.reset(&limits, start));
+        for _ in 0..20 {
+            assert_eq!(floods.refuse(&limits, start), Ok(true));
+        }
+        let later = start + Duration::from_secs(1);
+        assert_eq!(floods.refuse(&limits, later), Ok(true));
+        assert!(floods.refuse(&limits, later).is_err());
+    }
+
+    #[test]
+    fn no_resets_at_all_may_be_the_limit() {
+        let limits = Limits { resets: 0, ..Limits::default() };
+        let start = Instant::now();
+        let mut floods = Floods::new(&limits, start);
+        assert_eq!(floods.refuse(&limits, start), Ok(false));
+        floods.reset(&limits, start);
+        assert!(floods.refuse(&limits, start + Duration::from_secs(9)).is_err());
+    }
+
+    #[test]
+    fn breaches_at_the_limit_and_one_past_and_back() {
+        let limits = Limits { breaches: 2, breaches_per_second: 10, ..Limits::default() };
+        let start = Instant::now();
+        let mut floods = Floods::new(&limits, start);
+        floods.breach(&limits, start).unwrap();
+        floods.breach(&limits, start).unwrap();
+        assert!(floods.breach(&limits, start).is_err());
+        floods.answered(&limits);
+        floods.breach(&limits, start).unwrap();
+        floods.breach(&limits, start + Duration::from_millis(100)).unwrap();
+        assert!(floods.breach(&limits, start + Duration::from_millis(199)).is_err());
     }
 
     #[test]

@@ -71,13 +71,21 @@ pub struct Limits {
     /// not read; past it the connection ends with ENHANCE_YOUR_CALM. Stops PING, SETTINGS and reset floods by peers
     /// that do not read (CVE-2019-9512, -9514, -9515). Default 10,000, as grpcio's.
     pub induced_frames: u32,
-    /// Streams a client may reset, or make the server reset by breaking the protocol, in one go; past it the connection
-    /// ends with ENHANCE_YOUR_CALM. Each call that is answered, and time
-    /// ([`resets_per_second`](Limits::resets_per_second)), give one back. Stops rapid reset (CVE-2023-44487,
-    /// CVE-2025-8671). Default 1,000.
+    /// Streams a client may reset in one go before anything was done for them: no message was taken and no headers were
+    /// sent, and their own deadline was not near. Past it new streams are refused (REFUSED_STREAM) until a tenth is given
+    /// back; as many refusals, and the connection ends with ENHANCE_YOUR_CALM. Each call that is answered, and time
+    /// ([`resets_per_second`](Limits::resets_per_second)), give one back. Stops rapid reset (CVE-2023-44487).
+    /// Default 10,000.
     pub resets: u32,
-    /// How many [`resets`](Limits::resets) a second gives back. Default 200.
+    /// How many [`resets`](Limits::resets), and refusals for their sake, a second gives back. Default 2,000.
     pub resets_per_second: u32,
+    /// Streams on which a client may break the protocol in one go, so that the server resets them; past it the connection
+    /// ends with ENHANCE_YOUR_CALM. Each call that is answered, and time
+    /// ([`breaches_per_second`](Limits::breaches_per_second)), give one back. Stops "MadeYouReset" (CVE-2025-8671).
+    /// Default 1,000.
+    pub breaches: u32,
+    /// How many [`breaches`](Limits::breaches) a second gives back. Default 200.
+    pub breaches_per_second: u32,
     /// Streams that frames which concern all of them make this side look at, one for each that is open, in one go and
     /// again in each second: changes of SETTINGS_INITIAL_WINDOW_SIZE, which move every window, and GOAWAYs with ever
     /// lower ids. Past it the connection ends with ENHANCE_YOUR_CALM. Stops a peer with many streams from making this
@@ -122,8 +130,10 @@ impl Default for Limits {
             header_block: 64 << 10,
             continuations: 16,
             induced_frames: 10_000,
-            resets: 1_000,
-            resets_per_second: 200,
+            resets: 10_000,
+            resets_per_second: 2_000,
+            breaches: 1_000,
+            breaches_per_second: 200,
             window_shifts: 1_000_000,
             empty_frames: 100,
             min_ping_interval: Duration::from_secs(5 * 60),

@@ -70,7 +70,7 @@ fn made_you_reset_in_every_way() {
     for (what, way) in ways {
         for (count, code) in [(5, None), (6, Some(ENHANCE_YOUR_CALM))] {
             let mut raw = server(|limits| {
-                (limits.resets, limits.resets_per_second) = (5, 0);
+                (limits.breaches, limits.breaches_per_second) = (5, 0);
                 limits.initial_stream_window = 1000;
             });
             (0..count).for_each(|i| raw.send(&way(2 * i + 1)));

@@ -137,23 +137,33 @@ fn answers_that_the_peer_does_not_read() {
 fn resets_in_one_go_and_in_time() {
     let pair = |stream| [Frame::request(stream, false, &[]), Frame::reset(stream, 8)];
     let set = |limits: &mut Limits| (limits.resets, limits.resets_per_second) = (10, 5);
-    for (count, code) in [(10, None), (11, Some(ENHANCE_YOUR_CALM))] {
+    let refused = |raw: &mut Raw, stream| {
+        raw.send(&[Frame::request(stream, false, &[])]);
+        raw.frames_of(Frame::RST_STREAM) == [Frame::reset(stream, REFUSED_STREAM)]
+    };
+    for (count, calm) in [(10, false), (11, true)] {
         let mut raw = server(set);
         (0..count).for_each(|i| raw.send(&pair(2 * i + 1)));
-        assert_eq!(goaway(&mut raw), code, "{count}");
+        assert_eq!(refused(&mut raw, 101), calm, "{count}");
     }
     // A second gives five back.
-    for (count, code) in [(15, None), (16, Some(ENHANCE_YOUR_CALM))] {
+    for (count, calm) in [(15, false), (16, true)] {
         let mut raw = server(set);
         (0..10).for_each(|i| raw.send(&pair(2 * i + 1)));
         raw.sleep(Duration::from_secs(1));
         (10..count).for_each(|i| raw.send(&pair(2 * i + 1)));
-        assert_eq!(goaway(&mut raw), code, "{count}");
+        assert_eq!(refused(&mut raw, 101), calm, "{count}");
     }
-    // What the peer makes this side reset counts too.
+    // Refused for a while, then served again; whoever goes on all the same is cut off.
+    let mut raw = server(set);
+    (0..11).for_each(|i| raw.send(&pair(2 * i + 1)));
+    assert!(refused(&mut raw, 101));
+    raw.sleep(Duration::from_secs(1));
+    assert!(!refused(&mut raw, 103));
     for (count, code) in [(10, None), (11, Some(ENHANCE_YOUR_CALM))] {
         let mut raw = server(set);
-        (0..count).for_each(|i| raw.send(&[Frame::headers(2 * i + 1, true, &[("no", "path")])]));
+        (0..11).for_each(|i| raw.send(&pair(2 * i + 1)));
+        (0..count).for_each(|i| raw.send(&pair(2 * i + 101)));
         assert_eq!(goaway(&mut raw), code, "{count}");
     }
     // An answered call gives one back, so a peer that mostly lets calls finish may go on for ever.
@@ -165,9 +175,83 @@ fn resets_in_one_go_and_in_time() {
             // The other one is over.
             let _ = raw.end.connection.respond(call, &Status::OK, &Metadata::new());
         }
-        raw.frames();
+        assert_eq!(raw.frames_of(Frame::RST_STREAM), []);
     }
     assert_eq!(goaway(&mut raw), None);
+}
+
+/// What is not an attack does not count: calls that something was done for, and those whose time was up.
+#[test]
+fn resets_that_do_not_count() {
+    let set = |limits: &mut Limits| (limits.resets, limits.resets_per_second) = (1, 0);
+    type Reset = fn(&mut Raw, u32);
+    let ways: [(&str, bool, Reset); 6] = [
+        ("at once", true, |raw, id| raw.send(&[Frame::request(id, true, &[])])),
+        ("long before its deadline", true, |raw, id| {
+            raw.send(&[Frame::request(id, true, &[("grpc-timeout", "1S")])]);
+            raw.sleep(Duration::from_millis(800));
+        }),
+        ("a message was there, and nobody took it", true, |raw, id| {
+            raw.end.release = false;
+            raw.send(&[Frame::request(id, false, &[]), Frame::message(id, false, b"m")]);
+        }),
+        ("a message was taken", false, |raw, id| {
+            raw.send(&[Frame::request(id, false, &[]), Frame::message(id, false, b"m")]);
+        }),
+        ("headers were sent", false, |raw, id| {
+            raw.send(&[Frame::request(id, false, &[])]);
+            let call = raw.end.request();
+            raw.end.connection.send_headers(call, &Metadata::new()).unwrap();
+        }),
+        ("a little before its deadline", false, |raw, id| {
+            raw.send(&[Frame::request(id, true, &[("grpc-timeout", "1S")])]);
+            raw.sleep(Duration::from_millis(900));
+        }),
+    ];
+    for (what, counts, way) in ways {
+        let mut raw = server(set);
+        for id in [1, 3] {
+            way(&mut raw, id);
+            raw.send(&[Frame::reset(id, 8)]);
+        }
+        raw.frames();
+        raw.send(&[Frame::request(5, true, &[])]);
+        assert_eq!(raw.frames_of(Frame::RST_STREAM).len(), usize::from(counts), "{what}");
+    }
+}
+
+/// At twice what the default lets pass nobody's call ends but those of who resets.
+#[test]
+fn a_burst_of_cancels_hurts_no_other_call() {
+    let mut raw = server(|_| ());
+    raw.send(&[Frame::request(1, false, &[])]);
+    let bystander = raw.end.request();
+    let limit = Limits::default().resets;
+    for i in 1..=2 * limit {
+        raw.send(&[Frame::request(2 * i + 1, true, &[]), Frame::reset(2 * i + 1, 8)]);
+    }
+    raw.send(&[Frame::message(1, true, b"m")]);
+    raw.end.connection.respond(bystander, &Status::OK, &Metadata::new()).unwrap();
+    raw.collect();
+    assert!(raw.end.closed(bystander).completed);
+}
+
+#[test]
+fn streams_on_which_the_protocol_is_broken() {
+    let broken = |stream| Frame::headers(stream, true, &[("no", "path")]);
+    let set = |limits: &mut Limits| (limits.breaches, limits.breaches_per_second) = (10, 5);
+    for (count, code) in [(10, None), (11, Some(ENHANCE_YOUR_CALM))] {
+        let mut raw = server(set);
+        (0..count).for_each(|i| raw.send(&[broken(2 * i + 1)]));
+        assert_eq!(goaway(&mut raw), code, "{count}");
+    }
+    for (count, code) in [(15, None), (16, Some(ENHANCE_YOUR_CALM))] {
+        let mut raw = server(set);
+        (0..10).for_each(|i| raw.send(&[broken(2 * i + 1)]));
+        raw.sleep(Duration::from_secs(1));
+        (10..count).for_each(|i| raw.send(&[broken(2 * i + 1)]));
+        assert_eq!(goaway(&mut raw), code, "{count}");
+    }
 }
 
 #[test]

@@ -39,6 +39,7 @@ impl Connection {
         stream.state.advance(Input::ReceiveReset);
         let call = stream.call;
         let expired = stream.deadline.is_some_and(|deadline| deadline <= now);
+        let premature = !stream.begun && !stream.headers_sent && stream.excused_from.is_none_or(|from| now < from);
         let status = match self.config.role {
             Role::Client => match status_map::from_reset(reset.code) {
                 Status { code: Code::Cancelled, .. } if expired => {
@@ -47,7 +48,9 @@ impl Connection {
                 status => status,
             },
             Role::Server => {
-                self.floods.reset(&self.config.limits, now)?;
+                if premature {
+                    self.floods.reset(&self.config.limits, now);
+                }
                 let ErrorCode(code) = reset.code;
                 Status::new(Code::Cancelled, format!("RST_STREAM received; Error code: {code}"))
             }

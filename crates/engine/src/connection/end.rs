@@ -231,7 +231,7 @@ impl Connection {
             Fault::Stream(code, what) => {
                 self.fail_stream(id, code, what);
                 match self.config.role {
-                    Role::Server => self.floods.reset(&self.config.limits, now),
+                    Role::Server => self.floods.breach(&self.config.limits, now),
                     Role::Client => Ok(()),
                 }
                 .and_then(|()| self.count_induced())

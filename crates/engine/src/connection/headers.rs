@@ -1,6 +1,6 @@
 //! Header blocks in: requests, responses and trailers.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use farcall_core::{Code, Metadata, Status};
 
@@ -41,6 +41,12 @@ const fn calm(what: &'static str) -> Fault {
 
 const fn malformed(what: &'static str) -> Fault {
     Fault::Stream(ErrorCode::PROTOCOL_ERROR, what)
+}
+
+/// How much sooner than its deadline, as this side knows it, a client may give a call up for its sake: it began to count
+/// before the request came, it may have rounded the time up to tell it, and its clock and this one's owner may be late.
+fn leeway(timeout: Duration) -> Duration {
+    (timeout / 64 + Duration::from_millis(100)).min(timeout / 4)
 }
 
 impl Connection {
@@ -125,12 +131,13 @@ impl Connection {
             self.store.remember(id, State::ResetByUs);
             return Ok(());
         }
+        let calm = self.floods.refuse(&self.config.limits, now)?;
         let limits = &self.config.limits;
         let streams = limits.max_concurrent_streams.unwrap_or(limits.unannounced_streams);
         let headers = self.request_headers.saturating_add(list.size as usize);
         let crowded = headers > limits.request_headers && !list.too_large;
         // A call whose answer the client has not let us write is open still, as far as it can know.
-        if crowded || self.store.len() >= streams as usize {
+        if calm || crowded || self.store.len() >= streams as usize {
             self.store.remember(id, State::ResetByUs);
             self.transmit.small(|out| Reset { stream: id, code: ErrorCode::REFUSED_STREAM }.encode(out));
             return self.count_induced();
@@ -172,6 +179,7 @@ impl Connection {
             Ok(head) => {
                 stream.deadline = head.deadline;
                 if let Some(deadline) = head.deadline {
+                    stream.excused_from = deadline.checked_sub(leeway(deadline.saturating_duration_since(now)));
                     self.deadlines.insert(deadline, call);
                 }
                 self.events.push_back(Event::Request { call, head });

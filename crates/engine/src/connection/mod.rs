@@ -56,6 +56,8 @@ pub struct Connection {
     config: Config,
     store: Store,
     events: VecDeque<Event>,
+    /// Calls that were over before they were told; what the events still say of them is passed over.
+    unheard: usize,
     /// Set once: nothing lives after it.
     error: Option<ConnectionError>,
     going_away: GoingAway,
@@ -140,6 +142,7 @@ impl Connection {
         Connection {
             store: Store::default(),
             events: VecDeque::new(),
+            unheard: 0,
             error: None,
             going_away: GoingAway::default(),
             deadlines: Deadlines::default(),
@@ -518,17 +521,47 @@ impl Connection {
 
     // To the outside.
 
-    /// The next event, `None` when all are told.
+    /// The next event, `None` when all are told. Of a request that was reset, or ran out of time, before it could be told
+    /// nothing is told at all.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.settle_answered();
-        let Some(event) = self.events.pop_front() else {
-            self.events.shrink_to(EVENTS_KEPT);
-            return None;
-        };
-        if let Event::Closed { call, .. } = event {
-            self.store.free(call);
+        loop {
+            let Some(event) = self.events.pop_front() else {
+                self.events.shrink_to(EVENTS_KEPT);
+                return None;
+            };
+            match &event {
+                Event::Request { call, .. } => {
+                    if let Some(stream) = self.store.ended(*call) {
+                        stream.unheard = true;
+                        self.unheard += 1;
+                        continue;
+                    }
+                }
+                Event::Closed { call, .. } => {
+                    let unheard = self.is_unheard(*call);
+                    self.unheard -= usize::from(unheard);
+                    self.store.free(*call);
+                    if unheard {
+                        continue;
+                    }
+                }
+                Event::Message { call, .. }
+                | Event::Messages { call, .. }
+                | Event::HalfClosed { call }
+                | Event::Writable { call }
+                    if self.is_unheard(*call) =>
+                {
+                    continue;
+                }
+                _ => {}
+            }
+            return Some(event);
         }
-        Some(event)
+    }
+
+    fn is_unheard(&mut self, call: CallId) -> bool {
+        self.unheard > 0 && self.store.ended(call).is_some_and(|stream| stream.unheard)
     }
 
     /// What to write now, `None` when there is nothing. Frames are made when asked for, so ask again after writing

@@ -273,6 +273,7 @@ impl Connection {
     /// The application has taken messages: opens the windows again.
     pub(super) fn give_back(&mut self, call: CallId, messages: usize, len: usize) {
         let Some(stream) = self.store.live(call) else { return };
+        stream.begun = true;
         let (messages, bytes) = (messages.min(stream.held_messages), len.min(stream.held));
         stream.held_messages -= messages;
         stream.held -= bytes;

@@ -32,6 +32,10 @@ pub(crate) struct Stream {
     pub(crate) request_end: u64,
     /// Server: response headers are sent.
     pub(crate) headers_sent: bool,
+    /// The application has taken a message of it.
+    pub(crate) begun: bool,
+    /// The call was over before the application heard of it, and it never will.
+    pub(crate) unheard: bool,
     /// Client: response headers have arrived.
     pub(crate) headers_received: bool,
     /// Messages of the peer are not wanted any more, or are not gRPC's.
@@ -45,6 +49,8 @@ pub(crate) struct Stream {
     /// DATA still to come by content-length.
     pub(crate) content_length: Option<u64>,
     pub(crate) deadline: Option<Instant>,
+    /// Server: from then on a reset by the client is for its deadline, as far as can be known.
+    pub(crate) excused_from: Option<Instant>,
     pub(crate) queue: Queue,
     pub(crate) send_window: SendWindow,
     pub(crate) receive_window: ReceiveWindow,
@@ -91,6 +97,8 @@ impl Stream {
             refused: None,
             request_end: 0,
             headers_sent: false,
+            begun: false,
+            unheard: false,
             headers_received: false,
             discarding: false,
             scheduled: false,
@@ -98,6 +106,7 @@ impl Stream {
             http: 0,
             content_length: None,
             deadline: None,
+            excused_from: None,
             queue: Queue::default(),
             send_window: SendWindow::new(0),
             receive_window: ReceiveWindow::new(0),
@@ -202,10 +211,16 @@ impl Store {
         self.live -= 1;
     }
 
+    /// A call that has ended, whose slot is not free yet.
+    pub(crate) fn ended(&mut self, call: CallId) -> Option<&mut Stream> {
+        self.slots.get_mut(call.index()).filter(|stream| stream.call == call && stream.over)
+    }
+
     /// The application knows that the call has ended: its slot may be used again.
     pub(crate) fn free(&mut self, call: CallId) {
         let slot = &mut self.slots[call.index()];
         debug_assert!(slot.over && slot.call == call);
+        slot.unheard = false;
         slot.call.generation = slot.call.generation.wrapping_add(1);
         slot.scheduled = false;
         self.vacant.push(call.index);

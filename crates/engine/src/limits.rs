@@ -60,13 +60,17 @@ pub struct Limits {
     /// (REFUSED_STREAM). Default 65,536.
     pub unannounced_streams: u32,
     /// Length of a header block as it is on the wire, HEADERS and CONTINUATIONs together, in bytes. Past it the
-    /// connection ends with ENHANCE_YOUR_CALM. It also bounds every other frame but DATA, for those are read whole.
-    /// Stops the CONTINUATION flood (CVE-2024-27316 and its kin). Default 64 KiB, and never less than
+    /// connection ends with ENHANCE_YOUR_CALM. A block is decoded as it comes, and of fields past
+    /// [`max_header_list_size`](Limits::max_header_list_size) nothing is kept, so it costs its sender more than this
+    /// side. Stops the CONTINUATION flood (CVE-2024-27316 and its kin). Default 16 MiB, and never less than
     /// [`max_header_list_size`](Limits::max_header_list_size).
     pub header_block: usize,
     /// CONTINUATION frames in one header block; past it the connection ends with ENHANCE_YOUR_CALM. Stops floods of
     /// empty ones. Default 16, and never less than [`header_block`](Limits::header_block) takes in frames of 16 KiB.
     pub continuations: u32,
+    /// Length of a frame that is neither DATA nor of a header block, in bytes, for these are read whole; past it the
+    /// connection ends with ENHANCE_YOUR_CALM. Default 64 KiB.
+    pub control_frame: usize,
     /// Frames that a peer makes this side send (acknowledgements of SETTINGS and PING, RST_STREAM, refusals) and does
     /// not read; past it the connection ends with ENHANCE_YOUR_CALM. Stops PING, SETTINGS and reset floods by peers
     /// that do not read (CVE-2019-9512, -9514, -9515). Default 10,000, as grpcio's.
@@ -127,8 +131,9 @@ impl Default for Limits {
             incomplete: 512 << 20,
             request_headers: 64 << 20,
             unannounced_streams: 65_536,
-            header_block: 64 << 10,
+            header_block: 16 << 20,
             continuations: 16,
+            control_frame: 64 << 10,
             induced_frames: 10_000,
             resets: 10_000,
             resets_per_second: 2_000,

@@ -12,6 +12,8 @@ pub(crate) struct PeerSettings {
     /// Its first SETTINGS have arrived.
     pub(crate) received: bool,
     pub(crate) initial_window: u32,
+    /// How large the header lists may be that it takes; without an announcement of any size.
+    pub(crate) max_header_list_size: u32,
     /// How many streams this side may open.
     pub(crate) max_concurrent_streams: u32,
 }
@@ -24,6 +26,7 @@ impl Default for PeerSettings {
         PeerSettings {
             received: false,
             initial_window: DEFAULT_WINDOW,
+            max_header_list_size: u32::MAX,
             max_concurrent_streams: STREAMS_BEFORE_SETTINGS,
         }
     }

@@ -61,13 +61,13 @@ fn in_pieces(block: &[u8], continuations: usize) -> Vec<Frame> {
 #[test]
 fn continuations_of_one_block() {
     for (count, code) in [(4, None), (5, Some(ENHANCE_YOUR_CALM))] {
-        let mut raw = server(|limits| limits.continuations = 4);
+        let mut raw = server(|limits| (limits.header_block, limits.continuations) = (64 << 10, 4));
         raw.send(&in_pieces(&Frame::request(1, false, &[]).payload, count));
         assert_eq!(goaway(&mut raw), code, "{count}");
     }
 }
 
-/// A header block is never held to less than the header list it may come to.
+/// A header block is never held to less than the header list it may come to. Its frames are read whole or in pieces.
 fn small_blocks(limits: &mut Limits) {
     (limits.header_block, limits.max_header_list_size) = (1000, 1000);
 }
@@ -81,16 +81,52 @@ fn length_of_a_header_block() {
         // Name of one byte, and a value whose length takes three.
         block.extend(header_block(&[("k", &"v".repeat(fill + over - 6))]));
         assert_eq!(block.len(), 1000 + over);
-        for continuations in [0, 1, 3] {
-            let mut raw = server(small_blocks);
+        for (continuations, whole) in [(0, 1000), (1, 1000), (3, 1000), (0, 10), (1, 10), (3, 10)] {
+            let mut raw = server(|limits| {
+                small_blocks(limits);
+                limits.control_frame = whole;
+            });
             raw.send(&in_pieces(&block, continuations));
             assert_eq!(goaway(&mut raw), code, "{over} over, in {continuations} more frames");
         }
     }
 }
 
+/// What passes the limit of header lists ends its call and no other, up to the limit of header blocks.
+#[test]
+fn a_header_block_far_larger_than_a_header_list() {
+    for (len, whole) in [(20_000, 64 << 10), (130_000, 64 << 10), (900_000, 64 << 10), (3 << 20, 64 << 10), (900, 16)] {
+        let mut raw = server(|limits| {
+            limits.control_frame = whole;
+            if len < 16 << 10 {
+                limits.max_header_list_size = 500;
+            }
+        });
+        raw.send(&[Frame::request(1, false, &[])]);
+        let bystander = raw.end.request();
+        let mut block = Frame::request(3, true, &[]).payload;
+        block.extend(header_block(&[("k", &"v".repeat(len)), ("l", "w")]));
+        let mut frames = in_pieces(&block, block.len() / (1 << 20));
+        for frame in &mut frames {
+            frame.stream = 3;
+        }
+        frames[0].flags |= Frame::END_STREAM;
+        raw.send(&frames);
+        let answers = raw.frames_of(Frame::HEADERS);
+        assert_eq!((answers.len(), answers[0].stream), (1, 3), "{len}");
+        assert_eq!(goaway(&mut raw), None);
+        raw.send(&[Frame::request(5, true, &[])]);
+        let after = raw.end.request();
+        raw.end.connection.respond(after, &Status::OK, &Metadata::new()).unwrap();
+        raw.end.connection.respond(bystander, &Status::OK, &Metadata::new()).unwrap();
+        raw.collect();
+        assert!(raw.end.closed(bystander).completed && raw.end.closed(after).completed, "{len}");
+    }
+}
+
 #[test]
 fn frames_that_are_read_whole() {
+    let small_blocks = |limits: &mut Limits| limits.control_frame = 1000;
     for (len, code) in [(1000, None), (1001, Some(ENHANCE_YOUR_CALM))] {
         let mut raw = server(small_blocks);
         raw.send(&[Frame::goaway(0, 0, &"d".repeat(len - 8))]);

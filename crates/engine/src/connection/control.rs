@@ -120,8 +120,9 @@ impl Connection {
             }
             Setting::MaxConcurrentStreams(limit) => self.peer.max_concurrent_streams = limit,
             Setting::MaxFrameSize(size) => self.blocks.max_frame_size = size,
-            // The window is dealt with already; the header list's size is advice, which gRPC leaves to the peer.
-            Setting::EnablePush(_) | Setting::InitialWindowSize(_) | Setting::MaxHeaderListSize(_) => {}
+            Setting::MaxHeaderListSize(size) => self.peer.max_header_list_size = size,
+            // The window is dealt with already.
+            Setting::EnablePush(_) | Setting::InitialWindowSize(_) => {}
         }
         Ok(())
     }

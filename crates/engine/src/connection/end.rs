@@ -256,7 +256,7 @@ impl Connection {
 }
 
 impl Closed {
-    fn locally(status: Status) -> Closed {
+    pub(super) fn locally(status: Status) -> Closed {
         Closed { status, trailers: Metadata::new(), completed: false, unprocessed: false }
     }
 }

@@ -8,23 +8,26 @@ use super::{CallId, Connection, Role};
 use crate::{
     Closed, Event,
     error::{ErrorCode, Fault},
-    frame::{Head, Reset, block_fragment, flag},
+    frame::{Head, Reset, block_fragment, flag, kind},
     grpc::{
         fields,
         request::{self, Refusal, TrailersReader},
         response::{self, encode_trailers_only},
         status_map,
     },
-    hpack::DecodedList,
+    hpack::{self, DecodedList, Partial},
     stream::{Input, State, Step},
 };
 
-/// A header block that came in part.
+/// A header block that has come in part.
 #[derive(Debug, Default)]
 pub(super) struct Block {
     /// Its HEADERS frame; `None` between blocks.
     head: Option<Head>,
-    bytes: Vec<u8>,
+    sink: Sink,
+    partial: Partial,
+    /// Its length so far, as it is on the wire.
+    length: usize,
     continuations: u32,
 }
 
@@ -35,8 +38,59 @@ impl Block {
     }
 }
 
+/// What becomes of a header block: it is decoded in any case, for the next one builds on it.
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    Request,
+    RequestTrailers(CallId),
+    Response(CallId),
+    Trailers(CallId),
+    Nothing(Result<(), Fault>),
+}
+
+/// Where the fields of a block go that comes piece by piece.
+#[derive(Debug)]
+enum Sink {
+    Request(Box<request::Reader>),
+    RequestTrailers(CallId, Box<TrailersReader>),
+    Response(CallId, Box<response::Reader>),
+    Trailers(CallId, Box<response::Reader>),
+    Nothing(Result<(), Fault>),
+}
+
+impl Default for Sink {
+    fn default() -> Sink {
+        Sink::Nothing(Ok(()))
+    }
+}
+
+impl Sink {
+    fn new(purpose: Purpose) -> Sink {
+        match purpose {
+            Purpose::Request => Sink::Request(Box::default()),
+            Purpose::RequestTrailers(call) => Sink::RequestTrailers(call, Box::default()),
+            Purpose::Response(call) => Sink::Response(call, Box::default()),
+            Purpose::Trailers(call) => Sink::Trailers(call, Box::default()),
+            Purpose::Nothing(outcome) => Sink::Nothing(outcome),
+        }
+    }
+
+    fn field(&mut self, name: &[u8], value: &[u8]) {
+        match self {
+            Sink::Request(reader) => reader.field(name, value),
+            Sink::RequestTrailers(_, reader) => reader.field(name, value),
+            Sink::Response(_, reader) | Sink::Trailers(_, reader) => reader.field(name, value),
+            Sink::Nothing(_) => {}
+        }
+    }
+}
+
 const fn calm(what: &'static str) -> Fault {
     Fault::Connection(ErrorCode::ENHANCE_YOUR_CALM, what)
+}
+
+const fn broken(error: hpack::Error) -> Fault {
+    Fault::Connection(ErrorCode::COMPRESSION_ERROR, error.description())
 }
 
 const fn malformed(what: &'static str) -> Fault {
@@ -50,83 +104,147 @@ fn leeway(timeout: Duration) -> Duration {
 }
 
 impl Connection {
+    /// A frame of a header block begins: whether all of it together is within bounds.
+    pub(super) fn count_block(&mut self, head: Head) -> Result<(), Fault> {
+        if head.kind == kind::HEADERS {
+            (self.block.length, self.block.continuations) = (0, 0);
+        } else {
+            self.block.continuations += 1;
+        }
+        self.block.length += head.length as usize;
+        if self.block.continuations > self.config.limits.continuations {
+            return Err(calm("too many CONTINUATION frames"));
+        }
+        if self.block.length > self.config.limits.header_block {
+            return Err(calm("a header block too large to be sensible"));
+        }
+        Ok(())
+    }
+
     pub(super) fn read_headers(&mut self, head: Head, payload: &[u8], now: Instant) -> Result<(), Fault> {
         let fragment = block_fragment(head, payload)?;
         if head.has(flag::END_HEADERS) {
             return self.read_block(head, fragment, now);
         }
-        self.block.head = Some(head);
-        self.block.bytes.extend_from_slice(fragment);
-        Ok(())
+        self.begin_block(head)?;
+        self.feed_block(fragment)
     }
 
     pub(super) fn read_continuation(&mut self, head: Head, payload: &[u8], now: Instant) -> Result<(), Fault> {
-        self.block.continuations += 1;
-        if self.block.continuations > self.config.limits.continuations {
-            return Err(calm("too many CONTINUATION frames"));
-        }
-        if self.block.bytes.len() + payload.len() > self.config.limits.header_block {
-            return Err(calm("a header block too large to be sensible"));
-        }
-        self.block.bytes.extend_from_slice(payload);
-        if !head.has(flag::END_HEADERS) {
-            return Ok(());
-        }
-        let block = std::mem::take(&mut self.block);
-        match block.head {
-            Some(first) => self.read_block(first, &block.bytes, now),
-            None => Ok(()),
-        }
+        self.feed_block(payload)?;
+        if head.has(flag::END_HEADERS) { self.end_block(now) } else { Ok(()) }
     }
 
-    /// Decodes a block, which must be done whatever comes of it: the next one builds on it.
-    fn decode(&mut self, block: &[u8], field: impl FnMut(&[u8], &[u8])) -> Result<DecodedList, Fault> {
+    /// A header block begins that does not come in one piece.
+    pub(super) fn begin_block(&mut self, head: Head) -> Result<(), Fault> {
+        let sink = Sink::new(self.purpose(head)?);
+        (self.block.head, self.block.sink, self.block.partial) = (Some(head), sink, Partial::default());
+        Ok(())
+    }
+
+    pub(super) fn feed_block(&mut self, piece: &[u8]) -> Result<(), Fault> {
+        let Block { partial, sink, .. } = &mut self.block;
         self.decoder
-            .decode(block, self.config.limits.max_header_list_size, field)
-            .map_err(|error| Fault::Connection(ErrorCode::COMPRESSION_ERROR, error.description()))
+            .feed(partial, piece, self.config.limits.max_header_list_size, |name, value| sink.field(name, value))
+            .map_err(broken)
     }
 
-    fn read_block(&mut self, head: Head, block: &[u8], now: Instant) -> Result<(), Fault> {
-        let id = head.stream;
+    /// The header block is whole. Its call may have ended meanwhile.
+    pub(super) fn end_block(&mut self, now: Instant) -> Result<(), Fault> {
+        let block = std::mem::take(&mut self.block);
+        let list = self.decoder.finish(block.partial).map_err(broken)?;
+        let Some(head) = block.head else { return Ok(()) };
         let end_stream = head.has(flag::END_STREAM);
+        match block.sink {
+            Sink::Request(reader) => self.take_request(head, *reader, list, now),
+            Sink::RequestTrailers(call, reader) => self.take_request_trailers(call, end_stream, *reader, now),
+            Sink::Response(call, reader) => self.take_response(call, end_stream, *reader, list, now),
+            Sink::Trailers(call, reader) => self.take_trailers(call, end_stream, *reader, list, now),
+            Sink::Nothing(outcome) => outcome,
+        }
+    }
+
+    /// A header block that comes whole.
+    fn read_block(&mut self, head: Head, block: &[u8], now: Instant) -> Result<(), Fault> {
+        let end_stream = head.has(flag::END_STREAM);
+        match self.purpose(head)? {
+            Purpose::Request => {
+                let mut reader = request::Reader::default();
+                let list = self.decode(block, |name, value| reader.field(name, value))?;
+                self.take_request(head, reader, list, now)
+            }
+            Purpose::RequestTrailers(call) => {
+                let mut reader = TrailersReader::default();
+                self.decode(block, |name, value| reader.field(name, value))?;
+                self.take_request_trailers(call, end_stream, reader, now)
+            }
+            Purpose::Response(call) => {
+                let mut reader = response::Reader::default();
+                let list = self.decode(block, |name, value| reader.field(name, value))?;
+                self.take_response(call, end_stream, reader, list, now)
+            }
+            Purpose::Trailers(call) => {
+                let mut reader = response::Reader::default();
+                let list = self.decode(block, |name, value| reader.field(name, value))?;
+                self.take_trailers(call, end_stream, reader, list, now)
+            }
+            Purpose::Nothing(outcome) => {
+                self.decode(block, |_, _| ())?;
+                outcome
+            }
+        }
+    }
+
+    fn decode(&mut self, block: &[u8], field: impl FnMut(&[u8], &[u8])) -> Result<DecodedList, Fault> {
+        self.decoder.decode(block, self.config.limits.max_header_list_size, field).map_err(broken)
+    }
+
+    /// What the block is for that a HEADERS frame begins.
+    ///
+    /// # Errors
+    /// The connection is broken by the head alone.
+    fn purpose(&mut self, head: Head) -> Result<Purpose, Fault> {
+        let id = head.stream;
         let Some(stream) = self.store.by_id(id) else {
             return match self.config.role {
-                Role::Server => self.read_request(id, end_stream, block, now),
+                Role::Server => self.purpose_of_request(id),
                 Role::Client if self.is_idle(id) => {
                     Err(Fault::Connection(ErrorCode::PROTOCOL_ERROR, "a response on a stream that was not opened"))
                 }
-                Role::Client => {
-                    self.decode(block, |_, _| ())?;
-                    self.step_closed(id, Input::ReceiveHeaders)
-                }
+                Role::Client => Ok(Purpose::Nothing(self.step_closed(id, Input::ReceiveHeaders))),
             };
         };
         let (call, step, first) = (stream.call, stream.state.step(Input::ReceiveHeaders), !stream.headers_received);
-        match (step, self.config.role) {
-            (Step::Fault(fault), _) => {
-                self.decode(block, |_, _| ())?;
-                Err(fault)
-            }
-            (_, Role::Server) => self.read_request_trailers(call, end_stream, block, now),
-            (_, Role::Client) if first => self.read_response(call, end_stream, block, now),
-            (_, Role::Client) => self.read_trailers(call, end_stream, block, now),
-        }
+        Ok(match (step, self.config.role) {
+            (Step::Fault(fault), _) => Purpose::Nothing(Err(fault)),
+            (_, Role::Server) => Purpose::RequestTrailers(call),
+            (_, Role::Client) if first => Purpose::Response(call),
+            (_, Role::Client) => Purpose::Trailers(call),
+        })
     }
 
-    fn read_request(&mut self, id: u32, end_stream: bool, block: &[u8], now: Instant) -> Result<(), Fault> {
+    fn purpose_of_request(&mut self, id: u32) -> Result<Purpose, Fault> {
         if id.is_multiple_of(2) {
             return Err(Fault::Connection(ErrorCode::PROTOCOL_ERROR, "a client's stream with an even id"));
         }
-        if id <= self.last_peer_stream {
-            if self.store.closed_state(id).is_none() {
-                return Err(Fault::Connection(ErrorCode::PROTOCOL_ERROR, "a stream id that does not go up"));
-            }
-            self.decode(block, |_, _| ())?;
-            return self.step_closed(id, Input::ReceiveHeaders);
+        if id > self.last_peer_stream {
+            return Ok(Purpose::Request);
         }
+        if self.store.closed_state(id).is_none() {
+            return Err(Fault::Connection(ErrorCode::PROTOCOL_ERROR, "a stream id that does not go up"));
+        }
+        Ok(Purpose::Nothing(self.step_closed(id, Input::ReceiveHeaders)))
+    }
+
+    fn take_request(
+        &mut self,
+        head: Head,
+        reader: request::Reader,
+        list: DecodedList,
+        now: Instant,
+    ) -> Result<(), Fault> {
+        let (id, end_stream) = (head.stream, head.has(flag::END_STREAM));
         self.last_peer_stream = id;
-        let mut reader = request::Reader::default();
-        let list = self.decode(block, |name, value| reader.field(name, value))?;
         if self.refuses_streams() {
             self.store.remember(id, State::ResetByUs);
             return Ok(());
@@ -196,8 +314,10 @@ impl Connection {
     /// Answers a request that does not become a call.
     fn refuse(&mut self, id: u32, end_stream: bool, status: &Status) -> Result<(), Fault> {
         let accepted = self.config.accepted_encodings;
+        let nothing = Metadata::new();
+        let (status, _) = self.fitted(false, status, &nothing);
         self.blocks.write(&mut self.transmit, id, true, |writer| {
-            encode_trailers_only(status, accepted, &Metadata::new(), writer);
+            encode_trailers_only(&status, accepted, &nothing, writer);
         });
         if !end_stream {
             self.transmit.small(|out| Reset { stream: id, code: ErrorCode::NO_ERROR }.encode(out));
@@ -206,15 +326,13 @@ impl Connection {
         self.count_induced()
     }
 
-    fn read_request_trailers(
+    fn take_request_trailers(
         &mut self,
         call: CallId,
         end_stream: bool,
-        block: &[u8],
+        reader: TrailersReader,
         now: Instant,
     ) -> Result<(), Fault> {
-        let mut reader = TrailersReader::default();
-        self.decode(block, |name, value| reader.field(name, value))?;
         reader.finish().map_err(malformed)?;
         if !end_stream {
             return Err(malformed("HEADERS after DATA without END_STREAM"));
@@ -222,9 +340,14 @@ impl Connection {
         self.end_of_stream(call, now)
     }
 
-    fn read_response(&mut self, call: CallId, end_stream: bool, block: &[u8], now: Instant) -> Result<(), Fault> {
-        let mut reader = response::Reader::default();
-        let list = self.decode(block, |name, value| reader.field(name, value))?;
+    fn take_response(
+        &mut self,
+        call: CallId,
+        end_stream: bool,
+        reader: response::Reader,
+        list: DecodedList,
+        now: Instant,
+    ) -> Result<(), Fault> {
         if list.too_large {
             let message = fields::too_large("initial", list.size, self.config.limits.max_header_list_size);
             self.fail_call(call, Status::new(Code::ResourceExhausted, message));
@@ -254,9 +377,14 @@ impl Connection {
         Ok(())
     }
 
-    fn read_trailers(&mut self, call: CallId, end_stream: bool, block: &[u8], now: Instant) -> Result<(), Fault> {
-        let mut reader = response::Reader::default();
-        let list = self.decode(block, |name, value| reader.field(name, value))?;
+    fn take_trailers(
+        &mut self,
+        call: CallId,
+        end_stream: bool,
+        reader: response::Reader,
+        list: DecodedList,
+        now: Instant,
+    ) -> Result<(), Fault> {
         if list.too_large {
             let message = fields::too_large("trailing", list.size, self.config.limits.max_header_list_size);
             self.fail_call(call, Status::new(Code::ResourceExhausted, message));

@@ -255,7 +255,8 @@ impl Connection {
     // Verbs of a client.
 
     /// Opens a call. Over the peer's MAX_CONCURRENT_STREAMS it waits inside, in order, until a stream is free.
-    /// Past its deadline already, it ends (`DEADLINE_EXCEEDED`) without a byte being sent.
+    /// Past its deadline already, it ends (`DEADLINE_EXCEEDED`) without a byte being sent; so it does
+    /// (`RESOURCE_EXHAUSTED`) with more headers than the server takes (SETTINGS_MAX_HEADER_LIST_SIZE).
     ///
     /// # Errors
     /// [`CallError::WrongRole`] on a server, [`CallError::ConnectionClosing`] when
@@ -306,7 +307,8 @@ impl Connection {
 
     // Verbs of a server.
 
-    /// Sends initial metadata now. Without it they go, empty, with the first message or the status.
+    /// Sends initial metadata now. Without it they go, empty, with the first message or the status. More than the client
+    /// takes (SETTINGS_MAX_HEADER_LIST_SIZE) ends the call with `RESOURCE_EXHAUSTED`.
     ///
     /// # Errors
     /// [`CallError::HeadersSent`] when they are gone already; [`CallError::HalfClosed`] when the call is answered.
@@ -321,7 +323,10 @@ impl Connection {
         if stream.finished {
             return Err(CallError::HalfClosed);
         }
-        self.write_response_headers(call, metadata);
+        match self.refuses_headers(call, metadata) {
+            Some(status) => self.answer(call, &status, &Metadata::new()),
+            None => self.write_response_headers(call, metadata),
+        }
         Ok(())
     }
 
@@ -345,6 +350,9 @@ impl Connection {
     /// Ends the call with a status and trailing metadata; `trailers-only` when nothing was sent before. What the client
     /// still sends is discarded. `Closed` follows when the last byte is handed to the transport: it is there to be
     /// polled after [`Transmit`] has been advanced past it.
+    ///
+    /// Of more than the client takes (SETTINGS_MAX_HEADER_LIST_SIZE) the message is cut and says so; when the metadata
+    /// alone is too large it is left out, and an `OK` becomes `RESOURCE_EXHAUSTED`.
     ///
     /// # Errors
     /// [`CallError::HalfClosed`] when the call is answered already.

@@ -6,7 +6,9 @@ use super::{Connection, Role, data::Data};
 use crate::{
     ConnectionError,
     error::{ErrorCode, Fault},
-    frame::{GoAway, HEAD_LEN, Head, PREFACE, Ping, Reset, Settings, WindowUpdate, flag, kind},
+    frame::{
+        BEFORE_BLOCK, GoAway, HEAD_LEN, Head, PREFACE, Ping, Reset, Settings, WindowUpdate, block_bounds, flag, kind,
+    },
     recv::Inbox,
     stream::{Input, State, Step},
 };
@@ -20,6 +22,10 @@ pub(super) enum Reading {
     /// The whole payload of a frame that is not DATA.
     Payload(Head),
     Data(Data),
+    /// What comes before the header block in a HEADERS frame that is too long to be read whole.
+    BlockStart(Head),
+    /// So much of a header block, and of padding behind it, in a frame that is too long to be read whole.
+    Block { head: Head, left: usize, padding: usize },
     /// This much of a frame of an unknown type.
     Unknown(usize),
     /// The connection is over, whatever comes.
@@ -38,10 +44,16 @@ impl Reading {
     pub(super) fn wanted(&self) -> usize {
         match self {
             Reading::Payload(head) => head.length as usize,
+            Reading::BlockStart(head) => BEFORE_BLOCK.min(head.length as usize),
+            Reading::Block { left, .. } => PIECE.min(*left),
             _ => 0,
         }
     }
 }
+
+/// How much of a header block is decoded at once when its frame is too long to be read whole, in bytes: little enough to
+/// wait for, and not so little that the waiting costs more.
+const PIECE: usize = 16 << 10;
 
 /// Why reading stops.
 pub(super) enum Stop {
@@ -101,6 +113,16 @@ impl Connection {
                 result
             }
             Reading::Data(data) => self.read_data(data, placed, inbox, now),
+            Reading::BlockStart(head) => {
+                let there = inbox.bytes().get(..BEFORE_BLOCK.min(head.length as usize)).ok_or(Stop::Starved)?;
+                let (start, left) = block_bounds(head, there)?;
+                let padding = head.length as usize - start - left;
+                inbox.consume(start);
+                self.reading = Reading::Block { head, left, padding };
+                self.begin_block(head)?;
+                Ok(())
+            }
+            Reading::Block { head, left, padding } => self.read_piece(head, left, padding, inbox, now),
             Reading::Unknown(left) => {
                 let taken = left.min(inbox.bytes().len());
                 inbox.consume(taken);
@@ -109,6 +131,36 @@ impl Connection {
             }
             Reading::Nothing => Err(Stop::Starved),
         }
+    }
+
+    /// Decodes the next piece of a header block whose frame is not read whole.
+    fn read_piece(
+        &mut self,
+        head: Head,
+        left: usize,
+        padding: usize,
+        inbox: &mut Inbox,
+        now: Instant,
+    ) -> Result<(), Stop> {
+        let there = inbox.bytes();
+        if there.len() < PIECE.min(left) {
+            return Err(Stop::Starved);
+        }
+        let taken = left.min(there.len());
+        self.feed_block(&there[..taken])?;
+        let passed = if taken == left { padding.min(there.len() - taken) } else { 0 };
+        inbox.consume(taken + passed);
+        let (left, padding) = (left - taken, padding - passed);
+        if left + padding > 0 {
+            self.reading = Reading::Block { head, left, padding };
+            return if left == 0 { Err(Stop::Starved) } else { Ok(()) };
+        }
+        self.reading = Reading::Head;
+        if head.has(flag::END_HEADERS) {
+            let id = head.stream;
+            self.end_block(now).map_err(|fault| Stop::Fault(fault, id))?;
+        }
+        Ok(())
     }
 
     fn read_preface(&mut self, inbox: &mut Inbox) -> Result<(), Stop> {
@@ -155,13 +207,22 @@ impl Connection {
                 self.begin_data(head, padding)
             }
             kind::HEADERS..=kind::CONTINUATION => {
-                if head.length as usize > self.config.limits.header_block {
+                let of_block = matches!(head.kind, kind::HEADERS | kind::CONTINUATION);
+                if of_block {
+                    self.count_block(head)?;
+                }
+                let long = head.length as usize > self.config.limits.control_frame;
+                if long && !of_block {
                     return Err(
                         Fault::Connection(ErrorCode::ENHANCE_YOUR_CALM, "a frame too large to be sensible").into()
                     );
                 }
                 inbox.consume(HEAD_LEN);
-                self.reading = Reading::Payload(head);
+                self.reading = match head.kind {
+                    kind::HEADERS if long => Reading::BlockStart(head),
+                    kind::CONTINUATION if long => Reading::Block { head, left: head.length as usize, padding: 0 },
+                    _ => Reading::Payload(head),
+                };
                 Ok(())
             }
             _ => {

@@ -1,13 +1,13 @@
 //! Bytes out: header blocks, and DATA gathered from all calls that are ready.
 
-use std::time::Instant;
+use std::{borrow::Cow, time::Instant};
 
 use bytes::Buf;
 use farcall_core::{Code, Metadata, Status, Timeout};
 
 use super::{CallId, Connection, Role, Transmit};
 use crate::{
-    Event,
+    Closed, Event,
     error::ErrorCode,
     flow::{ReceiveWindow, SendWindow},
     frame::{
@@ -16,7 +16,8 @@ use crate::{
     },
     goaway::Local,
     grpc::{
-        fields::Writer,
+        fields::{Writer, too_large_to_send},
+        fit,
         message::{MESSAGE_OVERHEAD, PREFIX_LEN},
         request,
         response::{encode_headers, encode_http_headers, encode_trailers, encode_trailers_only},
@@ -69,6 +70,19 @@ impl Blocks {
 impl Connection {
     /// Client: gives a call a stream and sends its request.
     pub(super) fn start(&mut self, call: CallId, path: &str, authority: &str, metadata: &Metadata, now: Instant) {
+        let Some(stream) = self.store.live(call) else { return };
+        let timeout = stream.deadline.map(|deadline| Timeout(deadline.saturating_duration_since(now)));
+        let (scheme, user_agent) = (self.config.scheme, self.config.user_agent.as_str());
+        let (encoding, accepted) = (stream.encoding, self.config.accepted_encodings);
+        let outline = request::Outline { scheme, user_agent, path, authority, encoding, accepted, timeout, metadata };
+        let limit = self.peer.max_header_list_size;
+        if fit::most(path.len() + authority.len() + user_agent.len(), metadata) > limit as usize {
+            let size = fit::size(|fields| request::encode(&outline, fields));
+            if size > limit as usize {
+                let status = Status::new(Code::ResourceExhausted, too_large_to_send("initial", size, limit));
+                return self.end_call(call, Closed::locally(status));
+            }
+        }
         let id = self.next_stream;
         self.next_stream += 2;
         self.store.link(call, id);
@@ -77,10 +91,6 @@ impl Connection {
         stream.id = id;
         stream.state.advance(Input::Send);
         (stream.send_window, stream.receive_window) = (send_window, receive_window);
-        let timeout = stream.deadline.map(|deadline| Timeout(deadline.saturating_duration_since(now)));
-        let (scheme, user_agent) = (self.config.scheme, self.config.user_agent.as_str());
-        let (encoding, accepted) = (stream.encoding, self.config.accepted_encodings);
-        let outline = request::Outline { scheme, user_agent, path, authority, encoding, accepted, timeout, metadata };
         self.blocks.write(&mut self.transmit, id, false, |writer| request::encode(&outline, writer));
         self.note_data_sent();
         if let Some(stream) = self.store.live(call) {
@@ -110,6 +120,18 @@ impl Connection {
         if self.next_stream > MAX_U31 {
             self.end_waiting(&Status::new(Code::Unavailable, "the connection is out of stream ids"));
         }
+    }
+
+    /// Server: the answer to a call, when the client does not take headers as large as these would be.
+    pub(super) fn refuses_headers(&mut self, call: CallId, metadata: &Metadata) -> Option<Status> {
+        let limit = self.peer.max_header_list_size;
+        if fit::most(0, metadata) <= limit as usize {
+            return None;
+        }
+        let (encoding, accepted) = (self.store.live(call)?.encoding, self.config.accepted_encodings);
+        let size = fit::size(|fields| encode_headers(encoding, accepted, metadata, fields));
+        let too_large = size > limit as usize && !metadata.is_empty();
+        too_large.then(|| Status::new(Code::ResourceExhausted, too_large_to_send("initial", size, limit)))
     }
 
     /// Server: sends response headers.
@@ -149,6 +171,26 @@ impl Connection {
         self.schedule(call);
     }
 
+    /// Server: as much of a status and of trailing metadata as the client takes.
+    pub(super) fn fitted<'a>(
+        &self,
+        headers_sent: bool,
+        status: &'a Status,
+        trailers: &'a Metadata,
+    ) -> (Cow<'a, Status>, Cow<'a, Metadata>) {
+        let (accepted, limit) = (self.config.accepted_encodings, self.peer.max_header_list_size);
+        if fit::most(status.message.len(), trailers) <= limit as usize {
+            return (Cow::Borrowed(status), Cow::Borrowed(trailers));
+        }
+        let size = |status: &Status, trailers: &Metadata| {
+            fit::size(|fields| match headers_sent {
+                true => encode_trailers(status, trailers, fields),
+                false => encode_trailers_only(status, accepted, trailers, fields),
+            })
+        };
+        fit::answer(status, trailers, limit, size)
+    }
+
     pub(super) fn write_answer(&mut self, call: CallId, status: &Status, trailers: &Metadata) {
         let Some(stream) = self.store.live(call) else { return };
         let (id, headers_sent) = (stream.id, stream.headers_sent);
@@ -158,12 +200,13 @@ impl Connection {
             stream.state.advance(Input::SendReset);
         }
         let state = stream.state;
+        let accepted = self.config.accepted_encodings;
+        let (status, trailers) = self.fitted(headers_sent, status, trailers);
         if headers_sent {
-            self.blocks.write(&mut self.transmit, id, true, |writer| encode_trailers(status, trailers, writer));
+            self.blocks.write(&mut self.transmit, id, true, |writer| encode_trailers(&status, &trailers, writer));
         } else {
-            let accepted = self.config.accepted_encodings;
             self.blocks.write(&mut self.transmit, id, true, |writer| {
-                encode_trailers_only(status, accepted, trailers, writer);
+                encode_trailers_only(&status, accepted, &trailers, writer);
             });
         }
         if early {
@@ -173,7 +216,7 @@ impl Connection {
         self.note_data_sent();
         self.store.unlink(id, state);
         self.floods.answered(&self.config.limits);
-        self.answered.push_back((self.transmit.end(), call, status.clone()));
+        self.answered.push_back((self.transmit.end(), call, status.into_owned()));
     }
 
     /// Gives a call its turn if it has something to send and may.

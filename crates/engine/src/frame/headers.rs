@@ -2,7 +2,18 @@ use super::{Head, flag};
 use crate::error::{ErrorCode, Fault};
 
 /// The part of a HEADERS payload that belongs to the header block: padding and priority are taken off.
-pub(crate) fn block_fragment(head: Head, mut payload: &[u8]) -> Result<&[u8], Fault> {
+pub(crate) fn block_fragment(head: Head, payload: &[u8]) -> Result<&[u8], Fault> {
+    let (start, length) = block_bounds(head, payload)?;
+    Ok(&payload[start..start + length])
+}
+
+/// How much may come before the header block in a HEADERS payload, in bytes.
+pub(crate) const BEFORE_BLOCK: usize = 6;
+
+/// Where in a HEADERS payload the header block begins, and how long it is. Of the payload no more is looked at than may
+/// come [before](BEFORE_BLOCK).
+pub(crate) fn block_bounds(head: Head, mut payload: &[u8]) -> Result<(usize, usize), Fault> {
+    let there = payload.len();
     let mut padding = 0;
     if head.has(flag::PADDED) {
         let (&length, rest) = payload.split_first().ok_or(SHORT)?;
@@ -17,11 +28,11 @@ pub(crate) fn block_fragment(head: Head, mut payload: &[u8]) -> Result<&[u8], Fa
         }
         payload = rest;
     }
-    let length = payload
-        .len()
-        .checked_sub(padding)
+    let start = there - payload.len();
+    let length = (head.length as usize)
+        .checked_sub(start + padding)
         .ok_or(Fault::Connection(ErrorCode::PROTOCOL_ERROR, "HEADERS with more padding than payload"))?;
-    Ok(&payload[..length])
+    Ok((start, length))
 }
 
 const SHORT: Fault = Fault::Connection(ErrorCode::FRAME_SIZE_ERROR, "HEADERS too short for its flags");

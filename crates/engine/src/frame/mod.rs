@@ -17,7 +17,7 @@ pub(crate) use continuation::{finish_block, start_block};
 pub(crate) use data::encode_head as encode_data_head;
 pub(crate) use goaway::GoAway;
 pub(crate) use head::{HEAD_LEN, Head, flag, kind};
-pub(crate) use headers::block_fragment;
+pub(crate) use headers::{BEFORE_BLOCK, block_bounds, block_fragment};
 pub(crate) use ping::Ping;
 pub(crate) use reset::Reset;
 pub(crate) use settings::{

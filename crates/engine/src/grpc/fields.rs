@@ -3,7 +3,7 @@
 use farcall_core::Metadata;
 
 use super::base64;
-use crate::hpack::{Encoder, Indexing};
+use crate::hpack::{Encoder, FIELD_OVERHEAD, Indexing};
 
 pub(crate) const CONTENT_TYPE: &[u8] = b"application/grpc";
 
@@ -121,6 +121,18 @@ fn is_own(key: &[u8]) -> bool {
         || is_connection_specific(key)
 }
 
+/// Takes the fields of a header list, to write them or to see how much they come to.
+pub(crate) trait Fields {
+    /// A field that will come again with the same value.
+    fn constant(&mut self, name: &[u8], value: &[u8]);
+
+    /// A field whose value `make` writes, different each time.
+    fn varying(&mut self, name: &[u8], make: impl FnOnce(&mut Vec<u8>));
+
+    /// Custom metadata, without the keys that are gRPC's or HTTP's own.
+    fn metadata(&mut self, metadata: &Metadata);
+}
+
 /// Writes a header list into a block.
 #[derive(Debug)]
 pub(crate) struct Writer<'a> {
@@ -130,23 +142,20 @@ pub(crate) struct Writer<'a> {
     pub(crate) scratch: &'a mut Vec<u8>,
 }
 
-impl Writer<'_> {
-    /// A field that will come again with the same value.
-    pub(crate) fn constant(&mut self, name: &[u8], value: &[u8]) {
+impl Fields for Writer<'_> {
+    fn constant(&mut self, name: &[u8], value: &[u8]) {
         self.hpack.encode(name, value, Indexing::Incremental, self.out);
     }
 
-    /// A field whose value `make` writes, different each time.
-    pub(crate) fn varying(&mut self, name: &[u8], make: impl FnOnce(&mut Vec<u8>)) {
+    fn varying(&mut self, name: &[u8], make: impl FnOnce(&mut Vec<u8>)) {
         self.scratch.clear();
         make(self.scratch);
         // HTTP has no spaces around a value; a peer would have to call it malformed.
         self.hpack.encode(name, self.scratch.trim_ascii(), Indexing::Without, self.out);
     }
 
-    /// Custom metadata, without the keys that are gRPC's or HTTP's own.
-    pub(crate) fn metadata(&mut self, metadata: &Metadata) {
-        for (key, value) in metadata.iter().filter(|(key, _)| !is_own(key.as_bytes())) {
+    fn metadata(&mut self, metadata: &Metadata) {
+        for (key, value) in sent(metadata) {
             if matches!(key, "authorization" | "cookie" | "set-cookie") {
                 self.hpack.encode(key.as_bytes(), value.trim_ascii(), Indexing::Never, self.out);
             } else if Metadata::is_binary(key) {
@@ -158,9 +167,49 @@ impl Writer<'_> {
     }
 }
 
+/// Adds up a header list by RFC 9113 6.5.2: each field its name, its value and 32.
+#[derive(Debug, Default)]
+pub(crate) struct Size(pub(crate) usize);
+
+impl Size {
+    fn add(&mut self, name: usize, value: usize) {
+        self.0 += name + value + FIELD_OVERHEAD;
+    }
+}
+
+impl Fields for Size {
+    fn constant(&mut self, name: &[u8], value: &[u8]) {
+        self.add(name.len(), value.len());
+    }
+
+    fn varying(&mut self, name: &[u8], make: impl FnOnce(&mut Vec<u8>)) {
+        let mut value = Vec::new();
+        make(&mut value);
+        self.add(name.len(), value.trim_ascii().len());
+    }
+
+    fn metadata(&mut self, metadata: &Metadata) {
+        for (key, value) in sent(metadata) {
+            let length =
+                if Metadata::is_binary(key) { (value.len() * 4).div_ceil(3) } else { value.trim_ascii().len() };
+            self.add(key.len(), length);
+        }
+    }
+}
+
+/// The part of metadata that is sent.
+fn sent(metadata: &Metadata) -> impl Iterator<Item = (&str, &[u8])> {
+    metadata.iter().filter(|(key, _)| !is_own(key.as_bytes()))
+}
+
 /// The text for a list over the limit, as grpcio says it.
 pub(crate) fn too_large(which: &str, size: u32, max: u32) -> String {
     format!("received {which} metadata size exceeds hard limit ({size} vs. {max})")
+}
+
+/// The text for a list over the peer's limit, as grpcio says it.
+pub(crate) fn too_large_to_send(which: &str, size: usize, max: u32) -> String {
+    format!("to-be-sent {which} metadata size exceeds peer limit ({size} vs. {max})")
 }
 
 /// The text for a reserved header or a `-bin` value that cannot be read, as grpcio says it.

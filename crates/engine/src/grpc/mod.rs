@@ -3,6 +3,7 @@
 pub(crate) mod base64;
 pub(crate) mod encoding;
 pub(crate) mod fields;
+pub(crate) mod fit;
 mod gzip;
 pub(crate) mod message;
 pub(crate) mod percent;

@@ -15,6 +15,20 @@ pub(crate) fn encode(message: &str, out: &mut Vec<u8>) {
     }
 }
 
+/// As much of the begin of `message` as comes to `most` bytes when it is [`encode`]d, in whole characters.
+pub(crate) fn cut(message: &str, most: usize) -> &str {
+    let mut length = 0;
+    let fits = |c: char| {
+        length += if c.is_ascii() && plain(c as u8) { 1 } else { 3 * c.len_utf8() };
+        length <= most
+    };
+    let end = message.chars().take_while({
+        let mut fits = fits;
+        move |c| fits(*c)
+    });
+    &message[..end.map(char::len_utf8).sum()]
+}
+
 /// Reads a message and never fails: a `%` that is not followed by two hex digits stands for itself, and what is not
 /// UTF-8 is read as Latin-1, as grpcio does.
 pub(crate) fn decode(coded: &[u8]) -> String {

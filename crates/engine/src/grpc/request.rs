@@ -6,7 +6,7 @@ use farcall_core::{Code, Metadata, Status, Timeout};
 
 use super::{
     encoding::{Encoding, Encodings},
-    fields::{self, Collected, FieldFault, Writer},
+    fields::{self, Collected, FieldFault, Fields},
 };
 use crate::RequestHead;
 
@@ -25,7 +25,7 @@ pub(crate) struct Outline<'a> {
 }
 
 /// Writes a request's fields, in grpcio's order.
-pub(crate) fn encode(request: &Outline<'_>, writer: &mut Writer<'_>) {
+pub(crate) fn encode(request: &Outline<'_>, writer: &mut impl Fields) {
     writer.constant(b":path", request.path.as_bytes());
     writer.constant(b":authority", request.authority.as_bytes());
     writer.constant(b":method", b"POST");

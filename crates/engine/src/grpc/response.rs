@@ -4,24 +4,24 @@ use farcall_core::{Code, Metadata, Status};
 
 use super::{
     encoding::{Encoding, Encodings},
-    fields::{self, Collected, FieldFault, Writer},
+    fields::{self, Collected, FieldFault, Fields},
     percent,
 };
 
 /// Writes the fields that begin a response, before any metadata.
-fn encode_start(writer: &mut Writer<'_>) {
+fn encode_start(writer: &mut impl Fields) {
     writer.constant(b":status", b"200");
     writer.constant(b"content-type", fields::CONTENT_TYPE);
 }
 
 /// Writes the headers of an answer to a client that does not speak gRPC; its body is a text for people.
-pub(crate) fn encode_http_headers(status: u16, writer: &mut Writer<'_>) {
+pub(crate) fn encode_http_headers(status: u16, writer: &mut impl Fields) {
     writer.varying(b":status", |out| out.extend_from_slice(status.to_string().as_bytes()));
     writer.constant(b"content-type", b"text/plain; charset=utf-8");
 }
 
 /// Writes response headers; requests may be compressed as `accepted` says.
-pub(crate) fn encode_headers(encoding: Encoding, accepted: Encodings, metadata: &Metadata, writer: &mut Writer<'_>) {
+pub(crate) fn encode_headers(encoding: Encoding, accepted: Encodings, metadata: &Metadata, writer: &mut impl Fields) {
     encode_start(writer);
     if encoding != Encoding::Identity {
         writer.constant(b"grpc-encoding", encoding.name().as_bytes());
@@ -31,7 +31,7 @@ pub(crate) fn encode_headers(encoding: Encoding, accepted: Encodings, metadata: 
 }
 
 /// Writes headers and trailers in one list (Trailers-Only).
-pub(crate) fn encode_trailers_only(status: &Status, accepted: Encodings, trailers: &Metadata, writer: &mut Writer<'_>) {
+pub(crate) fn encode_trailers_only(status: &Status, accepted: Encodings, trailers: &Metadata, writer: &mut impl Fields) {
     encode_start(writer);
     if status.code == Code::Unimplemented {
         // So that a client whose encoding was refused can choose another (compression.md).
@@ -41,7 +41,7 @@ pub(crate) fn encode_trailers_only(status: &Status, accepted: Encodings, trailer
 }
 
 /// Writes trailers.
-pub(crate) fn encode_trailers(status: &Status, trailers: &Metadata, writer: &mut Writer<'_>) {
+pub(crate) fn encode_trailers(status: &Status, trailers: &Metadata, writer: &mut impl Fields) {
     let number = status.code.number() as u8;
     let digits = [b'0' + number / 10, b'0' + number % 10];
     writer.constant(b"grpc-status", if number < 10 { &digits[1..] } else { &digits });
@@ -180,8 +180,11 @@ fn read_code(value: &[u8]) -> Result<Code, ()> {
 mod tests {
     use farcall_core::{Code, Metadata, Status};
 
-    use super::{Encoding, Encodings, Parsed, Reader, Writer, encode_headers, encode_trailers, encode_trailers_only};
-    use crate::hpack::{Decoder, Encoder};
+    use super::{Encoding, Encodings, Parsed, Reader, encode_headers, encode_trailers, encode_trailers_only};
+    use crate::{
+        grpc::fields::Writer,
+        hpack::{Decoder, Encoder},
+    };
 
     fn read(fields: &[(&str, &str)], trailers: bool) -> Result<Parsed, &'static str> {
         let mut reader = Reader::default();

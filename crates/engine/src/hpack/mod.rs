@@ -13,7 +13,7 @@ mod tests;
 
 use std::fmt;
 
-pub(crate) use decoder::{DecodedList, Decoder};
+pub(crate) use decoder::{DecodedList, Decoder, Partial};
 pub(crate) use encoder::{Encoder, Indexing};
 
 /// The size that both sides assume for a dynamic table until SETTINGS say otherwise (RFC 9113 6.5.2), in bytes.

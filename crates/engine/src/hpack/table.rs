@@ -71,6 +71,11 @@ impl Table {
         fits
     }
 
+    /// What a field does that is larger than the table.
+    pub(super) fn clear(&mut self) {
+        self.evict_to(0);
+    }
+
     pub(super) fn set_max_size(&mut self, max_size: usize) {
         self.max_size = max_size;
         self.evict_to(max_size);

@@ -111,6 +111,10 @@ pub struct Limits {
     /// How long the peer may take to acknowledge SETTINGS, and with them to say anything at all; past it the connection
     /// ends with SETTINGS_TIMEOUT (RFC 9113 6.5.3). Default 1 minute.
     pub settings_timeout: Duration,
+    /// How long a frame may take from its first byte to its last, a header block with all its CONTINUATIONs; DATA may take
+    /// as long as it likes while some of it comes. Past it, to within a second or two, the connection ends with
+    /// ENHANCE_YOUR_CALM. Stops peers that begin and never end (slowloris). Default 2 minutes.
+    pub frame_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -145,6 +149,7 @@ impl Default for Limits {
             min_ping_interval_without_calls: Duration::from_secs(2 * 60 * 60),
             ping_strikes: 2,
             settings_timeout: Duration::from_secs(60),
+            frame_timeout: Duration::from_secs(120),
         }
     }
 }

@@ -129,3 +129,54 @@ fn settings_that_are_not_acknowledged_in_time() {
         assert!(raw.end.disconnected.is_none());
     }
 }
+
+/// A frame or a header block that is begun must be finished, whatever its kind and wherever it stops.
+#[test]
+fn frames_that_are_begun_and_not_finished() {
+    let request = Frame::request(3, false, &[]).encode();
+    let data = Frame::message(1, false, &[7; 100_000]).encode();
+    let first = Frame::new(Frame::HEADERS, 0, 3, []).encode();
+    for (what, bytes) in [
+        ("a head", &request[..5]),
+        ("HEADERS", &request[..20]),
+        ("a header block", &first[..]),
+        ("DATA", &data[..50_000]),
+        ("PING", &Frame::ping([0; 8]).encode()[..12]),
+    ] {
+        let mut raw = Raw::server(Config::server());
+        raw.send(&[Frame::request(1, false, &[])]);
+        raw.sleep(Duration::from_secs(300));
+        raw.send_bytes(bytes);
+        raw.sleep(Duration::from_secs(120));
+        assert_eq!(raw.end.disconnected, None, "{what}");
+        raw.sleep(Duration::from_secs(2));
+        let code = raw.frames_of(Frame::GOAWAY).first().map(Frame::code);
+        assert_eq!(code, Some(11), "{what}");
+    }
+}
+
+/// What comes slowly, but comes, is no fault in DATA; a header block has its time as a whole.
+#[test]
+fn frames_that_come_slowly() {
+    let mut raw = Raw::server(Config::server());
+    raw.send(&[Frame::request(1, false, &[])]);
+    let data = Frame::message(1, true, &[7; 1000]).encode();
+    for piece in data.chunks(100) {
+        raw.send_bytes(piece);
+        raw.sleep(Duration::from_secs(100));
+    }
+    let call = raw.end.request();
+    assert_eq!(raw.end.messages(call).len(), 1);
+    let request = Frame::request(3, true, &[]).payload;
+    raw.send(&[Frame::new(Frame::HEADERS, 0, 3, &request[..1])]);
+    for byte in &request[1..10] {
+        raw.sleep(Duration::from_secs(10));
+        raw.send(&[Frame::new(Frame::CONTINUATION, 0, 3, [*byte])]);
+    }
+    assert_eq!(raw.end.disconnected, None, "after 90 seconds");
+    for byte in &request[10..14] {
+        raw.sleep(Duration::from_secs(10));
+        raw.send(&[Frame::new(Frame::CONTINUATION, 0, 3, [*byte])]);
+    }
+    assert!(raw.end.disconnected.is_some(), "after 130 seconds");
+}

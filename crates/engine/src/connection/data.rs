@@ -129,6 +129,7 @@ impl Connection {
             Arrived::Placed(count) => (*count, 0),
         };
         data.left -= taken;
+        self.begun_at = now;
         let fault = match data.call {
             Some(call) if taken > 0 => self.deliver(call, arrived, data.left),
             _ => None,

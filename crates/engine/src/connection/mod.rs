@@ -83,6 +83,10 @@ pub struct Connection {
     /// Whether anything came since the last tick, and when the next is due.
     busy: bool,
     tick_due: Option<Instant>,
+    /// When the frame or header block began that is being read, or when the last of its DATA came.
+    begun_at: Instant,
+    /// Its time is up, and what the transport may hold of it is still to be read.
+    overdue: bool,
     /// There once a message is compressed: few connections have any.
     codecs: Option<Box<Codecs>>,
     receive_window: ReceiveWindow,
@@ -161,6 +165,8 @@ impl Connection {
             arena: Arena::new(config.runs),
             busy: false,
             tick_due: None,
+            begun_at: now,
+            overdue: false,
             codecs: None,
             receive_window: ReceiveWindow::new(limits.connection_window),
             bdp: Bdp::new(&config, now),
@@ -216,6 +222,9 @@ impl Connection {
         }
         self.clock = now;
         self.keepalive.hear(&self.config, now);
+        if !self.is_within_frame() {
+            self.begun_at = now;
+        }
         let placed = len.min(std::mem::take(&mut self.lent));
         match placed {
             0 => self.inbox.fill(len),

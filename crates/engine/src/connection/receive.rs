@@ -25,7 +25,11 @@ pub(super) enum Reading {
     /// What comes before the header block in a HEADERS frame that is too long to be read whole.
     BlockStart(Head),
     /// So much of a header block, and of padding behind it, in a frame that is too long to be read whole.
-    Block { head: Head, left: usize, padding: usize },
+    Block {
+        head: Head,
+        left: usize,
+        padding: usize,
+    },
     /// This much of a frame of an unknown type.
     Unknown(usize),
     /// The connection is over, whatever comes.
@@ -100,11 +104,20 @@ impl Connection {
         self.inbox = inbox;
     }
 
+    /// Whether a frame or a header block has begun and not ended. Asked between reads.
+    pub(super) fn is_within_frame(&self) -> bool {
+        match self.reading {
+            Reading::Nothing => false,
+            Reading::Head | Reading::Preface => !self.inbox.bytes().is_empty() || self.block.stream().is_some(),
+            _ => true,
+        }
+    }
+
     /// Uses up what was placed, or one piece of the inbox.
     fn step(&mut self, placed: usize, inbox: &mut Inbox, now: Instant) -> Result<(), Stop> {
         match self.reading {
             Reading::Preface => self.read_preface(inbox),
-            Reading::Head => self.read_head(inbox),
+            Reading::Head => self.read_head(inbox, now),
             Reading::Payload(head) => {
                 let payload = inbox.bytes().get(..head.length as usize).ok_or(Stop::Starved)?;
                 self.reading = Reading::Head;
@@ -181,7 +194,7 @@ impl Connection {
         Ok(())
     }
 
-    fn read_head(&mut self, inbox: &mut Inbox) -> Result<(), Stop> {
+    fn read_head(&mut self, inbox: &mut Inbox, now: Instant) -> Result<(), Stop> {
         let bytes = inbox.bytes();
         if !self.peer.received {
             self.check_first_bytes(bytes)?;
@@ -192,6 +205,9 @@ impl Connection {
             return Err(wrong_size("a frame over MAX_FRAME_SIZE"));
         }
         self.check_head(head)?;
+        if head.kind != kind::CONTINUATION {
+            self.begun_at = now;
+        }
         match head.kind {
             kind::DATA => {
                 let padded = head.has(flag::PADDED);

@@ -63,11 +63,21 @@ impl Connection {
     }
 
     fn tick(&mut self, now: Instant) {
-        if !std::mem::take(&mut self.busy) {
-            return self.slim();
+        let busy = std::mem::take(&mut self.busy);
+        let ends =
+            self.is_within_frame().then(|| self.begun_at.checked_add(self.config.limits.frame_timeout)).flatten();
+        if ends.is_some_and(|at| at <= now) && (busy || std::mem::replace(&mut self.overdue, true)) {
+            return self.fail(ErrorCode::ENHANCE_YOUR_CALM, "a frame that was begun and not finished in time");
         }
-        self.arena.tick();
-        self.tick_due = Some(now + TICK);
+        self.overdue &= !busy && ends.is_some();
+        if busy {
+            self.arena.tick();
+            self.tick_due = Some(now + TICK);
+        } else {
+            self.slim();
+            // Once its time is up, the hands may still have to read what came while they were busy with other things.
+            self.tick_due = ends.map(|at| at.max(now + TICK));
+        }
     }
 
     /// Gives back what is only kept for speed: buffers, room in queues, compressors. What a connection without calls has

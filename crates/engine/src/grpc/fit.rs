@@ -48,7 +48,8 @@ pub(crate) fn answer<'a>(
     let (code, message, note) = match status.code {
         Code::Ok => (Code::ResourceExhausted, too_large_to_send("trailing", whole, limit), String::new()),
         code => {
-            let note = format!(" [without its metadata: it came to {whole} bytes, the client takes {limit} of headers]");
+            let note =
+                format!(" [without its metadata: it came to {whole} bytes, the client takes {limit} of headers]");
             (code, status.message.clone(), note)
         }
     };
@@ -100,11 +101,8 @@ mod tests {
         for text in texts() {
             let (status, trailers) = (Status::new(Code::Unimplemented, text), metadata(100));
             let mut block = Vec::new();
-            let mut writer = crate::grpc::fields::Writer {
-                hpack: &mut Encoder::new(),
-                out: &mut block,
-                scratch: &mut Vec::new(),
-            };
+            let mut writer =
+                crate::grpc::fields::Writer { hpack: &mut Encoder::new(), out: &mut block, scratch: &mut Vec::new() };
             encode_trailers_only(&status, Encodings::ALL, &trailers, &mut writer);
             let list = Decoder::new(4096).decode(&block, u32::MAX, |_, _| ()).unwrap();
             assert_eq!(measured(&status, &trailers), list.size as usize);
@@ -121,7 +119,10 @@ mod tests {
         let (fitted, kept) = answer(&status, &trailers, whole - 1, measured);
         assert_eq!(*kept, trailers);
         assert!(fitted.message.len() < 1000 && fitted.message.starts_with("aaaa"));
-        assert!(fitted.message.ends_with("[cut from 1000 bytes: the client takes 1523 bytes of headers]"), "{fitted:?}");
+        assert!(
+            fitted.message.ends_with("[cut from 1000 bytes: the client takes 1523 bytes of headers]"),
+            "{fitted:?}"
+        );
     }
 
     /// Whatever the limit, the answer keeps to it as far as a status can, and its coding is whole.
@@ -141,7 +142,9 @@ mod tests {
                         assert_eq!(percent::decode(&coded), fitted.message);
                         match kept.is_empty() && !trailers.is_empty() {
                             false => assert_eq!(fitted.code, code),
-                            true => assert!(fitted.code == code && code != Code::Ok || fitted.code == Code::ResourceExhausted),
+                            true => assert!(
+                                fitted.code == code && code != Code::Ok || fitted.code == Code::ResourceExhausted
+                            ),
                         }
                     }
                 }

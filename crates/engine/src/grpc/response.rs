@@ -31,7 +31,12 @@ pub(crate) fn encode_headers(encoding: Encoding, accepted: Encodings, metadata: 
 }
 
 /// Writes headers and trailers in one list (Trailers-Only).
-pub(crate) fn encode_trailers_only(status: &Status, accepted: Encodings, trailers: &Metadata, writer: &mut impl Fields) {
+pub(crate) fn encode_trailers_only(
+    status: &Status,
+    accepted: Encodings,
+    trailers: &Metadata,
+    writer: &mut impl Fields,
+) {
     encode_start(writer);
     if status.code == Code::Unimplemented {
         // So that a client whose encoding was refused can choose another (compression.md).

@@ -4,4 +4,4 @@ mod queue;
 mod scheduler;
 
 pub(crate) use queue::Queue;
-pub(crate) use scheduler::{Class, LONG_TURN, Scheduler, TURN};
+pub(crate) use scheduler::{Class, Scheduler, TURN};

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{ErrorCode, Role, frame::MAX_U31};
+use crate::{ErrorCode, Limits, Role, frame::MAX_U31};
 
 /// What this side and the peer have said about going away.
 #[derive(Debug, Default)]
 pub(crate) struct GoingAway {
     pub(crate) local: Local,
     pub(crate) peer: Option<PeerGoAway>,
+    /// Why, for people: debug data of this side's GOAWAYs.
+    pub(crate) reason: &'static [u8],
 }
 
 /// What this side has said.
@@ -30,6 +32,31 @@ pub(crate) struct PeerGoAway {
     pub(crate) code: ErrorCode,
     /// Debug data, cut to [`DEBUG_KEPT`].
     pub(crate) debug: Vec<u8>,
+}
+
+/// The end of a transport whose connection is over: what the peer still sends is read and thrown away, until it hangs up
+/// or has had its time, so that it reads this side's last words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Farewell {
+    until: Instant,
+    left: usize,
+}
+
+impl Farewell {
+    pub(crate) fn new(limits: &Limits, now: Instant) -> Farewell {
+        Farewell { until: now + limits.linger, left: limits.linger_bytes }
+    }
+
+    /// When the transport is closed whatever the peer does.
+    pub fn until(&self) -> Instant {
+        self.until
+    }
+
+    /// So many bytes were read and thrown away, none at the end of file; whether to read on.
+    pub fn discard(&mut self, len: usize, now: Instant) -> bool {
+        self.left = self.left.saturating_sub(len);
+        len > 0 && self.left > 0 && now < self.until
+    }
 }
 
 /// How much debug data of a GOAWAY is kept, in bytes.
@@ -64,5 +91,26 @@ impl GoingAway {
             Local::Announced(until) => Some(until),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::Farewell;
+    use crate::Limits;
+
+    #[test]
+    fn a_farewell_ends_by_time_by_bytes_and_by_the_end() {
+        let limits = Limits { linger: Duration::from_secs(2), linger_bytes: 100, ..Limits::default() };
+        let now = Instant::now();
+        let farewell = Farewell::new(&limits, now);
+        assert_eq!(farewell.until(), now + Duration::from_secs(2));
+        let mut lives = farewell;
+        assert!(lives.discard(50, now) && lives.discard(49, now) && !lives.discard(1, now));
+        assert!({ farewell }.discard(1, now + Duration::from_millis(1999)));
+        assert!(!{ farewell }.discard(1, now + Duration::from_secs(2)));
+        assert!(!{ farewell }.discard(0, now));
     }
 }

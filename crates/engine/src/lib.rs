@@ -94,6 +94,7 @@ pub use connection::Ledger;
 pub use connection::{CallId, Connection, Outgoing, Request, Role, Transmit};
 pub use error::{CallError, ConnectionError, ErrorCode};
 pub use event::{Closed, Event, RequestHead};
+pub use goaway::Farewell;
 pub use grpc::{
     encoding::{Encoding, Encodings},
     run::{Run, RunBuilder},

@@ -115,6 +115,12 @@ pub struct Limits {
     /// as long as it likes while some of it comes. Past it, to within a second or two, the connection ends with
     /// ENHANCE_YOUR_CALM. Stops peers that begin and never end (slowloris). Default 2 minutes.
     pub frame_timeout: Duration,
+    /// How long a connection that is over reads on, so that its peer gets to read why ([`Farewell`](crate::Farewell)).
+    /// Zero closes at once. Default 1 second.
+    pub linger: Duration,
+    /// How many bytes it reads meanwhile, and throws away. Default 64 MiB, more than a peer that keeps to its windows has
+    /// on its way.
+    pub linger_bytes: usize,
 }
 
 impl Default for Limits {
@@ -150,6 +156,8 @@ impl Default for Limits {
             ping_strikes: 2,
             settings_timeout: Duration::from_secs(60),
             frame_timeout: Duration::from_secs(120),
+            linger: Duration::from_secs(1),
+            linger_bytes: 64 << 20,
         }
     }
 }

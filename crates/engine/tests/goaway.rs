@@ -142,3 +142,74 @@ fn a_server_answers_pings_while_it_shuts_down() {
     let last = raw.frames_of(Frame::GOAWAY).remove(0);
     assert_eq!(u32::from_be_bytes(last.payload[..4].try_into().unwrap()), 1);
 }
+
+/// However the transport ends after it, the calls end with the reason that the server gave.
+#[test]
+fn the_reason_in_goaway_is_what_calls_end_with() {
+    for (code, debug, expected) in [
+        (11, "too_many_pings", "Stream removed (GOAWAY received; Error code: 11; Debug Text: too_many_pings)"),
+        (0, "max_age", "Stream removed (GOAWAY received; Error code: 0; Debug Text: max_age)"),
+        (2, "", "Stream removed (GOAWAY received; Error code: 2; Debug Text: )"),
+        (0, "", "Stream removed (Broken pipe)"),
+    ] {
+        let mut raw = Raw::client(Config::client());
+        let call = raw.open(None);
+        raw.send(&[Frame::goaway(1, code, debug)]);
+        raw.end.connection.handle_transport_closed("Broken pipe", raw.now);
+        raw.end.drain();
+        assert_eq!(raw.end.closed(call).status, Status::new(Code::Unavailable, expected));
+    }
+    // The last GOAWAY of several need not say it again.
+    let mut raw = Raw::client(Config::client());
+    let call = raw.open(None);
+    raw.send(&[Frame::goaway(u32::MAX >> 1, 0, "max_age"), Frame::goaway(1, 0, "")]);
+    raw.send_end_of_file();
+    let expected = "Stream removed (GOAWAY received; Error code: 0; Debug Text: max_age)";
+    assert_eq!(raw.end.closed(call).status.message, expected);
+}
+
+#[test]
+fn every_goaway_of_a_server_that_is_too_old_says_so() {
+    let mut raw = Raw::server(Config { max_connection_age: Some(Duration::from_secs(10)), ..Config::server() });
+    raw.send(&[Frame::request(1, true, &[])]);
+    raw.sleep(Duration::from_secs(12));
+    let frames = raw.frames();
+    let ping = frames.iter().find(|frame| frame.kind == Frame::PING).unwrap();
+    raw.send(&[Frame::new(Frame::PING, Frame::ACK, 0, ping.payload.clone())]);
+    let goaways: Vec<_> = frames.into_iter().chain(raw.frames()).filter(|frame| frame.kind == Frame::GOAWAY).collect();
+    let reasons: Vec<_> = goaways.iter().map(|frame| String::from_utf8_lossy(&frame.payload[8..])).collect();
+    assert_eq!(reasons, ["max_age", "max_age"]);
+}
+
+/// A transport that still carries the last words is not closed at once; one that is gone is.
+#[test]
+fn who_says_goodbye_reads_on_for_a_moment() {
+    let linger = Config::server().limits.linger;
+    let mut raw = Raw::server(Config::server());
+    assert_eq!(raw.end.connection.farewell(raw.now), None, "while it lives");
+    raw.send(&[Frame::data(1, false, [])]);
+    let farewell = raw.end.connection.farewell(raw.now).expect("the client may still be sending");
+    assert_eq!(farewell.until(), raw.now + linger);
+    raw.end.connection.handle_transport_closed("Broken pipe", raw.now);
+
+    let ended = |config: Config, end: fn(&mut Raw)| {
+        let mut raw =
+            if config.role == farcall_engine::Role::Server { Raw::server(config) } else { Raw::client(config) };
+        end(&mut raw);
+        raw.collect();
+        assert!(raw.end.disconnected.is_some());
+        raw.end.connection.farewell(raw.now).is_some()
+    };
+    let close = |raw: &mut Raw| {
+        raw.end.connection.close(ErrorCode::NO_ERROR, "", &Status::from(Code::Cancelled), raw.now);
+    };
+    let breach = |raw: &mut Raw| raw.send(&[Frame::new(Frame::PING, 0, 1, [0; 8])]);
+    assert!(ended(Config::server(), close));
+    assert!(ended(Config::server(), |raw| raw.send_bytes(b"GET / HTTP/1.1\r\n\r\n")));
+    assert!(!ended(Config::server(), |raw| raw.send_end_of_file()));
+    assert!(ended(Config::client(), breach));
+    assert!(!ended(Config::client(), close));
+    let mut config = Config::server();
+    config.limits.linger = Duration::ZERO;
+    assert!(!ended(config, close));
+}

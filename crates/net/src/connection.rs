@@ -11,7 +11,9 @@ use std::{
 
 use bytes::Buf;
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::{CallId, Closed, Connection, ConnectionError, ErrorCode, Event, Outgoing, Request, RequestHead};
+use farcall_engine::{
+    CallId, Closed, Connection, ConnectionError, ErrorCode, Event, Farewell, Outgoing, Request, RequestHead,
+};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::{
@@ -28,6 +30,9 @@ const WRITE_PIECES: usize = 64;
 
 /// How long a connection that is over may take to get its last words (a GOAWAY) out.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// How often what is there is read after writing has failed.
+const LAST_READS: usize = 64;
 
 /// From so many calls on it is likely that several have something to send at the same time.
 const CROWD: usize = 8;
@@ -83,6 +88,8 @@ enum Phase {
     Over {
         give_up_at: Instant,
     },
+    /// They are written, and the peer is given time to read them.
+    Parting(Farewell),
     /// The socket is of no use any more.
     Broken,
 }
@@ -262,6 +269,19 @@ where
         true
     }
 
+    /// Writing has failed. What the peer said before it went is read first: it may be why.
+    fn lose(&mut self, why: &str, context: &mut Context<'_>, now: Instant) {
+        for _ in 0..LAST_READS {
+            if self.engine.error().is_some() || !self.read(context, now) {
+                break;
+            }
+            self.drain_events(now);
+        }
+        self.engine.handle_transport_closed(why, now);
+        self.drain_events(now);
+        self.phase = Phase::Broken;
+    }
+
     /// Says whether anything was written, or the writing failed.
     fn write(&mut self, context: &mut Context<'_>, now: Instant) -> bool {
         let mut any = false;
@@ -275,9 +295,7 @@ where
                 Poll::Ready(Ok(len)) if len > 0 => transmit.advance(len),
                 Poll::Ready(result) => {
                     let error = result.err().unwrap_or_else(|| io::ErrorKind::WriteZero.into());
-                    self.engine.handle_transport_closed(&reason(&error), now);
-                    self.drain_events(now);
-                    self.phase = Phase::Broken;
+                    self.lose(&reason(&error), context, now);
                 }
             }
             any = true;
@@ -286,9 +304,7 @@ where
         if self.phase != Phase::Broken
             && let Poll::Ready(Err(error)) = Pin::new(&mut self.io).poll_flush(context)
         {
-            self.engine.handle_transport_closed(&reason(&error), now);
-            self.drain_events(now);
-            self.phase = Phase::Broken;
+            self.lose(&reason(&error), context, now);
             any = true;
         }
         any
@@ -392,7 +408,26 @@ where
         }
         // Whether the peer still hears of it makes no difference any more.
         let _ = Pin::new(&mut self.io).poll_shutdown(context);
-        Poll::Ready(())
+        match self.engine.farewell(now).filter(|_| !unsent && self.phase != Phase::Broken) {
+            Some(farewell) => {
+                self.phase = Phase::Parting(farewell);
+                self.part(farewell, context)
+            }
+            None => Poll::Ready(()),
+        }
+    }
+
+    /// Reads what the peer still sends, for it would be told that the connection is broken before it has read why.
+    fn part(&mut self, mut farewell: Farewell, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match self.io.poll_receive(context, self.engine.receive_buffer(), &mut []) {
+                Poll::Ready(Ok(len)) if farewell.discard(len, Instant::now()) => {}
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+        }
+        self.phase = Phase::Parting(farewell);
+        self.timer.poll(farewell.until(), context)
     }
 }
 
@@ -433,6 +468,7 @@ where
             match this.phase {
                 Phase::Alive => {}
                 Phase::Over { give_up_at } => return this.finish(give_up_at, context),
+                Phase::Parting(farewell) => return this.part(farewell, context),
                 Phase::Broken => return Poll::Ready(()),
             }
             if this.turn(context) || this.phase != Phase::Alive {

@@ -180,10 +180,15 @@ impl Connection {
         let known = self.going_away.peer.as_ref();
         let first = known.is_none();
         let lower = known.is_none_or(|known| goaway.last_stream < known.last_stream);
+        // The last of several need not say again why.
+        let debug = match known {
+            Some(known) if goaway.debug.is_empty() => known.debug.clone(),
+            _ => goaway.debug[..goaway.debug.len().min(goaway::DEBUG_KEPT)].to_vec(),
+        };
         let peer = PeerGoAway {
             last_stream: goaway.last_stream.min(known.map_or(MAX_U31, |known| known.last_stream)),
             code: goaway.code,
-            debug: goaway.debug[..goaway.debug.len().min(goaway::DEBUG_KEPT)].to_vec(),
+            debug,
         };
         self.going_away.peer = Some(peer);
         if first {

@@ -132,6 +132,7 @@ impl Connection {
     /// The transport is gone, and with it what was not written yet.
     pub(super) fn lose_transport(&mut self, error: ConnectionError, status: &Status) {
         self.transmit.discard();
+        self.transport_lost |= self.error.is_none();
         self.finish(error, status);
     }
 
@@ -180,7 +181,7 @@ impl Connection {
     pub(super) fn finish_shutdown(&mut self) {
         if matches!(self.going_away.local, Local::Announced(_)) {
             self.going_away.local = Local::Final;
-            self.write_goaway(ErrorCode::NO_ERROR, b"");
+            self.write_goaway(ErrorCode::NO_ERROR, self.going_away.reason);
             self.finish_if_idle();
         }
     }

@@ -33,7 +33,7 @@ use crate::{
     floods::Floods,
     flow::{ReceiveWindow, SendWindow},
     frame::{DEFAULT_WINDOW, GoAway, MAX_U31, PREFACE, Ping, WindowUpdate, encode_settings},
-    goaway::{self, GoingAway, Local},
+    goaway::{self, Farewell, GoingAway, Local},
     grpc::{
         encoding::{Codecs, Encoding},
         message::{self, too_large},
@@ -60,6 +60,8 @@ pub struct Connection {
     unheard: usize,
     /// Set once: nothing lives after it.
     error: Option<ConnectionError>,
+    /// The transport was gone before.
+    transport_lost: bool,
     going_away: GoingAway,
     deadlines: Deadlines,
     floods: Floods,
@@ -148,6 +150,7 @@ impl Connection {
             events: VecDeque::new(),
             unheard: 0,
             error: None,
+            transport_lost: false,
             going_away: GoingAway::default(),
             deadlines: Deadlines::default(),
             floods: Floods::new(limits, now),
@@ -237,6 +240,13 @@ impl Connection {
 
     /// The transport failed. `why` is for people, e.g. `Socket closed` or `Connection reset by peer`.
     pub fn handle_transport_closed(&mut self, why: &str, _now: Instant) {
+        // What the peer said before it went tells more than how the transport ended.
+        let why = match &self.going_away.peer {
+            Some(peer) if peer.code != ErrorCode::NO_ERROR || !peer.debug.is_empty() => {
+                &ConnectionError::GoneAway(peer.code, peer.debug.clone()).to_string()
+            }
+            _ => why,
+        };
         let status = Status::new(Code::Unavailable, format!("Stream removed ({why})"));
         let error = match &self.going_away.peer {
             Some(peer) if peer.code != ErrorCode::NO_ERROR => ConnectionError::GoneAway(peer.code, peer.debug.clone()),
@@ -515,7 +525,8 @@ impl Connection {
     }
 
     /// [`shutdown`](Connection::shutdown), with a reason for people to read.
-    fn drain(&mut self, debug: &[u8], now: Instant) {
+    fn drain(&mut self, debug: &'static [u8], now: Instant) {
+        self.going_away.reason = debug;
         if self.config.role == Role::Client {
             self.going_away.local = Local::Final;
             return self.finish_if_idle();
@@ -613,6 +624,19 @@ impl Connection {
     /// Whether [`open`](Connection::open) would take a call.
     pub fn accepts_calls(&self) -> bool {
         self.error.is_none() && self.going_away.accepts_calls() && self.next_stream <= MAX_U31
+    }
+
+    /// How to part from the transport once the connection is over and its last bytes are written. `None`: close it. When
+    /// a peer may still be sending, closing would have the operating system discard what is on its way to it, the reason
+    /// in GOAWAY included; so close for writing only, and read on as [`Farewell`] says.
+    pub fn farewell(&self, now: Instant) -> Option<Farewell> {
+        let owed = match self.error.as_ref()? {
+            ConnectionError::PeerMisbehaved(..) => true,
+            ConnectionError::PeerIncompatible(_) | ConnectionError::ClosedLocally => self.config.role == Role::Server,
+            _ => false,
+        };
+        let limits = &self.config.limits;
+        (owed && !self.transport_lost && !limits.linger.is_zero()).then(|| Farewell::new(limits, now))
     }
 
     /// Why the connection is over; `None` while it lives.

@@ -8,7 +8,7 @@ use std::{
 
 use farcall_channel::Connectivity;
 use farcall_core::Status;
-use farcall_engine::{CallId, Config, Connection as Engine, ErrorCode, Event};
+use farcall_engine::{CallId, Config, Connection as Engine, ErrorCode, Event, Farewell};
 use pyo3::prelude::*;
 
 use super::{
@@ -73,6 +73,8 @@ struct State {
     shut: bool,
     /// When a connection that has ended is cut although the peer has not read its last words.
     cut_at: Option<Instant>,
+    /// They are written, and the peer is given time to read them.
+    parting: Option<Farewell>,
     /// What the loop has been asked for.
     reader: bool,
     writer: bool,
@@ -134,6 +136,7 @@ impl Connection {
                 over: false,
                 shut: false,
                 cut_at: None,
+                parting: None,
                 reader: false,
                 writer: false,
                 timer: None,
@@ -317,13 +320,37 @@ impl Connection {
                 Ok(false) => return,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => state.blocked = true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return state.engine.handle_transport_closed(&os_text(&error), now),
+                Err(error) => {
+                    // What the peer said before it went may be why.
+                    for _ in 0..READS_IN_A_ROW {
+                        let read = state.engine.error().is_none().then(|| {
+                            let State { transport, engine, .. } = state;
+                            transport.read(&self.socket, engine, now)
+                        });
+                        if !matches!(read, Some(Ok(taken)) if !taken.end) {
+                            break;
+                        }
+                    }
+                    return state.engine.handle_transport_closed(&os_text(&error), now);
+                }
             }
         }
     }
 
     /// Reads what is there. The loop tells again when more is left.
     fn read(self: &Arc<Self>, state: &mut State, now: Instant, due: &mut Vec<Due>) {
+        if let Some(farewell) = &mut state.parting {
+            let mut scratch = [0; 16 << 10];
+            state.over |= loop {
+                match self.socket.read(&mut scratch) {
+                    Ok(len) if farewell.discard(len, now) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break false,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    _ => break true,
+                }
+            };
+            return;
+        }
         for _ in 0..READS_IN_A_ROW {
             // What one read has brought is told before the next: of small messages many reads bring so many that their
             // queue would be by far the largest thing that a connection ever has.
@@ -466,6 +493,13 @@ impl Connection {
         if state.blocked {
             // The last words wait for room, but not for ever.
             state.cut_at.get_or_insert(now + LAST_WORDS);
+        } else if state.parting.is_some() {
+            // The peer has not read them yet.
+        } else if let Some(farewell) = state.engine.farewell(now)
+            && self.is_ours()
+        {
+            self.socket.end_writing();
+            (state.parting, state.cut_at) = (Some(farewell), Some(farewell.until()));
         } else {
             state.over = true;
         }
@@ -554,7 +588,7 @@ impl State {
     }
 
     fn reads(&self) -> bool {
-        !self.over && !self.connecting && self.engine.error().is_none()
+        !self.over && !self.connecting && (self.engine.error().is_none() || self.parting.is_some())
     }
 
     fn writes(&self) -> bool {

@@ -153,6 +153,12 @@ pub(crate) trait Owner: Send + Sync {
     fn entity(&self) -> &Arc<Entity>;
 }
 
+/// Names what a reactor watches, within the process.
+pub(crate) fn next_token() -> usize {
+    static TOKENS: AtomicUsize = AtomicUsize::new(1);
+    TOKENS.fetch_add(1, Ordering::Relaxed)
+}
+
 impl State {
     pub(crate) fn is_over(&self) -> bool {
         self.over
@@ -181,11 +187,10 @@ impl Connection {
         reactor: &Arc<Reactor>,
         owner: Arc<dyn Owner>,
     ) -> Arc<Connection> {
-        static TOKENS: AtomicUsize = AtomicUsize::new(1);
         let now = Instant::now();
         let connection = Arc::new(Connection {
             socket,
-            token: TOKENS.fetch_add(1, Ordering::Relaxed),
+            token: next_token(),
             entity: Entity::connection(owner.entity(), &peer),
             peer: peer.into(),
             role: config.role,
@@ -334,6 +339,11 @@ impl Connection {
             if state.blocked {
                 // The last words wait for room, but not for ever.
                 self.close_later(state, now);
+            } else if let Some(farewell) = state.engine.farewell(now)
+                && self.generation == process::generation()
+                && self.reactor.part(&self.socket, farewell)
+            {
+                self.end(state);
             } else {
                 self.shut_down(state);
             }
@@ -365,6 +375,14 @@ impl Connection {
 
     /// Closes the transport; the brain is done with it.
     fn shut_down(&self, state: &mut State) {
+        if !state.over && self.generation == process::generation() {
+            self.socket.shut_down();
+        }
+        self.end(state);
+    }
+
+    /// Nobody looks after it any more.
+    fn end(&self, state: &mut State) {
         if state.over {
             return;
         }
@@ -374,9 +392,6 @@ impl Connection {
         self.reactor.unwatch(self, state);
         self.reactor.disarm(state);
         state.last_words = None;
-        if self.generation == process::generation() {
-            self.socket.shut_down();
-        }
         self.ring();
     }
 
@@ -397,6 +412,16 @@ impl Connection {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
+                    // What the peer said before it went may be why.
+                    for _ in 0..READS_IN_A_ROW {
+                        let read = state.engine.error().is_none().then(|| {
+                            let State { transport, engine, .. } = state;
+                            transport.read(&self.socket, engine, now)
+                        });
+                        if !matches!(read, Some(Ok(taken)) if !taken.end) {
+                            break;
+                        }
+                    }
                     state.engine.handle_transport_closed(&os_text(&error), now);
                     return;
                 }

@@ -7,14 +7,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use farcall_engine::Farewell;
 use mio::{Events, Interest, Poll, Registry, Token, Waker, unix::SourceFd};
 use pyo3::prelude::*;
 
 use super::{
     Callback, Host,
-    connection::{Connection, Keeper, LAST_WORDS, Ready, State},
+    connection::{Connection, Keeper, LAST_WORDS, Ready, State, next_token},
     listener::Listener,
     lock,
+    socket::Socket,
 };
 use crate::process::{self, PerProcess};
 
@@ -45,6 +47,8 @@ struct Shared {
     next_timer: u64,
     /// Connections to watch once they rest, with the uses they had when last looked at.
     lingering: Vec<(Weak<Connection>, u64)>,
+    /// How many of the sources are parting.
+    parting: usize,
     /// When the thread will wake by itself; `None` while it is not asleep.
     asleep_until: Option<Option<Instant>>,
     stopping: bool,
@@ -54,7 +58,17 @@ struct Shared {
 enum Source {
     Connection(Weak<Connection>),
     Listener(Arc<Listener>),
+    Parting(Arc<Parting>),
 }
+
+/// The socket of a connection that is over, whose peer is given time to read its last words.
+struct Parting {
+    socket: Socket,
+    farewell: Mutex<Farewell>,
+}
+
+/// How many sockets of connections that are over are kept open for their peers' sake; more are closed at once.
+const MOST_PARTING: usize = 1024;
 
 /// When it goes off, and a number of its own.
 pub(crate) type TimerKey = (Instant, u64);
@@ -208,6 +222,63 @@ impl Reactor {
         self.wake_if_asleep_at(&shared, due);
     }
 
+    /// Ends writing on the socket of a connection that is over, and reads on as `farewell` says; whether it does.
+    pub(crate) fn part(self: &Arc<Self>, socket: &Socket, farewell: Farewell) -> bool {
+        if !self.is_ours() || lock(&self.shared).stopping {
+            return false;
+        }
+        let Ok(socket) = socket.try_clone() else { return false };
+        socket.end_writing();
+        let raw = socket.raw();
+        let token = next_token();
+        {
+            let mut shared = lock(&self.shared);
+            if shared.parting >= MOST_PARTING {
+                return false;
+            }
+            let parting = Parting { socket, farewell: Mutex::new(farewell) };
+            shared.parting += 1;
+            shared.sources.insert(token, Source::Parting(Arc::new(parting)));
+        }
+        if self.registry.register(&mut SourceFd(&raw), Token(token), Interest::READABLE).is_err() {
+            self.end_parting(token);
+            return false;
+        }
+        let weak = Arc::downgrade(self);
+        let end = move || {
+            if let Some(reactor) = weak.upgrade() {
+                reactor.end_parting(token);
+            }
+        };
+        self.set(farewell.until(), Timed::Task(Box::new(end)));
+        true
+    }
+
+    fn read_parting(&self, token: usize, parting: &Parting) {
+        let mut scratch = [0; 16 << 10];
+        loop {
+            match parting.socket.read(&mut scratch) {
+                Ok(len) if lock(&parting.farewell).discard(len, Instant::now()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                _ => return self.end_parting(token),
+            }
+        }
+    }
+
+    fn end_parting(&self, token: usize) {
+        let removed = {
+            let mut shared = lock(&self.shared);
+            let removed = shared.sources.remove(&token);
+            shared.parting -= usize::from(removed.is_some());
+            removed
+        };
+        if let Some(Source::Parting(parting)) = removed {
+            let _ = self.registry.deregister(&mut SourceFd(&parting.socket.raw()));
+            parting.socket.shut_down();
+        }
+    }
+
     // Everything else.
 
     /// Runs `task` on the thread, as soon as may be.
@@ -323,12 +394,15 @@ impl Reactor {
         lock(&self.shared).stopping
     }
 
-    /// Whether no connection waits to write.
+    /// Whether no connection waits to write, and none to be read.
     fn is_silent(&self) -> bool {
         let sources: Vec<Source> = lock(&self.shared).sources.values().cloned().collect();
+        if sources.iter().any(|source| matches!(source, Source::Parting(_))) {
+            return false;
+        }
         let connections = sources.iter().filter_map(|source| match source {
             Source::Connection(connection) => connection.upgrade(),
-            Source::Listener(_) => None,
+            Source::Listener(_) | Source::Parting(_) => None,
         });
         !connections.into_iter().any(|connection| connection.lock().blocked)
     }
@@ -343,6 +417,10 @@ impl Reactor {
             }
             Source::Listener(listener) => {
                 self.accept(&listener);
+                None
+            }
+            Source::Parting(parting) => {
+                self.read_parting(token, &parting);
                 None
             }
         }

@@ -104,6 +104,17 @@ impl Socket {
         let _ = self.0.shutdown(std::net::Shutdown::Both);
     }
 
+    /// Says that nothing more will be written, for every process that has it.
+    pub(crate) fn end_writing(&self) {
+        // As above.
+        let _ = self.0.shutdown(std::net::Shutdown::Write);
+    }
+
+    /// Another handle of the same socket.
+    pub(crate) fn try_clone(&self) -> io::Result<Socket> {
+        Ok(Socket(self.0.try_clone()?))
+    }
+
     /// The other end, as gRPC writes it.
     pub(crate) fn peer(&self) -> String {
         self.peer_address().map_or_else(String::new, |address| address.to_string())

@@ -147,3 +147,52 @@ fn a_cancel_from_the_peer_past_the_deadline_is_the_deadline() {
     raw.send(&[Frame::reset(1, 8)]);
     assert_eq!(raw.end.closed(call).status.code, Code::DeadlineExceeded);
 }
+
+/// A call without any time left is answered, and its handler never begins.
+#[test]
+fn a_request_whose_time_is_up_when_it_comes() {
+    for (timeout, end_stream) in [("0n", true), ("0S", true), ("0H", false)] {
+        let mut raw = Raw::server(Config::server());
+        raw.send(&[Frame::request(1, end_stream, &[("grpc-timeout", timeout)])]);
+        assert_eq!(raw.end.poll_request(), None, "{timeout}");
+        let frames = raw.frames();
+        assert_eq!(
+            frames.iter().map(|frame| frame.kind).collect::<Vec<_>>(),
+            match end_stream {
+                true => vec![Frame::HEADERS],
+                false => vec![Frame::HEADERS, Frame::RST_STREAM],
+            }
+        );
+        let mut client = Raw::client(Config::client());
+        let call = client.open(None);
+        client.send(&frames);
+        assert_eq!(client.end.closed(call).status, Status::new(Code::DeadlineExceeded, "Deadline Exceeded"));
+    }
+}
+
+/// What ends before it could be told is not told at all.
+#[test]
+fn a_request_that_is_over_before_it_is_told_is_never_told() {
+    let mut raw = Raw::server(Config::server());
+    let id = |i: u32| 2 * i + 1;
+    let mut frames = Vec::new();
+    for i in 0..3 {
+        frames.push(Frame::request(id(i), false, &[]));
+        frames.push(Frame::message(id(i), true, b"m"));
+        if i != 1 {
+            frames.push(Frame::reset(id(i), 8));
+        }
+    }
+    raw.send(&frames);
+    let served = raw.end.request();
+    assert_eq!((raw.end.poll_request(), raw.end.seen.len()), (None, 1));
+    assert_eq!(raw.end.messages(served).len(), 1);
+    raw.end.connection.respond(served, &Status::OK, &Metadata::new()).unwrap();
+    raw.collect();
+    assert!(raw.end.closed(served).completed);
+    assert_eq!(raw.end.connection.calls(), 0);
+    // Their slots are used again.
+    raw.send(&[Frame::request(7, true, &[]), Frame::request(9, true, &[])]);
+    let calls = [raw.end.request(), raw.end.request()];
+    assert!(calls.iter().all(|call| call.index() < 3), "{calls:?}");
+}

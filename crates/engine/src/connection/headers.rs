@@ -278,6 +278,9 @@ impl Connection {
             }
         };
         let request = match parsed.request {
+            Ok(head) if head.deadline.is_some_and(|deadline| deadline <= now) => {
+                return self.refuse(id, end_stream, &Status::new(Code::DeadlineExceeded, "Deadline Exceeded"));
+            }
             Ok(head) => Ok(head),
             Err(Refusal::Grpc(status)) => return self.refuse(id, end_stream, &status),
             Err(Refusal::Http(http, status)) => Err((http, status)),

@@ -241,7 +241,8 @@ mod tests {
 
     use farcall_core::{Code, Metadata, Status, Timeout};
 
-    use super::{Encoding, Encodings, Outline, Parsed, Reader, Refusal, Writer, encode};
+    use super::{Encoding, Encodings, Outline, Parsed, Reader, Refusal, encode};
+    use crate::grpc::fields::Writer;
     use crate::hpack::{Decoder, Encoder};
 
     type Fields<'a> = Vec<(&'a str, &'a str)>;

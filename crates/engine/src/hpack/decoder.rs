@@ -392,12 +392,10 @@ mod tests {
     use super::{DecodedList, Decoder, Partial, SCRATCH_KEPT};
     use crate::hpack::{Encoder, Error, Indexing};
 
+    type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
     /// The fields of a block that comes in pieces of one length, what it came to, and the most that was kept between them.
-    fn in_pieces(
-        decoder: &mut Decoder,
-        block: &[u8],
-        length: usize,
-    ) -> Result<(Vec<(Vec<u8>, Vec<u8>)>, DecodedList, usize), Error> {
+    fn in_pieces(decoder: &mut Decoder, block: &[u8], length: usize) -> Result<(Fields, DecodedList, usize), Error> {
         let (mut partial, mut fields, mut most) = (Partial::default(), Vec::new(), 0);
         for piece in block.chunks(length) {
             decoder.feed(&mut partial, piece, 16 << 10, |name, value| fields.push((name.to_vec(), value.to_vec())))?;

@@ -27,8 +27,8 @@ fn serves(call: Call) {
     }
 }
 
-async fn method(channel: &Channel, name: &str, request: Request<Bytes>) -> Result<Bytes, Status> {
-    channel.unary(&format!("/test.Service/{name}"), codec::Bytes, request).await.map(Response::into_inner)
+async fn method(channel: &Channel, path: &'static str, request: Request<Bytes>) -> Result<Bytes, Status> {
+    channel.unary(path, codec::Bytes, request).await.map(Response::into_inner)
 }
 
 /// One call goes on while something else happens.
@@ -55,7 +55,7 @@ async fn a_burst_of_calls_that_are_cancelled() {
         chatting(&server, async {
             let hang = |_| {
                 let channel = server.channel.clone();
-                tokio::spawn(async move { method(&channel, "Hang", Request::new(Bytes::new())).await })
+                tokio::spawn(async move { method(&channel, "/test.Service/Hang", Request::new(Bytes::new())).await })
             };
             let calls: Vec<_> = (0..MANY).map(hang).collect();
             assert_eq!(unary(&server.channel, "they are on their way").await.unwrap().len(), 21);
@@ -76,7 +76,7 @@ async fn a_burst_of_calls_whose_time_is_up() {
                 tokio::spawn(async move {
                     let mut request = Request::new(Bytes::new());
                     request.set_timeout(Duration::from_millis(500));
-                    method(&channel, "Hang", request).await
+                    method(&channel, "/test.Service/Hang", request).await
                 })
             };
             for call in (0..MANY).map(hang).collect::<Vec<_>>() {
@@ -93,7 +93,7 @@ async fn a_long_error_is_cut_and_ends_its_call_alone() {
     within(async {
         let server = serve(serves).await;
         chatting(&server, async {
-            let status = method(&server.channel, "Fail", Request::new(Bytes::new())).await.unwrap_err();
+            let status = method(&server.channel, "/test.Service/Fail", Request::new(Bytes::new())).await.unwrap_err();
             assert_eq!(status.code(), Code::Internal);
             let note = "aaa [cut from 130000 bytes: the client takes 16384 bytes of headers]";
             assert!(status.message().len() > 7000 && status.message().ends_with(note), "{status:?}");
@@ -112,7 +112,7 @@ async fn request_metadata_that_is_too_large_ends_its_call_alone() {
             metadata.append("k", "v".repeat(90_000)).unwrap();
             let mut request = Request::new(Bytes::new());
             *request.metadata_mut() = metadata;
-            let status = method(&server.channel, "Method", request).await.unwrap_err();
+            let status = method(&server.channel, "/test.Service/Method", request).await.unwrap_err();
             assert_eq!(status.code(), Code::ResourceExhausted);
             assert!(status.message().starts_with("to-be-sent initial metadata size exceeds peer limit (90"));
         })

@@ -5,9 +5,13 @@
 //! servers crash, go away politely and come back; applications call, stream, read slowly, cancel and hang. All of it
 //! follows from one seed, so a run that fails is played again by its number.
 //!
+//! In some worlds there are guests beside the honest: callers who open thousands of calls and give them up in a moment,
+//! callers with headers that are too large, and hostile peers on connections of their own to the same servers.
+//!
 //! The fake world does not know what is right; checkers beside it do: every message arrives once, in order and
 //! unchanged, or its call ends with one status that has a reason; no call outlives its deadline; whenever nothing is on
-//! the way, the books of both ends agree to the byte; once the world is healed everything finishes, works again, and
+//! the way, the books of both ends agree to the byte; no call ends because of what another caller, or another peer, did;
+//! once the world is healed everything finishes, works again, and
 //! leaves nothing behind.
 //!
 //! The connection's end and the wire are those of the engine's own tests (`crates/engine/tests/support`).
@@ -16,12 +20,20 @@ mod attempt;
 #[path = "../../../crates/engine/tests/support/end.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared with the engine's tests")]
 mod end;
+mod guests;
 mod link;
 mod plan;
+#[path = "../../../crates/engine/tests/support/raw.rs"]
+#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared with the engine's tests")]
+mod raw;
 #[path = "../../../crates/engine/tests/support/wire.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared with the engine's tests")]
 mod wire;
 mod world;
+
+// Where the shared modules look for each other.
+use end::End;
+use wire::Weather;
 
 /// Plays worlds, one for each seed.
 #[derive(Debug)]

@@ -14,6 +14,7 @@ use fastrand::Rng;
 
 use crate::{
     attempt::{Attempt, Circumstances, Side},
+    guests::{self, Burst, Hostile, Long},
     link::Link,
     plan::{Plan, Text},
     wire::Weather,
@@ -30,10 +31,21 @@ const PORT: u16 = 50_051;
 /// What happens at a time of its own.
 #[derive(Debug)]
 enum Task {
-    NewCall { client: usize },
-    Resolved { client: usize, found: bool },
-    Dialled { client: usize, id: ConnectionId, server: usize },
+    NewCall {
+        client: usize,
+    },
+    Resolved {
+        client: usize,
+        found: bool,
+    },
+    Dialled {
+        client: usize,
+        id: ConnectionId,
+        server: usize,
+    },
     Trouble,
+    /// A guest does something.
+    Guest,
     ServerBack(usize),
     Heal,
 }
@@ -78,6 +90,9 @@ pub(crate) struct World<'a> {
     /// Attempts that are not over at both ends, and those that the server must never hear of.
     attempts: Vec<Attempt>,
     unprocessed: Vec<(usize, usize)>,
+    bursts: Vec<Burst>,
+    longs: Vec<Long>,
+    hostiles: Vec<Hostile>,
     fair: bool,
     healed: bool,
     leaving: bool,
@@ -106,6 +121,9 @@ impl<'a> World<'a> {
             calls: Vec::new(),
             attempts: Vec::new(),
             unprocessed: Vec::new(),
+            bursts: Vec::new(),
+            longs: Vec::new(),
+            hostiles: Vec::new(),
             fair,
             healed: false,
             leaving: false,
@@ -129,6 +147,17 @@ impl<'a> World<'a> {
             let longest = if self.rng.bool() { 1_000 } else { 20_000 };
             let after = self.delay(longest);
             self.later(after, Task::Trouble);
+        }
+        if self.rng.u8(0..3) == 0 {
+            for _ in 0..self.rng.usize(1..12) {
+                let after = self.delay(12_000);
+                self.later(after, Task::Guest);
+            }
+            for _ in 0..self.rng.usize(0..3) {
+                let server = self.rng.usize(0..self.servers.len());
+                let config = Config { seed: self.rng.u64(..), ..self.servers[server].config.clone() };
+                self.hostiles.push(Hostile::new(config, self.now));
+            }
         }
         self.later(ILL, Task::Heal);
     }
@@ -178,6 +207,8 @@ impl<'a> World<'a> {
         let over = |attempt: &Attempt| attempt.client.over && attempt.server.as_ref().is_none_or(|side| side.over);
         self.healed
             && self.agenda.is_empty()
+            && self.bursts.is_empty()
+            && self.longs.is_empty()
             && self.calls.iter().all(|call| call.status.is_some())
             && self.attempts.iter().all(over)
             && self.links.iter().all(|link| if self.leaving { link.is_over() } else { link.is_still() })
@@ -203,6 +234,7 @@ impl<'a> World<'a> {
                 moved |= self.look_at(index);
             }
             moved |= self.step_attempts();
+            moved |= self.step_guests();
             moved |= self.step_channels();
             if !moved {
                 break;
@@ -224,7 +256,8 @@ impl<'a> World<'a> {
         let deadlines = waiting.filter_map(|tag| self.calls[*tag].deadline);
         let sides = self.attempts.iter().flat_map(|attempt| [Some(&attempt.client), attempt.server.as_ref()]);
         let apps = sides.flatten().filter_map(|side| side.wake(self.now));
-        links.chain(agenda).chain(channels).chain(deadlines).chain(apps).min()
+        let bursts = self.bursts.iter().map(|burst| burst.until);
+        links.chain(agenda).chain(bursts).chain(channels).chain(deadlines).chain(apps).min()
     }
 
     // What happens.
@@ -244,9 +277,44 @@ impl<'a> World<'a> {
             }
             Task::Dialled { client, id, server } => self.dialled(client, id, server),
             Task::Trouble => self.trouble(),
+            Task::Guest => self.guest(),
             Task::ServerBack(server) => self.servers[server].up = true,
             Task::Heal => self.heal(),
         }
+    }
+
+    /// A guest does something: on a connection of an honest client, or on its own.
+    fn guest(&mut self) {
+        let (now, rng) = (self.now, &mut self.rng);
+        for hostile in &mut self.hostiles {
+            for _ in 0..rng.usize(1..20) {
+                hostile.act(now, rng, &mut self.trace);
+            }
+        }
+        let working = |link: &Link| link.told_ready && !link.told_lost && link.is_alive();
+        let links: Vec<usize> = (0..self.links.len()).filter(|index| working(&self.links[*index])).collect();
+        let Some(&index) = self.rng.choice(&links) else { return };
+        let [client, _] = &mut self.links[index].ends;
+        if self.rng.u8(0..4) > 0 {
+            self.bursts.push(Burst::open(index, client, now, &mut self.rng));
+        } else {
+            self.longs.extend(Long::open(index, client, now, &mut self.rng));
+        }
+    }
+
+    /// Ends bursts that have had their time, and looks how calls with long headers end; says whether anything happened.
+    fn step_guests(&mut self) -> bool {
+        let (due, kept) = std::mem::take(&mut self.bursts).into_iter().partition(|burst| burst.until <= self.now);
+        self.bursts = kept;
+        let due: Vec<Burst> = due;
+        let before = self.longs.len() + due.len();
+        for burst in due {
+            let [client, _] = &mut self.links[burst.link].ends;
+            burst.give_up(client);
+        }
+        let links = &self.links;
+        self.longs.retain(|long| !long.is_over(&links[long.link].ends[0], links[long.link].disturbed));
+        before > self.longs.len()
     }
 
     fn begin(&mut self, client: usize, plan: Plan) {
@@ -375,6 +443,12 @@ impl<'a> World<'a> {
     /// A request has come: whose?
     fn serve(&mut self, index: usize, call: farcall_engine::CallId) {
         let head = self.links[index].ends[1].call(call).head.as_ref().expect("a request has a head");
+        match head.path.as_str() {
+            // Its application never answers.
+            guests::BURST => return,
+            guests::LONG => return Long::answer(&mut self.links[index].ends[1], call),
+            _ => {}
+        }
         let name = head.path.strip_prefix("/sim.Sim/").and_then(|name| name.split_once('.')).expect("a path of ours");
         let (tag, number): (usize, usize) = (name.0.parse().expect("a tag"), name.1.parse().expect("a number"));
         assert!(!self.unprocessed.contains(&(tag, number)), "call {tag}: an attempt that was told unprocessed");

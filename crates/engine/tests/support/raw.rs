@@ -170,13 +170,22 @@ pub struct Raw {
 impl Raw {
     /// A connection that has heard nothing yet.
     pub fn new(config: Config) -> Raw {
-        let now = Instant::now();
+        Raw::at(config, Instant::now())
+    }
+
+    /// [`new`](Raw::new) at a time.
+    pub fn at(config: Config, now: Instant) -> Raw {
         Raw { end: End::new(config, Wire::new(Weather::CALM), now), now, rng: Rng::with_seed(0), written: Vec::new() }
     }
 
     /// A server whose client has sent its preface and SETTINGS, and read the server's.
     pub fn server(config: Config) -> Raw {
-        let mut raw = Raw::new(config);
+        Raw::server_at(config, Instant::now())
+    }
+
+    /// [`server`](Raw::server) at a time.
+    pub fn server_at(config: Config, now: Instant) -> Raw {
+        let mut raw = Raw::at(config, now);
         raw.send_bytes(PREFACE);
         raw.send(&[Frame::settings(&[]), Frame::settings_ack()]);
         raw.written.clear();

@@ -7,7 +7,6 @@ DIRECTORY is `python/farcall/farcall/_packages`; COMMAND is `python -m grpc_tool
 
 import argparse
 import pathlib
-import re
 import shlex
 import shutil
 import subprocess
@@ -25,6 +24,9 @@ FILES = {
     "grpc/channelz/v1/channelz.proto": "grpc_channelz/v1/channelz.proto",
 }
 
+# Modules for 5.26 and before check no version of the runtime, so one wheel does for protobuf 5, 6 and 7.
+RUNTIME = "protobuf_runtime=5.26"
+
 
 def generate(directory: pathlib.Path, protoc: list[str]) -> None:
     """Writes `*_pb2.py`, `*_pb2.pyi` and `*_pb2_grpc.py` into the packages below the directory."""
@@ -34,28 +36,11 @@ def generate(directory: pathlib.Path, protoc: list[str]) -> None:
             source.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(REPOSITORY / "proto" / vendored, source)
         paths = [f"-I{sources}", f"-I{REPOSITORY / 'proto'}"]
-        outputs = [f"--{kind}_out={directory}" for kind in ("python", "pyi", "grpc_python")]
+        outputs = [
+            f"--python_out={RUNTIME}:{directory}",
+            *(f"--{kind}_out={directory}" for kind in ("pyi", "grpc_python")),
+        ]
         subprocess.run([*protoc, *paths, *outputs, *FILES.values()], check=True)
-    for name in FILES.values():
-        module = directory / name.replace(".proto", "_pb2.py")
-        module.write_text(for_any_runtime(module.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-# What a module asks of the runtime when it is imported: to be as new as the compiler, and of its major version or the
-# next. These few messages use nothing that protobuf 5 has not, and one wheel is to do for 5, 6 and 7.
-RUNTIME_CHECK = re.compile(
-    r"^from google\.protobuf import runtime_version as _runtime_version\n"
-    r"|^_runtime_version\.ValidateProtobufRuntimeVersion\((?:\n    .*)*\n\)\n",
-    re.MULTILINE,
-)
-
-
-def for_any_runtime(code: str) -> str:
-    """The code of a `_pb2.py` without the check of the runtime's version."""
-    code, checks = RUNTIME_CHECK.subn("", code)
-    if checks != 2:
-        raise SystemExit("the compiler writes the check of the runtime's version in another way: see RUNTIME_CHECK")
-    return code
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import sys
 import sysconfig
 import textwrap
 
+import installing
 import programs
 import pytest
 
@@ -99,3 +100,63 @@ def test_compile_and_call(python: str, tmp_path: pathlib.Path, include: str, con
     """
     printed = run_in(work, [python, "-c", textwrap.dedent(program)])
     assert printed == "Greeter client received: Hello, you!\nGreeter client received: Hello again, you!\n"
+
+
+SERVES_ITSELF = """
+    import concurrent.futures, sys
+    import grpc, google.protobuf
+    from grpc_channelz.v1 import channelz, channelz_pb2, channelz_pb2_grpc
+    from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+    from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
+    from grpc_status import rpc_status
+
+    server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
+    health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
+    reflection.enable_server_reflection(["grpc.health.v1.Health"], server)
+    channelz.add_channelz_servicer(server)
+    port = server.add_insecure_port("localhost:0")
+    server.start()
+    with grpc.insecure_channel(f"localhost:{port}") as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        assert stub.Check(health_pb2.HealthCheckRequest()).status == health_pb2.HealthCheckResponse.SERVING
+        try:
+            stub.Check(health_pb2.HealthCheckRequest(service="none"))
+        except grpc.RpcError as error:
+            assert rpc_status.from_call(error) is None
+        ask = reflection_pb2.ServerReflectionRequest(list_services="")
+        (answer,) = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo(iter([ask]))
+        assert answer.list_services_response.service[0].name == "grpc.health.v1.Health"
+        if "farcall" in grpc.__path__[0]:
+            servers = channelz_pb2_grpc.ChannelzStub(channel).GetServers(channelz_pb2.GetServersRequest())
+            assert len(servers.server) == 1
+    server.stop(None).wait()
+    print(google.protobuf.__version__, "farcall" if "farcall" in grpc.__path__[0] else "grpcio")
+"""
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("protobuf", ["5.29.6", "6.33.6", "7.36.2"])
+def test_the_services_load_under_every_protobuf(
+    wheels: list[pathlib.Path], tmp_path: pathlib.Path, protobuf: str
+) -> None:
+    """Those that the wheel claims: the generated modules of 7.35 ask for 7.35."""
+    interpreter = installing.venv(tmp_path / "environment")
+    command = [sys.executable, "-m", "pip", "--python", str(interpreter), "install", "--quiet"]
+    programs.run([*command, f"{wheels[0]}[health,reflection,channelz,status]", f"protobuf=={protobuf}"], patience=300)
+    printed = run_in(tmp_path, [str(interpreter), "-W", "error", "-c", textwrap.dedent(SERVES_ITSELF)])
+    assert printed == f"{protobuf} farcall\n"
+
+
+@pytest.mark.timeout(600)
+def test_one_variable_runs_a_program_on_grpcio(wheels: list[pathlib.Path], tmp_path: pathlib.Path) -> None:
+    """grpcio itself and its packages beside ours, from the index; then ours goes and grpcio is whole."""
+    interpreter = str(installing.venv(tmp_path / "environment"))
+    pip = [sys.executable, "-m", "pip", "--python", interpreter]
+    theirs = [f"grpcio{name}" for name in ("", "-health-checking", "-reflection", "-channelz", "-status")]
+    programs.run([*pip, "install", "--quiet", *map(str, wheels), *theirs], patience=300)
+    program = [interpreter, "-c", textwrap.dedent(SERVES_ITSELF)]
+    assert run_in(tmp_path, program).endswith(" farcall\n")
+    assert programs.run(program, env={"FARCALL": "0"}).endswith(" grpcio\n")
+    programs.run([*pip, "uninstall", "--quiet", "--yes", "farcall", "farcall-tools"])
+    assert run_in(tmp_path, program).endswith(" grpcio\n")
+    assert "No broken requirements found." in programs.run([*pip, "check"])

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Compares this project's compiler with grpcio-tools over broken .proto files.
 
-    tests/golden/mutate.py DIRECTORY [--kind tokens|bytes|lines|grammar] [--count 2000] [--seed 1]
-                           [--ours "target/debug/farcall-protoc"] [--reference PYTHON] [--show 5] [--keep DIRECTORY]
+    tests/golden/mutate.py DIRECTORY [--way text|set|set-info] [--kind tokens|bytes|lines|grammar] [--count 2000]
+                           [--seed 1] [--ours "target/debug/farcall-protoc"] [--reference PYTHON] [--show 5]
+                           [--keep DIRECTORY]
 
 Takes files below DIRECTORY and breaks each: tokens dropped, doubled or swapped, bytes or lines changed; or, with --kind
-grammar, makes files up. Then compiles the result with both. Counts how often the exit code and how often the text on
-standard error is the same, and how often the outputs are where both compiled it. The same seed makes the same files.
+grammar, makes files up. With --way set or set-info, grpcio-tools makes a descriptor set of the file first, and fields
+of the set are dropped, doubled, swapped or changed instead. Then compiles the result with both. Counts how often the
+exit code and how often the text on standard error is the same, and how often the outputs are where both compiled it.
+The same seed makes the same files.
 Exits 0 if every exit code and output and at least 95% of the texts are the same.
 """
 
@@ -21,9 +24,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from compare import Reference, Result, compile_one, run_ours
 from grammar import made_up
-from mutations import MUTATIONS
+from mutations import MUTATIONS, change_message
+from ways import SETS, WAYS, Ours, Reference, Result, compile_set, compile_text, make_set
 
 # Larger files take long and hold nothing that smaller ones do not.
 LARGEST = 20_000
@@ -33,6 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path)
     parser.add_argument("-I", dest="roots", action="append", default=[], help="more roots for imports")
+    parser.add_argument("--way", choices=WAYS, default="text")
     parser.add_argument("--kind", choices=[*MUTATIONS, "grammar"], default="tokens")
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
@@ -46,26 +50,34 @@ def main() -> int:
     paths = sorted(path for path in args.directory.rglob("*.proto") if path.stat().st_size <= LARGEST)
     if not paths:
         parser.error(f"no .proto files below {args.directory}")
-    reference, command = Reference(args.reference, args.jobs), shlex.split(args.ours)
+    roots = [str(args.directory), *args.roots]
+    reference, command = Reference(args.reference, args.jobs), Ours(shlex.split(args.ours))
+
+    def compare_text(name: str, text: bytes) -> list[Result]:
+        with tempfile.TemporaryDirectory() as root:
+            broken = Path(root, name)
+            broken.parent.mkdir(parents=True, exist_ok=True)
+            broken.write_bytes(text)
+            results = [compile_text(who, [root, *roots], name) for who in (command, reference)]
+        for result in results:
+            result.stderr = result.stderr.replace(root, "ROOT")
+        return results
 
     def compare(number: int) -> tuple[str, bytes, Result, Result]:
         chance = random.Random(f"{args.seed} {number}")
         path = chance.choice(paths)
         name = str(path.relative_to(args.directory))
-        if args.kind == "grammar":
-            name, broken_text = "made_up.proto", made_up(chance)
+        if args.way in SETS:
+            # A file that does not compile has an empty set.
+            broken = change_message(make_set(reference, roots, name, args.way) or b"", chance)
+            ours, theirs = (compile_set(who, broken, name) for who in (command, reference))
+        elif args.kind == "grammar":
+            name, broken = "made_up.proto", made_up(chance)
+            ours, theirs = compare_text(name, broken)
         else:
-            broken_text = MUTATIONS[args.kind](path.read_bytes(), chance)
-        with tempfile.TemporaryDirectory() as root:
-            broken = Path(root, name)
-            broken.parent.mkdir(parents=True, exist_ok=True)
-            broken.write_bytes(broken_text)
-            roots = [root, str(args.directory), *args.roots]
-            ours = compile_one(lambda arguments, stderr: run_ours(command, arguments, stderr), roots, "", name)
-            theirs = compile_one(reference, roots, "", name)
-        for result in (ours, theirs):
-            result.stderr = result.stderr.replace(root, "ROOT")
-        return f"{name}, mutation {number}", broken_text, ours, theirs
+            broken = MUTATIONS[args.kind](path.read_bytes(), chance)
+            ours, theirs = compare_text(name, broken)
+        return f"{name}, mutation {number}", broken, ours, theirs
 
     codes = texts = outputs = failing = shown = 0
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
@@ -76,7 +88,8 @@ def main() -> int:
             outputs += ours.files == theirs.files
             if ours != theirs and args.keep:
                 args.keep.mkdir(parents=True, exist_ok=True)
-                Path(args.keep, f"{args.kind}_{args.seed}_{number}.proto").write_bytes(text)
+                kind, suffix = (args.way, "pb") if args.way in SETS else (args.kind, "proto")
+                Path(args.keep, f"{kind}_{args.seed}_{number}.{suffix}").write_bytes(text)
             if ours != theirs and shown < args.show:
                 shown += 1
                 print(

@@ -29,6 +29,7 @@ pub(crate) fn encode(
     }
     let bytes = encoded.bytes.ok_or(WRONG_INPUT)?;
     warn_of_missing(&encoded.missing_required, stderr);
+    warn_of_broken_text(&encoded.not_utf8, "serializing", stderr);
     write_all(stdout, &bytes)
 }
 
@@ -43,13 +44,7 @@ pub(crate) fn decode(
     }
     let bytes = input()?;
     let decoded = compiler.decode_to_text(type_name, &bytes).ok_or_else(|| not_defined(type_name))?;
-    for field in &decoded.not_utf8 {
-        let _ = writeln!(
-            stderr,
-            "String field '{field}' contains invalid UTF-8 data when parsing a protocol buffer. Use the 'bytes' type \
-             if you intend to send raw bytes."
-        );
-    }
+    warn_of_broken_text(&decoded.not_utf8, "parsing", stderr);
     let text = decoded.text.ok_or(WRONG_INPUT)?;
     warn_of_missing(&decoded.missing_required, stderr);
     write_all(stdout, text.as_bytes())
@@ -78,6 +73,16 @@ fn input() -> Result<Vec<u8>, String> {
 fn warn_of_missing(missing: &[String], stderr: &mut dyn Write) {
     if !missing.is_empty() {
         let _ = writeln!(stderr, "warning:  Input message is missing required fields:  {}", missing.join(", "));
+    }
+}
+
+fn warn_of_broken_text(fields: &[String], doing: &str, stderr: &mut dyn Write) {
+    for field in fields {
+        let _ = writeln!(
+            stderr,
+            "String field '{field}' contains invalid UTF-8 data when {doing} a protocol buffer. Use the 'bytes' type if \
+             you intend to send raw bytes."
+        );
     }
 }
 

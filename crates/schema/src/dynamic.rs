@@ -394,7 +394,9 @@ impl<'p> Dynamic<'p> {
             (Type::TYPE_FLOAT | Type::TYPE_FIXED32 | Type::TYPE_SFIXED32, UnknownFieldData::Fixed32(value)) => {
                 Value::Fixed32(value)
             }
-            (wire_type, UnknownFieldData::Varint(value)) if is_varint(wire_type) => Value::Varint(value),
+            (wire_type, UnknownFieldData::Varint(value)) if is_varint(wire_type) => {
+                Value::Varint(narrowed(wire_type, value))
+            }
             (_, data) => {
                 self.unknown.push(UnknownField { number, data });
                 return Some(());
@@ -424,8 +426,34 @@ impl<'p> Dynamic<'p> {
             slot.values.push(Value::Message(Dynamic::new(message)));
         }
         match slot.values.last_mut() {
-            Some(Value::Message(inner)) => inner.merge(fields, depth),
+            Some(Value::Message(inner)) => {
+                inner.merge(fields, depth)?;
+                if message.is_map_entry() {
+                    self.settle_entry(field);
+                }
+                Some(())
+            }
             _ => None,
+        }
+    }
+
+    /// Settles the last entry of a map: it is its key and its value and nothing else. One whose value its enum does not
+    /// have is unknown as a whole.
+    fn settle_entry(&mut self, field: FieldRef<'p>) {
+        let Some(slot) = self.fields.get_mut(&field.number()) else { return };
+        let Some(Value::Message(entry)) = slot.values.last_mut() else { return };
+        let unknown = std::mem::take(&mut entry.unknown);
+        let is_value = |field: &&UnknownField| field.number == 2 && matches!(field.data, UnknownFieldData::Varint(_));
+        let has_enum = entry.message.field_by_number(2).is_some_and(|value| value.enumeration().is_some());
+        let Some(value) = unknown.iter().rfind(is_value).filter(|_| has_enum) else { return };
+        entry.fields.remove(&2);
+        entry.unknown.push(value.clone());
+        if let Some(Value::Message(entry)) = slot.values.pop() {
+            if slot.values.is_empty() {
+                self.fields.remove(&field.number());
+            }
+            let data = UnknownFieldData::LengthDelimited(encode_fields(&entry.into_fields()));
+            self.unknown.push(UnknownField { number: field.number() as u32, data });
         }
     }
 
@@ -505,6 +533,11 @@ impl<'p> Dynamic<'p> {
         if self.message.is_map_entry() {
             self.complete_map_entry();
         }
+        self.into_fields()
+    }
+
+    /// The same for an entry that need not be complete.
+    fn into_fields(self) -> UnknownFields {
         let is_message_set = self.message.is_message_set();
         let mut out = UnknownFields::new();
         for (number, Slot { field, values }) in self.fields {
@@ -626,6 +659,17 @@ fn is_varint(wire_type: Type) -> bool {
     )
 }
 
+/// What a type of 32 bits makes of more, and a flag of any number.
+fn narrowed(wire_type: Type, value: u64) -> u64 {
+    match wire_type {
+        Type::TYPE_INT32 | Type::TYPE_ENUM => i64::from(value as i32) as u64,
+        // Of zigzag, too, the lower half counts.
+        Type::TYPE_UINT32 | Type::TYPE_SINT32 => u64::from(value as u32),
+        Type::TYPE_BOOL => u64::from(value != 0),
+        _ => value,
+    }
+}
+
 fn pack(value: &Value<'_>, out: &mut Vec<u8>) {
     match value {
         Value::Varint(value) => buffa::encoding::encode_varint(*value, out),
@@ -649,7 +693,7 @@ fn unpack<'p>(wire_type: Type, mut bytes: &[u8]) -> Option<Vec<Value<'p>>> {
                 bytes = rest;
                 Value::Fixed32(u32::from_le_bytes(*value))
             }
-            _ => Value::Varint(buffa::encoding::decode_varint(&mut bytes).ok()?),
+            _ => Value::Varint(narrowed(wire_type, buffa::encoding::decode_varint(&mut bytes).ok()?)),
         });
     }
     Some(values)

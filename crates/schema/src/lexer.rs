@@ -306,7 +306,7 @@ impl<'a> Lexer<'a> {
                 is_float = true;
             }
         }
-        if is_letter(self.byte()) && self.style == Style::Proto {
+        if is_letter(self.byte()) {
             self.error_here("Need space between number and identifier.");
         } else if self.byte() == b'.' {
             self.error_here(if is_float {

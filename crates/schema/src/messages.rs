@@ -21,6 +21,8 @@ pub struct Encoded {
     pub diagnostics: Vec<Diagnostic>,
     /// Required fields that the text does not set, as paths (`sub.list[2].name`). They are no error.
     pub missing_required: Vec<String>,
+    /// Full names of string fields that should be UTF-8 and are not. Most others refuse the message for them.
+    pub not_utf8: Vec<String>,
 }
 
 /// What came of [`Compiler::decode_to_text`].
@@ -58,6 +60,7 @@ impl<S: SourceTree> Compiler<S> {
         let is_wrong = encoded.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         let Some(mut value) = parsed.filter(|_| !is_wrong) else { return Some(encoded) };
         value.missing_required("", &mut encoded.missing_required);
+        find_broken_text(&value, &mut encoded.not_utf8);
         if deterministic {
             sort_maps(&mut value);
         }

@@ -311,7 +311,10 @@ impl<'a> Stub<'a> {
     }
 
     fn init(&mut self, message: &DescriptorProto, fields: &[&FieldDescriptorProto], path: &[&str]) {
-        let receiver = if fields.iter().any(|field| field.name.as_deref() == Some("self")) { "self_" } else { "self" };
+        let mut receiver = "self".to_owned();
+        while fields.iter().any(|field| field.name.as_deref() == Some(&receiver)) {
+            receiver.push('_');
+        }
         let mut text = format!("def __init__({receiver}");
         for field in fields {
             let argument = self.argument_type(field, path);

@@ -232,7 +232,9 @@ impl Builder {
         if result.ok {
             let with_source_info = |mut file: Arc<File>| {
                 let info = file.name.as_deref().and_then(|name| compiler.source_info(name, |_| true));
-                Arc::make_mut(&mut file).source_code_info = info.into();
+                let changed = Arc::make_mut(&mut file);
+                changed.source_code_info = info.into();
+                farcall_schema::complete_json_names(changed);
                 file
             };
             return Ok(result.files.into_iter().map(with_source_info).collect());

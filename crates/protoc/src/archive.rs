@@ -1,4 +1,4 @@
-//! `.zip` and `.jar` outputs: files stored as they are, dated 1980, byte for byte as protoc packs them.
+//! `.zip`, `.srcjar` and `.jar` outputs: files stored as they are, dated 1980, byte for byte as protoc packs them.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ const VERSION: u16 = 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
+    /// `.zip` and `.srcjar`.
     Zip,
     /// With a [`MANIFEST`].
     Jar,
@@ -18,7 +19,7 @@ pub(crate) enum Kind {
 impl Kind {
     /// What an output directory's name says it is, if it is no directory.
     pub(crate) fn of(name: &str) -> Option<Self> {
-        if name.ends_with(".zip") {
+        if name.ends_with(".zip") || name.ends_with(".srcjar") {
             return Some(Kind::Zip);
         }
         name.ends_with(".jar").then_some(Kind::Jar)

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::io::Write;
 
+use farcall_schema::edition_by_name;
+
 /// A search root: files under `disk` are known as `virtual_path/...`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mapping {
@@ -63,8 +65,16 @@ pub(crate) struct Arguments {
     pub(crate) direct_dependencies_violation: Option<String>,
     /// What inputs may import for options, if that is restricted.
     pub(crate) option_dependencies: Option<HashSet<String>>,
+    /// Has `%s` for the import.
+    pub(crate) option_dependencies_violation: Option<String>,
+    /// Whether inputs may not have services.
+    pub(crate) disallow_services: bool,
     pub(crate) descriptor_set_in: Vec<String>,
     pub(crate) descriptor_set_out: Option<String>,
+    pub(crate) edition_defaults_out: Option<String>,
+    /// `None` is the first edition that is supported, or the last.
+    pub(crate) edition_defaults_minimum: Option<i32>,
+    pub(crate) edition_defaults_maximum: Option<i32>,
     pub(crate) include_imports: bool,
     pub(crate) include_source_info: bool,
     pub(crate) retain_options: bool,
@@ -169,7 +179,10 @@ impl Parser<'_> {
                 self.arguments.descriptor_set_out = Some(non_empty(flag, value)?.to_owned());
             }
             "--descriptor_set_in" => {
-                self.once(flag, flag)?;
+                self.once(flag, flag).map_err(|message| {
+                    let advice = "pass them all as a single parameter separated by ':'.";
+                    format!("{message} To specify multiple descriptor sets, {advice}")
+                })?;
                 if self.arguments.dependency_out.is_some() {
                     return Err("--descriptor_set_in cannot be used with --dependency_out.".into());
                 }
@@ -211,7 +224,17 @@ impl Parser<'_> {
             "--direct_dependencies_violation_msg" => {
                 self.arguments.direct_dependencies_violation = Some(value.to_owned());
             }
-            "--disallow_services" | "--enable_codegen_trace" => {}
+            "--edition_defaults_out" => {
+                self.once(flag, flag)?;
+                self.arguments.edition_defaults_out = Some(non_empty(flag, value)?.to_owned());
+            }
+            "--edition_defaults_minimum" => self.arguments.edition_defaults_minimum = self.edition(flag, value)?,
+            "--edition_defaults_maximum" => self.arguments.edition_defaults_maximum = self.edition(flag, value)?,
+            "--option_dependencies_violation_msg" => {
+                self.arguments.option_dependencies_violation = Some(value.to_owned());
+            }
+            "--disallow_services" => self.arguments.disallow_services = true,
+            "--enable_codegen_trace" => {}
             "--notices" => return Ok(Some(Action::Notices)),
             "--unsafe_allow_out_dir_escape" => self.arguments.unsafe_allow_out_dir_escape = true,
             "--plugin" => self.plugin(value),
@@ -225,6 +248,14 @@ impl Parser<'_> {
     /// Notes that a flag was given; an error if it already was. `name` is shared by a flag's spellings.
     fn once(&mut self, name: &str, spelling: &str) -> Parsed<bool> {
         if self.seen.insert(name.to_owned()) { Ok(true) } else { Err(format!("{spelling} may only be passed once.")) }
+    }
+
+    fn edition(&mut self, flag: &str, value: &str) -> Parsed<Option<i32>> {
+        self.once(flag, flag)?;
+        match edition_by_name(value) {
+            Some(edition) => Ok(Some(edition).filter(|&edition| edition > 0)),
+            None => Err(format!("{flag} unknown edition \"{value}\".")),
+        }
     }
 
     fn empty_argument(&self) -> String {
@@ -252,7 +283,7 @@ impl Parser<'_> {
             };
             self.arguments.roots.push(Mapping { virtual_path: virtual_path.to_owned(), disk: disk.to_owned() });
         }
-        if value.is_empty() { Err(EMPTY_PROTO_PATH.into()) } else { Ok(()) }
+        Ok(())
     }
 
     fn print_mode(&mut self) -> Parsed<()> {
@@ -350,7 +381,8 @@ impl Parser<'_> {
             return Err("Missing input file.".into());
         }
         let generates = self.arguments.mode == Mode::Generate;
-        if outputs.is_empty() && descriptor_set_out.is_none() && generates {
+        let writes_none = descriptor_set_out.is_none() && self.arguments.edition_defaults_out.is_none();
+        if outputs.is_empty() && writes_none && generates {
             return Err("Missing output directives.".into());
         }
         if self.arguments.dependency_out.is_some() {

@@ -34,6 +34,10 @@ Parse PROTO_FILES and write code for them, as protoc does.
                               are retained in source only.
   --descriptor_set_in=FILES   Take PROTO_FILES from these FileDescriptorSets
                               (a list with ':').
+  --edition_defaults_out=FILE Write the defaults of features in all editions, as a
+                              FeatureSetDefaults, to FILE.
+    --edition_defaults_minimum=EDITION, --edition_defaults_maximum=EDITION
+                              The first and the last edition of these.
   --dependency_out=FILE       Write a rule for make: what was written depends
                               on what was read.
   --print_free_field_numbers  Print the free field numbers of each message.
@@ -49,7 +53,14 @@ Parse PROTO_FILES and write code for them, as protoc does.
                               PROTO_FILES.
   --direct_dependencies=FILES What PROTO_FILES may import (a list with ':').
   --option_dependencies=FILES What they may import with 'import option'.
+  --direct_dependencies_violation_msg=TEXT,
+    --option_dependencies_violation_msg=TEXT
+                              What to say of other imports, with %s for the
+                              import.
+  --disallow_services         Fail if PROTO_FILES have services.
   --fatal_warnings            Fail if there are warnings.
+  --experimental_editions     Take PROTO_FILES of editions that are not finished.
+  --enable_codegen_trace      Taken, without effect.
   --unsafe_allow_out_dir_escape
                               Let plugins write files outside of the output
                               directory.

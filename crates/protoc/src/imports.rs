@@ -1,4 +1,4 @@
-//! `--direct_dependencies` and `--option_dependencies`: what inputs may import.
+//! `--direct_dependencies`, `--option_dependencies` and `--disallow_services`: what inputs may hold.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,23 +7,30 @@ use buffa_descriptor::generated::descriptor::FileDescriptorProto;
 
 use crate::arguments::Arguments;
 
-/// A line for each import of `inputs` that the user did not allow.
-pub(crate) fn undeclared(arguments: &Arguments, inputs: &[String], files: &[Arc<FileDescriptorProto>]) -> Vec<String> {
-    if arguments.direct_dependencies.is_none() && arguments.option_dependencies.is_none() {
+/// A line for each import of `inputs` that the user did not allow, and for the first of them with a service if none may
+/// have one.
+pub(crate) fn refused(arguments: &Arguments, inputs: &[String], files: &[Arc<FileDescriptorProto>]) -> Vec<String> {
+    let Arguments { direct_dependencies, option_dependencies, disallow_services, .. } = arguments;
+    if direct_dependencies.is_none() && option_dependencies.is_none() && !disallow_services {
         return Vec::new();
     }
     let mut lines = Vec::new();
     for input in inputs {
         let Some(file) = files.iter().find(|file| file.name.as_ref() == Some(input)) else { continue };
-        for import in forbidden(&file.dependency, arguments.direct_dependencies.as_ref()) {
-            let message = match &arguments.direct_dependencies_violation {
-                Some(message) => message.replace("%s", import),
-                None => format!("File is imported but not declared in --direct_dependencies: {import}"),
-            };
-            lines.push(format!("{input}: {message}"));
+        if *disallow_services && !file.service.is_empty() {
+            lines.push(format!("{input}: This file contains services, but --disallow_services was used."));
+            break;
         }
-        for import in forbidden(&file.option_dependency, arguments.option_dependencies.as_ref()) {
-            lines.push(format!("{input}: File is option imported but not declared in --option_dependencies: {import}"));
+        let mut refuse = |import: &str, message: &Option<String>, default: &str| {
+            lines.push(format!("{input}: {}", message.as_deref().unwrap_or(default).replace("%s", import)));
+        };
+        for import in forbidden(&file.dependency, direct_dependencies.as_ref()) {
+            let default = "File is imported but not declared in --direct_dependencies: %s";
+            refuse(import, &arguments.direct_dependencies_violation, default);
+        }
+        for import in forbidden(&file.option_dependency, option_dependencies.as_ref()) {
+            let default = "File is option imported but not declared in --option_dependencies: %s";
+            refuse(import, &arguments.option_dependencies_violation, default);
         }
     }
     lines

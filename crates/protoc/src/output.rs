@@ -87,13 +87,15 @@ impl OutputDirectory {
             return staging.write(directory, &bytes);
         }
         fs::metadata(directory).map_err(|error| format!("{directory}: {}", error_text(&error)))?;
+        let mut files = Vec::with_capacity(self.files.len());
         for (name, content) in &self.files {
             let path = format!("{directory}{name}");
             if let Some(parent) = Path::new(&path).parent() {
-                fs::create_dir_all(parent).map_err(|error| format!("{}: {}", parent.display(), error_text(&error)))?;
+                staging.make_directories(parent)?;
             }
-            staging.write(&path, content.as_bytes())?;
+            files.push((path, content.as_bytes()));
         }
+        staging.write_many(&files)?;
         for marker in self.package_markers() {
             let path = format!("{directory}{marker}");
             // One that is there may say something.
@@ -111,10 +113,12 @@ pub(crate) fn with_trailing_slash(directory: &str) -> String {
     if is_whole { directory.to_owned() } else { format!("{directory}/") }
 }
 
-/// Puts `content` before the line of the insertion point, indented like it.
+/// Puts `content` before the line of the insertion point, indented like it; of one in a comment `/* */`, before that,
+/// within the line.
 fn insert(file: &mut String, point: &str, content: &str) -> Option<()> {
     let marker = file.find(&format!("@@protoc_insertion_point({point})"))?;
-    let line = file[..marker].rfind('\n').map_or(0, |feed| feed + 1);
+    let comment = marker.checked_sub(3).filter(|&start| start > 0 && file.as_bytes()[start..].starts_with(b"/*"));
+    let line = comment.unwrap_or_else(|| file[..marker].rfind('\n').map_or(0, |feed| feed + 1));
     let indent: String = file[line..].chars().take_while(|c| matches!(c, ' ' | '\t')).collect();
     let mut block = String::with_capacity(content.len() + 1);
     for text in content.split_inclusive('\n') {
@@ -148,6 +152,20 @@ mod tests {
         assert!(directory.add(insertion("here", "one\ntwo")).is_empty());
         assert!(directory.add(insertion("here", "three\n")).is_empty());
         assert_eq!(directory.files["a.py"], "x\n  one\n  two\n  three\n  # @@protoc_insertion_point(here)\ny\n");
+    }
+
+    #[test]
+    fn insertions_into_a_line_go_before_the_comment() {
+        let mut directory = directory("  a /* @@protoc_insertion_point(here) */ b\n");
+        assert!(directory.add(insertion("here", "one\ntwo")).is_empty());
+        assert_eq!(directory.files["a.py"], "  a one\ntwo\n/* @@protoc_insertion_point(here) */ b\n");
+        let mut first = super::tests::directory("/* @@protoc_insertion_point(here) */ b\n");
+        assert!(first.add(insertion("here", "one")).is_empty());
+        assert_eq!(first.files["a.py"], "one\n/* @@protoc_insertion_point(here) */ b\n");
+        // A character of more than one byte stands where the blank would.
+        let mut odd = super::tests::directory("x/*\u{20ac}@@protoc_insertion_point(here)\n");
+        assert!(odd.add(insertion("here", "one")).is_empty());
+        assert_eq!(odd.files["a.py"], "one\nx/*\u{20ac}@@protoc_insertion_point(here)\n");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use buffa_descriptor::generated::compiler::{
 };
 use buffa_descriptor::generated::descriptor::{Edition, FileDescriptorProto};
 use farcall_codegen::OutputFile;
+use farcall_schema::may_be_unfinished;
 
 use crate::source_tree::error_text;
 
@@ -74,15 +75,20 @@ impl Plugin<'_> {
         let names: HashSet<&str> = inputs.iter().map(String::as_str).collect();
         let is_input = |file: &FileDescriptorProto| file.name.as_deref().is_some_and(|name| names.contains(name));
         let (major, minor, patch) = COMPILER_VERSION;
+        let complete = |file: &FileDescriptorProto| {
+            let mut file = file.clone();
+            farcall_schema::complete_json_names(&mut file);
+            file
+        };
         let request = CodeGeneratorRequest {
             file_to_generate: inputs.to_vec(),
             parameter: (!parameter.is_empty()).then(|| parameter.to_owned()),
             proto_file: files
                 .iter()
                 .zip(stripped)
-                .map(|(file, &stripped)| if is_input(file) { stripped.clone() } else { (**file).clone() })
+                .map(|(file, &stripped)| complete(if is_input(file) { stripped } else { file }))
                 .collect(),
-            source_file_descriptors: files.iter().filter(|file| is_input(file)).map(|file| (**file).clone()).collect(),
+            source_file_descriptors: files.iter().filter(|file| is_input(file)).map(|file| complete(file)).collect(),
             compiler_version: Some(Version {
                 major: Some(major),
                 minor: Some(minor),
@@ -209,6 +215,9 @@ impl Plugin<'_> {
         let (edition, shown) = (edition as i32, edition_name(edition as i32));
         let unsupported =
             format!("{name}: is a file using edition {shown}, which isn't supported by code generator {plugin}.  ");
+        if edition == Edition::EDITION_UNSTABLE as i32 && may_be_unfinished(name) {
+            return None;
+        }
         match (response.minimum_edition, response.maximum_edition) {
             (Some(minimum), _) if edition < minimum => {
                 Some(format!("{unsupported}Please upgrade your file to at least edition {}.", edition_name(minimum)))

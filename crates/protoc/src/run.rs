@@ -5,9 +5,9 @@ use std::io::Write;
 use std::sync::Arc;
 
 use buffa::Message;
-use buffa_descriptor::generated::descriptor::FileDescriptorProto;
+use buffa_descriptor::generated::descriptor::{Edition, FileDescriptorProto};
 use farcall_codegen::{Generator, GrpcPython, OutputFile, Pyi, Python, Request, Rust, Schema};
-use farcall_schema::{Compiler, Diagnostic, Severity};
+use farcall_schema::{Compiler, Diagnostic, Severity, complete_json_names};
 
 use crate::arguments::{self, Action, Arguments, ErrorFormat, Mapping, Mode, OutputDirective};
 use crate::drawing::Drawing;
@@ -16,6 +16,10 @@ use crate::plugin::Plugin;
 use crate::source_tree::DiskTree;
 use crate::staging::Staging;
 use crate::{Bundled, LIBPROTOC_VERSION, Reader, codec, descriptor_set, help, imports, parallel, report};
+
+/// proto2 and 2024: the editions from and to which the defaults of features are written unless flags say otherwise.
+const MINIMUM_EDITION: i32 = Edition::EDITION_PROTO2 as i32;
+const MAXIMUM_EDITION: i32 = Edition::EDITION_2024 as i32;
 
 /// An error that is on standard error already, or is this line.
 enum Failure {
@@ -107,17 +111,24 @@ fn compile(
     for (directory, outputs) in &directories {
         outputs.stage(directory, &mut staging)?;
     }
-    if let Some(name) = &arguments.descriptor_set_out {
-        let files = encoded_files(arguments, &compiler, &loaded);
-        staging.write_with(name, |out| descriptor_set::write(&files, out))?;
-    }
     if let Some(name) = &arguments.dependency_out {
         let mut targets: Vec<String> =
             directories.iter().flat_map(|(directory, outputs)| outputs.paths(directory)).collect();
         targets.extend(arguments.descriptor_set_out.clone());
         staging.write(name, report::make_rule(&targets, &loaded.paths).as_bytes())?;
     }
-    Ok(staging.commit()?)
+    if let Some(name) = &arguments.descriptor_set_out {
+        let files = encoded_files(arguments, &compiler, &loaded);
+        staging.write_with(name, |out| descriptor_set::write(&files, out))?;
+    }
+    if let Some(name) = &arguments.edition_defaults_out {
+        let (minimum, maximum) = (arguments.edition_defaults_minimum, arguments.edition_defaults_maximum);
+        let (minimum, maximum) = (minimum.unwrap_or(MINIMUM_EDITION), maximum.unwrap_or(MAXIMUM_EDITION));
+        let defaults = compiler.edition_defaults(minimum, maximum).map_err(|error| format!("{name}: {error}"))?;
+        staging.write(name, &defaults)?;
+    }
+    staging.commit();
+    Ok(())
 }
 
 fn print_free_field_numbers(loaded: &Loaded, stdout: &mut dyn Write) -> Result<(), Failure> {
@@ -149,7 +160,11 @@ fn generate_one(
         return Ok(outputs.map_err(|error| format!("{flag}: {error}"))?.into_iter().flatten().collect());
     }
     if flag == "--rust_out" {
-        return Ok(Rust::default().generate(&request).map_err(|error| format!("{flag}: {error}"))?);
+        let files = completed(schema.files());
+        let schema = &Schema::new(&files);
+        return Ok(Rust::default()
+            .generate(&Request { schema, ..request })
+            .map_err(|error| format!("{flag}: {error}"))?);
     }
     let name = arguments::plugin_name(flag);
     let program = arguments.plugins.get(&name).map(String::as_str);
@@ -174,6 +189,13 @@ fn generate_one(
         ))),
         None => Ok(outputs),
     }
+}
+
+/// `files` with a `json_name` for every field, as whoever does not read Python's descriptors has them.
+fn completed(files: &[&FileDescriptorProto]) -> Vec<FileDescriptorProto> {
+    let mut completed: Vec<FileDescriptorProto> = files.iter().copied().cloned().collect();
+    completed.iter_mut().for_each(complete_json_names);
+    completed
 }
 
 /// Relative imports work in packages only.
@@ -232,15 +254,19 @@ fn load(
     stderr: &mut dyn Write,
 ) -> Result<(Compiler<DiskTree>, Loaded), Failure> {
     let supplied = descriptor_set::read(&arguments.descriptor_set_in)?;
-    let supplied_names: HashSet<&str> = supplied.iter().filter_map(|file| file.name.as_deref()).collect();
-    let tree = DiskTree::new(&arguments.roots, bundled);
+    let supplied_names: HashSet<String> = supplied.iter().filter_map(|file| file.name.clone()).collect();
+    let tree = DiskTree::new(&arguments.roots, bundled).beside(supplied_names);
     let mut inputs = Vec::new();
     for input in &arguments.inputs {
-        inputs.push(tree.virtual_path(input, supplied_names.contains(input.as_str()))?);
+        inputs.push(tree.virtual_path(input)?);
     }
     let mut compiler = Compiler::new(tree);
     for file in supplied {
         compiler.add_descriptor(file);
+    }
+    if arguments.roots.is_empty() {
+        // Whoever made the sets has been told.
+        compiler.accept_unused_imports();
     }
     // That is said below, and of the virtual path: protoc does so.
     compiler.accept_unfinished_editions();
@@ -267,9 +293,9 @@ fn load(
     if let Some(error) = compiler.unfinished_edition(&paths).filter(|_| !arguments.experimental_editions) {
         return Err(Failure::Line(error.to_string()));
     }
-    let undeclared = imports::undeclared(arguments, &inputs, &result.files);
-    if !undeclared.is_empty() {
-        undeclared.iter().for_each(|line| drop(writeln!(stderr, "{line}")));
+    let refused = imports::refused(arguments, &inputs, &result.files);
+    if !refused.is_empty() {
+        refused.iter().for_each(|line| drop(writeln!(stderr, "{line}")));
         return Err(Failure::Reported);
     }
     let names = result.files.iter().filter_map(|file| file.name.as_deref());
@@ -309,7 +335,8 @@ fn encoded_files(arguments: &Arguments, compiler: &Compiler<DiskTree>, loaded: &
     parallel::map(&files, |&file| {
         let file =
             if arguments.include_source_info { with_source_info(compiler, file, |_| true) } else { Arc::clone(file) };
-        let file = if arguments.retain_options { file } else { compiler.strip_source_retention(&file) };
+        let mut file = if arguments.retain_options { file } else { compiler.strip_source_retention(&file) };
+        complete_json_names(Arc::make_mut(&mut file));
         file.encode_to_vec()
     })
 }

@@ -1,5 +1,6 @@
 //! Files on disk under the roots that `-I` names.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
@@ -17,6 +18,8 @@ pub(crate) const MAX_FILE_SIZE: u64 = 256 << 20;
 pub(crate) struct DiskTree {
     roots: Vec<Mapping>,
     bundled: Bundled,
+    /// What descriptor sets have, which comes before what is bundled.
+    supplied: HashSet<String>,
 }
 
 /// Why an input on the command line is no file of the tree.
@@ -28,13 +31,25 @@ impl DiskTree {
             .iter()
             .map(|root| Mapping { virtual_path: root.virtual_path.clone(), disk: canonical(&root.disk) })
             .collect();
-        Self { roots, bundled }
+        Self { roots, bundled, supplied: HashSet::new() }
+    }
+
+    /// The same, with the bundled files of these names left out.
+    pub(crate) fn beside(self, supplied: HashSet<String>) -> Self {
+        Self { supplied, ..self }
     }
 
     /// The virtual path of `input`, which the user gave as a path on disk or as a virtual path.
-    /// `elsewhere` says that the name is known without the disk (from a descriptor set).
-    pub(crate) fn virtual_path(&self, input: &str, elsewhere: bool) -> Result<String, Refusal> {
+    pub(crate) fn virtual_path(&self, input: &str) -> Result<String, Refusal> {
+        let elsewhere = self.supplied.contains(input);
         let known = |name: &str| elsewhere || self.disk_path(name).is_some() || self.bundled(name).is_some();
+        if self.roots.is_empty() {
+            return if known(input) {
+                Ok(input.to_owned())
+            } else {
+                Err(format!("Could not find file in descriptor database: {input}: No such file or directory"))
+            };
+        }
         if !Path::new(input).exists() {
             return if known(input) {
                 Ok(input.to_owned())
@@ -80,8 +95,8 @@ impl DiskTree {
 
     fn bundled(&self, virtual_path: &str) -> Option<&'static str> {
         match self.bundled {
-            Bundled::Fallback => wellknown::find(virtual_path),
-            Bundled::Absent => None,
+            Bundled::Fallback if !self.supplied.contains(virtual_path) => wellknown::find(virtual_path),
+            Bundled::Fallback | Bundled::Absent => None,
         }
     }
 }
@@ -109,7 +124,8 @@ impl SourceTree for DiskTree {
                 Err(_) => {}
             }
         }
-        self.bundled(virtual_path).map(|text| text.as_bytes().to_vec()).ok_or(SourceError::NotFound)
+        let missing = if self.roots.is_empty() { SourceError::NoTree } else { SourceError::NotFound };
+        self.bundled(virtual_path).map(|text| text.as_bytes().to_vec()).ok_or(missing)
     }
 }
 

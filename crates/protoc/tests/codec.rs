@@ -154,6 +154,14 @@ fn imports_are_held_to_a_list() {
     let message = ["--direct_dependencies=", "--direct_dependencies_violation_msg=no %s, %s"];
     let twice = "q.proto: no google/protobuf/any.proto, google/protobuf/any.proto\n";
     expect(&run(&message), 1, b"", twice);
+    let option = "edition = \"2024\"; import option \"google/protobuf/any.proto\"; message M {}";
+    fs::write(place.join("o.proto"), option).expect("a file");
+    let forbidden =
+        ["--python_out=.", "--option_dependencies=", "--option_dependencies_violation_msg=no %s", "o.proto"];
+    let output = self::run(&place, &forbidden, b"");
+    assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(words.ends_with("o.proto: no google/protobuf/any.proto\n"), "{words}");
     expect(&run(&["--direct_dependencies=x:google/protobuf/any.proto", "--option_dependencies="]), 0, b"", "");
 }
 
@@ -168,10 +176,95 @@ fn outputs_go_into_archives() {
     assert_eq!(zip[zip.len() - 22..][..12], end, "two files");
     let jar = fs::read(place.join("o.jar")).expect("an archive");
     assert_eq!(jar[30..50], *b"META-INF/MANIFEST.MF");
+    expect(&run(&place, &["--python_out=o.srcjar", "--pyi_out=o.srcjar", "q.proto"], b""), 0, b"", "");
+    assert_eq!(fs::read(place.join("o.srcjar")).expect("an archive"), zip);
     expect(
         &run(&place, &["--python_out=none/o.zip", "q.proto"], b""),
         1,
         b"",
         "none/o.zip: No such file or directory\n",
     );
+}
+
+const NUMBERS: &str = r#"syntax = "proto2";
+message N {
+  optional int32 i = 1;
+  optional uint32 u = 2;
+  optional sint32 s = 3;
+  repeated int32 many = 4;
+  repeated sint32 packed = 5 [packed = true];
+  oneof o { int32 one = 6; }
+  optional E e = 7;
+  map<sint32, int32> m = 8;
+  map<int32, E> enums = 9;
+  optional bool b = 10;
+  extensions 100;
+}
+enum E { ZERO = 0; ONE = 1; }
+extend N { optional int32 ext = 100; }
+"#;
+
+#[test]
+fn numbers_of_32_bits_lose_the_upper_ones() {
+    let place = place("narrow");
+    fs::write(place.join("n.proto"), NUMBERS).expect("a file");
+    // 2^31, 2^32 + 5, 2^35 - 1.
+    let (high, over, ones) = (b"\x80\x80\x80\x80\x08", b"\x85\x80\x80\x80\x10", b"\xff\xff\xff\xff\x7f");
+    for (tag, number, expected) in [
+        (&b"\x08"[..], high, "i: -2147483648"),
+        (b"\x08", over, "i: 5"),
+        (b"\x08", ones, "i: -1"),
+        (b"\x10", high, "u: 2147483648"),
+        (b"\x10", over, "u: 5"),
+        (b"\x10", ones, "u: 4294967295"),
+        (b"\x18", high, "s: 1073741824"),
+        (b"\x18", over, "s: -3"),
+        (b"\x18", ones, "s: -2147483648"),
+        (b"\x20", over, "many: 5"),
+        (b"\x22\x05", high, "many: -2147483648"),
+        (b"\x2a\x05", over, "packed: -3"),
+        (b"\x28", over, "packed: -3"),
+        (b"\x30", high, "one: -2147483648"),
+        (b"\x38", high, "7: 18446744071562067968"),
+        (b"\x38", over, "7: 5"),
+        (b"\x50", over, "b: true"),
+        (b"\xa0\x06", high, "[ext]: -2147483648"),
+    ] {
+        let output = run(&place, &["--decode=N", "n.proto"], &[tag, &number[..]].concat());
+        expect(&output, 0, format!("{expected}\n").as_bytes(), "");
+    }
+}
+
+#[test]
+fn an_entry_of_a_map_is_its_key_and_its_value() {
+    let place = place("entries");
+    fs::write(place.join("n.proto"), NUMBERS).expect("a file");
+    for (bytes, expected) in [
+        (&b"\x42\x06\x08\x03\x10\x05\x18\x09"[..], "m {\n  key: -2\n  value: 5\n}\n"),
+        (b"\x42\x05\x0a\x01a\x10\x05", "m {\n  key: 0\n  value: 5\n}\n"),
+        (b"\x42\x0c\x08\x81\x80\x80\x80\x10\x10\x81\x80\x80\x80\x10", "m {\n  key: -1\n  value: 1\n}\n"),
+        // A value that its enum does not have.
+        (b"\x4a\x06\x08\x01\x10\x4d\x18\x09", "9 {\n  1: 1\n  2: 77\n}\n"),
+        (b"\x4a\x04\x08\x01\x10\x01", "enums {\n  key: 1\n  value: ONE\n}\n"),
+    ] {
+        expect(&run(&place, &["--decode=N", "n.proto"], bytes), 0, expected.as_bytes(), "");
+    }
+}
+
+#[test]
+fn text_that_is_not_utf8_is_encoded_with_a_warning() {
+    let place = place("broken-text");
+    fs::write(place.join("t.proto"), "syntax = \"proto3\"; message T { string s = 1; bytes b = 2; }").expect("a file");
+    let warning = "String field 'T.s' contains invalid UTF-8 data when serializing a protocol buffer. Use the 'bytes' \
+                   type if you intend to send raw bytes.\n";
+    let text = br#"s: "\xff" b: "\xfe""#;
+    expect(&run(&place, &["--encode=T", "t.proto"], text), 0, b"\x0a\x01\xff\x12\x01\xfe", warning);
+}
+
+#[test]
+fn a_number_ends_before_a_letter() {
+    let place = place("numbers");
+    fs::write(place.join("n.proto"), NUMBERS).expect("a file");
+    let words = "input:1:4: Need space between number and identifier.\nFailed to parse input.\n";
+    expect(&run(&place, &["--encode=N", "n.proto"], b"i:1u:2"), 1, b"", words);
 }

@@ -89,6 +89,11 @@ fn wrong_arguments_are_named() {
         (vec!["-o", "x", "-o", "y", "a.proto"], "-o may only be passed once."),
         (vec!["--descriptor_set_out=", "a.proto"], "--descriptor_set_out requires a non-empty value."),
         (vec!["--include_imports", "--include_imports"], "--include_imports may only be passed once."),
+        (
+            vec!["--descriptor_set_in=a", "--descriptor_set_in=b"],
+            "--descriptor_set_in may only be passed once. To specify multiple descriptor sets, pass them all as a \
+             single parameter separated by ':'.",
+        ),
         (vec!["--decode"], "Missing value for flag: --decode\nTo decode an unknown message, use --decode_raw."),
         (vec!["-I.", "--python_opt=pyi_out", PYTHON, "a.proto"], "Unknown flag: --python_opt"),
     ] {
@@ -163,6 +168,8 @@ fn search_paths_take_all_of_protocs_forms() {
         ("list", vec!["-Isub:.", PYTHON, "a.proto"], "a_pb2.py"),
         ("mapped", vec!["-Ipb=./sub", PYTHON, "pb/b.proto"], "pb/b_pb2.py"),
         ("mapped-disk", vec!["-Ipb=sub", PYTHON, "sub/b.proto"], "pb/b_pb2.py"),
+        ("empty-beside", vec!["--proto_path=", "-I.", PYTHON, "a.proto"], "a_pb2.py"),
+        ("empty-alone", vec!["--proto_path=", PYTHON, "a.proto"], "a_pb2.py"),
         ("options-after", vec!["a.proto", "-I.", PYTHON], "a_pb2.py"),
     ] {
         let place = sample(&format!("search-{name}"));
@@ -171,6 +178,36 @@ fn search_paths_take_all_of_protocs_forms() {
     }
     let place = sample("search-missing");
     place.succeeds(&["-Inowhere", "-I.", PYTHON, "a.proto"], "nowhere: warning: directory does not exist.");
+}
+
+#[test]
+fn services_can_be_forbidden() {
+    let place = sample("services");
+    place.write("s.proto", "syntax = \"proto3\"; message M {} service S {}");
+    let expected = "s.proto: This file contains services, but --disallow_services was used.";
+    place.fails(&["-I.", "--disallow_services", PYTHON, "a.proto", "s.proto"], expected);
+    place.succeeds(&["-I.", "-os.pb", "s.proto"], "");
+    place.fails(&["--descriptor_set_in=s.pb", "--disallow_services", PYTHON, "s.proto"], expected);
+    place.succeeds(&["-I.", "--disallow_services", PYTHON, "a.proto"], "");
+}
+
+#[test]
+fn defaults_of_features_need_features_and_a_range() {
+    let place = sample("defaults");
+    let descriptor = "google/protobuf/descriptor.proto";
+    let out = "--edition_defaults_out=out/x";
+    let missing =
+        "Could not find FeatureSet in descriptor pool.  Please make sure descriptor.proto is in your import path";
+    place.fails(&["-I.", out, "a.proto"], &format!("out/x: {missing}"));
+    place.fails(
+        &[out, "--edition_defaults_minimum=2024", "--edition_defaults_maximum=2023", descriptor],
+        "out/x: Invalid edition range, edition 2024 is newer than edition 2023",
+    );
+    place
+        .fails(&[out, "--edition_defaults_minimum=x", descriptor], "--edition_defaults_minimum unknown edition \"x\".");
+    place.fails(&[out, out, descriptor], "--edition_defaults_out may only be passed once.");
+    place.fails(&["--edition_defaults_maximum=2023", descriptor], "Missing output directives.");
+    place.fails(&["--edition_defaults_out=nodir/x", descriptor], "nodir/x: No such file or directory");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use farcall_protoc::{Bundled, run};
 
@@ -90,4 +91,28 @@ fn code_for_older_runtimes_is_that_of_their_compilers() {
         versions.push(version);
     }
     assert!(versions.len() > 4, "{versions:?}");
+}
+
+#[test]
+fn defaults_of_features_equal_those_of_grpcio_tools() {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("edition-defaults");
+    fs::create_dir_all(&place).expect("a directory");
+    let features = ["descriptor", "cpp_features", "go_features", "java_features"]
+        .map(|name| format!("google/protobuf/{name}.proto"));
+    for (first, last, inputs) in
+        [("PROTO2", "2024", &features[..1]), ("PROTO3", "2023", &features), ("2023", "UNSTABLE", &features)]
+    {
+        let name = format!("edition_defaults.{first}.{last}.pb");
+        let status = Command::new(env!("CARGO_BIN_EXE_farcall-protoc"))
+            .arg(format!("--edition_defaults_out={name}"))
+            .arg(format!("--edition_defaults_minimum={first}"))
+            .arg(format!("--edition_defaults_maximum={last}"))
+            .args(inputs)
+            .current_dir(&place)
+            .status()
+            .expect("the command");
+        assert_eq!(status.code(), Some(0), "{name}");
+        let expected = fs::read(golden().join("descriptors/out").join(&name)).expect("the golden is there");
+        assert!(fs::read(place.join(&name)).expect("an output") == expected, "{name} differs from the golden");
+    }
 }

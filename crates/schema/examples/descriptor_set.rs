@@ -52,7 +52,9 @@ fn main() {
             Arc::make_mut(&mut file).source_code_info = info.into();
         }
         let file = if retain { file } else { compiler.strip_source_retention(&file) };
-        set.file.push(Arc::unwrap_or_clone(file));
+        let mut file = Arc::unwrap_or_clone(file);
+        farcall_schema::complete_json_names(&mut file);
+        set.file.push(file);
     }
     std::fs::write(out, set.encode_to_vec()).expect("the output can be written");
 }

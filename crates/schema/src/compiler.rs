@@ -16,6 +16,7 @@ use crate::positions::Positions;
 use crate::retention;
 use crate::site::{Locations, Site};
 use crate::source_tree::{SourceError, SourceTree};
+use crate::supplied;
 
 /// Compiles files of one source tree. Files stay loaded between calls, so a second call pays only for what is new.
 pub struct Compiler<S> {
@@ -27,6 +28,10 @@ pub struct Compiler<S> {
     ahead: HashMap<String, Result<Parsed, SourceError>>,
     /// Already linked files to fall back on.
     supplied: HashMap<String, FileDescriptorProto>,
+    /// The source information of those that were taken.
+    supplied_info: HashMap<String, SourceCodeInfo>,
+    /// Whether nothing is said of imports that no one needs.
+    accepts_unused_imports: bool,
     /// Whether files may be of an edition that is not finished.
     accepts_unfinished_editions: bool,
 }
@@ -34,7 +39,8 @@ pub struct Compiler<S> {
 /// What came of a [`Compiler::compile`].
 #[derive(Clone, Debug, Default)]
 pub struct CompileResult {
-    /// The named files and everything they import, each after its imports, each once. Complete with `json_name`, but
+    /// The named files and everything they import, each after its imports, each once. With a
+    /// `json_name` where its author wrote one ([`complete_json_names`](crate::complete_json_names) adds the others), and
     /// without `source_code_info`, which [`Compiler::source_info`] has. Only meaningful if `ok`.
     pub files: Vec<Arc<FileDescriptorProto>>,
     /// In the order protoc prints them.
@@ -77,6 +83,8 @@ impl<S: SourceTree> Compiler<S> {
             bad: HashSet::new(),
             ahead: HashMap::new(),
             supplied: HashMap::new(),
+            supplied_info: HashMap::new(),
+            accepts_unused_imports: false,
             accepts_unfinished_editions: false,
         }
     }
@@ -85,6 +93,11 @@ impl<S: SourceTree> Compiler<S> {
     /// otherwise.
     pub fn accept_unfinished_editions(&mut self) {
         self.accepts_unfinished_editions = true;
+    }
+
+    /// From now on nothing is said of imports that no one needs.
+    pub fn accept_unused_imports(&mut self) {
+        self.accepts_unused_imports = true;
     }
 
     /// Where it reads from.
@@ -158,6 +171,10 @@ impl<S: SourceTree> Compiler<S> {
     /// Where the declarations of the compiled file `name` stand in its source, and what is written around them: those
     /// whose paths are `wanted`. `None` for a file that was supplied without.
     pub fn source_info(&self, name: &str, wanted: impl Fn(&[i32]) -> bool) -> Option<SourceCodeInfo> {
+        if let Some(info) = self.supplied_info.get(name) {
+            let location = info.location.iter().filter(|location| wanted(&location.path)).cloned().collect();
+            return Some(SourceCodeInfo { location, ..SourceCodeInfo::default() });
+        }
         let positions = self.pool.file(self.pool.file_by_path(name)?).positions.as_ref()?;
         Some(positions.source_code_info(wanted))
     }
@@ -250,7 +267,8 @@ impl<S: SourceTree> Compiler<S> {
             let Some(Pending { proto, positions, .. }) = stack.files.pop() else { break };
             let name = proto.name.clone().unwrap_or_default();
             stack.places.remove(&name);
-            let (linked, findings) = linker::link(&mut self.pool, proto, positions, inputs.contains(name.as_str()));
+            let minds_unused = !self.accepts_unused_imports && inputs.contains(name.as_str());
+            let (linked, findings) = linker::link(&mut self.pool, proto, positions, minds_unused);
             told.report(&name, findings);
             match linked {
                 Some(id) => linked_here.push(id),
@@ -320,10 +338,14 @@ impl<S: SourceTree> Compiler<S> {
             Err(error) => {
                 if let Some(file) = self.supplied.get(path) {
                     let mut file = file.clone();
-                    let positions = file.source_code_info.take().map(Positions::of);
-                    return Some((file, positions));
+                    if let Some(info) = file.source_code_info.take() {
+                        self.supplied_info.insert(path.to_owned(), info);
+                    }
+                    supplied::normalise(&mut file);
+                    return Some((file, None));
                 }
                 let message = match error {
+                    SourceError::NoTree => return None,
                     SourceError::NotFound => "File not found.".to_owned(),
                     SourceError::Other(text) => text,
                 };

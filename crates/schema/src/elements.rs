@@ -18,6 +18,8 @@ pub(crate) trait Options {
     fn take_uninterpreted(&mut self) -> Vec<UninterpretedOption>;
     /// Whether there is nothing in them but fields that have nothing to do with features or extensions.
     fn is_plain(&self) -> bool;
+    /// Numbers of fields that the typed message does not know, extensions among them.
+    fn unknown_numbers(&self) -> Vec<i32>;
     fn encode(&self) -> Vec<u8>;
     fn replace(&mut self, bytes: &[u8]);
     fn clear(&mut self);
@@ -50,6 +52,11 @@ macro_rules! options {
                 self.as_option().is_none_or(|options| {
                     !$is_always_special && options.features.is_unset() && options.__buffa_unknown_fields.is_empty()
                 })
+            }
+
+            fn unknown_numbers(&self) -> Vec<i32> {
+                let Some(options) = self.as_option() else { return Vec::new() };
+                options.__buffa_unknown_fields.iter().filter_map(|field| i32::try_from(field.number).ok()).collect()
             }
 
             fn encode(&self) -> Vec<u8> {

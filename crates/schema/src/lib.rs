@@ -28,10 +28,13 @@
 //! (`farcall-codegen`). The caller gives a [`SourceTree`].
 
 mod builtin;
+mod c_number;
 mod comments;
 mod compiler;
+mod default_value;
 mod diagnostic;
 mod dynamic;
+mod edition_defaults;
 mod elements;
 mod feature_support;
 mod features;
@@ -54,6 +57,7 @@ mod positions;
 mod retention;
 mod site;
 mod source_tree;
+mod supplied;
 mod tag;
 mod text;
 mod text_format;
@@ -63,5 +67,8 @@ pub mod wellknown;
 
 pub use compiler::{CompileResult, Compiler};
 pub use diagnostic::{Diagnostic, Severity};
+pub use edition_defaults::edition_by_name;
+pub use final_checks::may_be_unfinished;
+pub use json_name::complete_json_names;
 pub use messages::{Decoded, Encoded, decode_raw};
 pub use source_tree::{SourceError, SourceTree};

@@ -298,6 +298,18 @@ impl Pool {
         self.by_number.get(&(extendee, number)).copied()
     }
 
+    /// The known extensions of a message, by number.
+    pub(crate) fn extensions_of(&self, extendee: MessageId) -> impl Iterator<Item = ExtensionId> {
+        let mut known: Vec<(i32, ExtensionId)> = self
+            .by_number
+            .iter()
+            .filter(|((message, _), _)| *message == extendee)
+            .map(|((_, number), id)| (*number, *id))
+            .collect();
+        known.sort_by_key(|(number, _)| *number);
+        known.into_iter().map(|(_, id)| id)
+    }
+
     pub(crate) fn extendee(&self, id: ExtensionId) -> Option<MessageId> {
         self.extensions[id.0 as usize].extends.map(|(extendee, _)| extendee)
     }

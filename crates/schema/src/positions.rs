@@ -171,7 +171,8 @@ impl Positions {
     }
 
     /// Packs what a descriptor has.
-    pub(crate) fn of(info: SourceCodeInfo) -> Self {
+    #[cfg(test)]
+    fn of(info: SourceCodeInfo) -> Self {
         let mut positions = Positions::default();
         for location in info.location {
             let at = |index: usize| location.span.get(index).copied().unwrap_or(0);

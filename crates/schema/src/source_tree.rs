@@ -7,6 +7,8 @@ use std::collections::HashMap;
 pub enum SourceError {
     /// No such file in the tree; reported as protoc's `File not found.`
     NotFound,
+    /// There is nowhere to look; whoever imports the file is said to lack it, and nothing is said of the file.
+    NoTree,
     /// The text to report after `file: `.
     Other(String),
 }

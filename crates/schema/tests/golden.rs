@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use buffa::Message;
 use buffa_descriptor::generated::descriptor::{FileDescriptorProto, FileDescriptorSet, SourceCodeInfo};
-use farcall_schema::{Compiler, SourceError, SourceTree, wellknown};
+use farcall_schema::{Compiler, SourceError, SourceTree, complete_json_names, wellknown};
 
 struct Folder(PathBuf);
 
@@ -30,6 +30,7 @@ fn check(name: &str) {
     let result = compiler.compile(&[&format!("{name}.proto")]);
     assert!(result.ok, "{:?}", result.diagnostics);
     let mut retained = (**result.files.last().expect("the file itself comes last")).clone();
+    complete_json_names(&mut retained);
     retained.source_code_info = compiler.source_info(&format!("{name}.proto"), |_| true).into();
     let with_source_info = (*compiler.strip_source_retention(&Arc::new(retained.clone()))).clone();
     let mut plain = with_source_info.clone();

@@ -3,10 +3,11 @@
 use buffa_descriptor::generated::descriptor::descriptor_proto::{ExtensionRange, ReservedRange};
 use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Type};
 use buffa_descriptor::generated::descriptor::{
-    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, ServiceDescriptorProto,
+    DescriptorProto, Edition, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, ServiceDescriptorProto,
     UninterpretedOption,
 };
 
+use crate::default_value::{default_number, unescaped};
 use crate::hash::HashSet;
 use crate::limits::{
     FIELD_NUMBER_MAX, FULL_NAME, FULL_NAMES, MESSAGE_FIELDS, MESSAGE_NESTING, PACKAGE_DOTS, PACKAGE_NAME,
@@ -54,9 +55,9 @@ fn name_of(name: &Option<String>) -> &str {
 
 impl Linker<'_> {
     /// False if the file is beyond help.
-    pub(super) fn declare(&mut self, is_input: bool) -> bool {
+    pub(super) fn declare(&mut self, minds_unused: bool) -> bool {
         let proto = self.proto();
-        if !self.declare_package(&proto) || !self.find_imports(&proto, is_input) {
+        if !self.declare_package(&proto) || !self.find_imports(&proto, minds_unused) {
             return false;
         }
         let package = proto.package.as_deref().unwrap_or_default();
@@ -100,7 +101,7 @@ impl Linker<'_> {
         loop {
             let symbol = Symbol { file: self.id, kind: Kind::Package };
             match self.pool.add_symbol(name, symbol) {
-                Ok(()) => {}
+                Ok(()) => self.check_name(&name[name.rfind('.').map_or(0, |dot| dot + 1)..], site.clone()),
                 Err(existing) => {
                     if existing.kind != Kind::Package {
                         let file = self.pool.file(existing.file).name();
@@ -120,7 +121,7 @@ impl Linker<'_> {
     }
 
     /// False if the file imports itself, which was reported when it was loaded.
-    fn find_imports(&mut self, proto: &FileDescriptorProto, is_input: bool) -> bool {
+    fn find_imports(&mut self, proto: &FileDescriptorProto, minds_unused: bool) -> bool {
         let mut seen = HashSet::default();
         let mut dependencies = Vec::new();
         for name in &proto.dependency {
@@ -130,7 +131,7 @@ impl Linker<'_> {
             match self.pool.file_by_path(name) {
                 Some(id) if id == self.id => return false,
                 Some(id) => {
-                    self.track_import(id, is_input);
+                    self.track_import(id, minds_unused);
                     dependencies.push(id);
                 }
                 None => self.import_error(name),
@@ -146,10 +147,11 @@ impl Linker<'_> {
                 return false;
             }
             if let Some(id) = id {
-                self.track_import(id, is_input);
+                self.track_import(id, minds_unused);
             }
             option_dependencies.push(id);
         }
+        self.check_import_kinds(proto);
         if dependencies.len() == proto.dependency.len() {
             for &index in &proto.public_dependency {
                 if let Some(id) = dependencies.get(index as usize) {
@@ -163,8 +165,8 @@ impl Linker<'_> {
         true
     }
 
-    fn track_import(&mut self, id: FileId, is_input: bool) {
-        if is_input && self.pool.file(id).proto.public_dependency.is_empty() {
+    fn track_import(&mut self, id: FileId, minds_unused: bool) {
+        if minds_unused && self.pool.file(id).proto.public_dependency.is_empty() {
             self.names.unused.insert(id);
         }
     }
@@ -177,6 +179,10 @@ impl Linker<'_> {
     fn add_symbol(&mut self, full_name: &str, path: &[i32], has_location: bool, kind: Kind) -> bool {
         self.full_names += full_name.len();
         if self.has_too_long_names() {
+            return false;
+        }
+        if full_name.contains('\0') {
+            self.error(Site::below(path, &[1]), format!("\"{full_name}\" contains null character."));
             return false;
         }
         let existing = match self.pool.add_symbol(full_name, Symbol { file: self.id, kind }) {
@@ -205,10 +211,13 @@ impl Linker<'_> {
         }
     }
 
-    fn check_name_length(&mut self, full_name: &str, path: &[i32]) {
+    /// Checks the name of the declaration at `path`.
+    fn check_names(&mut self, name: &Option<String>, full_name: &str, path: &[i32]) {
+        // A name is the first field of every kind of declaration.
         if full_name.len() > FULL_NAME {
             self.error(Site::below(path, &[1]), "Name too long.");
         }
+        self.check_name(name_of(name), Site::below(path, &[1]));
     }
 
     fn declare_message(&mut self, message: &DescriptorProto, index: usize, outer: &Scope<'_>) {
@@ -217,7 +226,7 @@ impl Linker<'_> {
         }
         let full_name = outer.join(name_of(&message.name));
         let path = [outer.path, &[index as i32]].concat();
-        self.check_name_length(&full_name, &path);
+        self.check_names(&message.name, &full_name, &path);
         let id = self.pool.add_message(full_name.clone(), self.id, outer.chain, index as u32);
         let chain = [outer.chain, &[index as u32]].concat();
         let below = |step: i32| [&path[..], &[step]].concat();
@@ -228,6 +237,7 @@ impl Linker<'_> {
                 return;
             }
             let name = join(&full_name, name_of(&oneof.name));
+            self.check_name(name_of(&oneof.name), Site::Nowhere);
             self.check_options(oneof.options.as_option().map(|options| &options.uninterpreted_option));
             self.add_symbol(&name, &[&below(tag::message::ONEOF)[..], &[index as i32]].concat(), false, Kind::Oneof);
         }
@@ -277,7 +287,7 @@ impl Linker<'_> {
         }
         let path = [scope.path, &[index as i32]].concat();
         let full_name = scope.join(name_of(&field.name));
-        self.check_name_length(&full_name, &path);
+        self.check_names(&field.name, &full_name, &path);
         self.check_field_proto(field, &full_name, &path, scope, false);
         if let Some(index) = field.oneof_index.filter(|&index| index < 0 || index as usize >= parent.oneof_decl.len()) {
             let name = name_of(&parent.name);
@@ -298,11 +308,12 @@ impl Linker<'_> {
         }
         let path = [scope.path, &[index as i32]].concat();
         let full_name = scope.join(name_of(&extension.name));
-        self.check_name_length(&full_name, &path);
+        self.check_names(&extension.name, &full_name, &path);
         self.check_field_proto(extension, &full_name, &path, scope, true);
         self.check_options(extension.options.as_option().map(|options| &options.uninterpreted_option));
         let id = self.pool.add_extension(full_name.clone(), self.id, scope.chain, index as u32);
         self.add_symbol(&full_name, &path, true, Kind::Extension(id));
+        self.extensions.insert(path, id);
     }
 
     /// What can be said about a field before its type is known.
@@ -314,6 +325,11 @@ impl Linker<'_> {
         scope: &Scope<'_>,
         is_extension: bool,
     ) {
+        if field.proto3_optional == Some(true) && self.pool.file(self.id).edition() != Edition::EDITION_PROTO3 {
+            // Without a blank before `fields`, as protoc has it.
+            let message = format!("The [proto3_optional=true] option may only be set on proto3fields, not {full_name}");
+            self.error(Site::FieldType(path.to_vec()), message);
+        }
         if is_extension && field.label == Some(Label::LABEL_REQUIRED) {
             let message = format!("The extension {full_name} cannot be required.");
             self.error(Site::FieldType(path.to_vec()), message);
@@ -337,6 +353,16 @@ impl Linker<'_> {
         } else if !is_extension && number > FIELD_NUMBER_MAX {
             self.hint(hinted, &site(), 0, 1);
             self.error(site(), format!("Field numbers cannot be greater than {FIELD_NUMBER_MAX}."));
+        }
+        let extendee = || Site::Extendee(path.to_vec());
+        match (is_extension, &field.extendee) {
+            (true, None) => self.error(extendee(), "FieldDescriptorProto.extendee not set for extension field."),
+            (false, Some(_)) => self.error(extendee(), "FieldDescriptorProto.extendee set for non-extension field."),
+            _ => {}
+        }
+        if is_extension && field.oneof_index.is_some() {
+            let site = Site::FieldType(path.to_vec());
+            self.error(site, "FieldDescriptorProto.oneof_index should not be set for extensions.");
         }
     }
 
@@ -448,7 +474,7 @@ impl Linker<'_> {
         }
         let path = [scope.path, &[index as i32]].concat();
         let full_name = scope.join(name_of(&definition.name));
-        self.check_name_length(&full_name, &path);
+        self.check_names(&definition.name, &full_name, &path);
         let id = self.pool.add_enum(full_name.clone(), self.id, scope.chain, index as u32);
         if definition.value.is_empty() {
             self.error(Site::below(&path, &[1]), "Enums must contain at least one value.");
@@ -475,7 +501,7 @@ impl Linker<'_> {
             // A value is a sibling of its enum.
             let full_name = scope.join(name);
             let value_path = [path, &[tag::enumeration::VALUE, index as i32]].concat();
-            self.check_name_length(&full_name, &value_path);
+            self.check_names(&value.name, &full_name, &value_path);
             self.check_options(value.options.as_option().map(|options| &options.uninterpreted_option));
             let added_outside = self.add_symbol(&full_name, &value_path, true, Kind::EnumValue(id));
             if inner.insert(name) && !added_outside && !self.has_too_long_names() {
@@ -541,12 +567,13 @@ impl Linker<'_> {
         }
         let path = [scope.path, &[index as i32]].concat();
         let full_name = scope.join(name_of(&service.name));
-        self.check_name_length(&full_name, &path);
+        self.check_names(&service.name, &full_name, &path);
         for (index, method) in service.method.iter().enumerate() {
             if self.has_too_long_names() {
                 return;
             }
             let path = [&path[..], &[tag::service::METHOD, index as i32]].concat();
+            self.check_name(name_of(&method.name), Site::below(&path, &[1]));
             self.check_options(method.options.as_option().map(|options| &options.uninterpreted_option));
             self.add_symbol(&join(&full_name, name_of(&method.name)), &path, true, Kind::Method);
         }
@@ -579,13 +606,17 @@ fn overlap_text(kind: &str, later: (i32, i32), earlier: (i32, i32)) -> String {
     )
 }
 
-/// What is wrong with a default the parser let through.
+/// What is wrong with a default, which the parser need not have seen.
 fn default_complaint(field_type: Option<Type>, default: &str) -> Option<String> {
     match field_type? {
         Type::TYPE_MESSAGE | Type::TYPE_GROUP => Some("Messages can't have default values.".into()),
         Type::TYPE_BOOL if !matches!(default, "true" | "false") => {
             Some("Boolean default must be true or false.".into())
         }
-        _ => None,
+        Type::TYPE_BYTES if unescaped(default).is_none() => Some("Invalid escaping in default value.".into()),
+        Type::TYPE_BOOL | Type::TYPE_BYTES | Type::TYPE_STRING | Type::TYPE_ENUM => None,
+        number => {
+            default_number(number, default).is_none().then(|| format!("Couldn't parse default value \"{default}\"."))
+        }
     }
 }

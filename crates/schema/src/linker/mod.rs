@@ -6,6 +6,7 @@
 
 mod clash;
 mod declare;
+mod descriptors;
 mod hints;
 mod lookup;
 mod map_conflicts;
@@ -23,7 +24,7 @@ use crate::elements::each_options;
 use crate::feature_support::short_name;
 use crate::lexer::Finding;
 use crate::limits::{FINDINGS, FINDINGS_TEXT};
-use crate::pool::{File, FileId, Pool, edition_of};
+use crate::pool::{ExtensionId, File, FileId, Pool, edition_of};
 use crate::positions::Positions;
 use crate::site::{Locations, Site};
 use crate::tag;
@@ -31,17 +32,17 @@ use hints::Hints;
 use lookup::Names;
 pub(crate) use validate::name_site;
 
-/// Links `proto`, whose imports have been loaded as far as they can be. `is_input` says that the user named the
-/// file, so that its unused imports matter. On failure the pool is as it was.
+/// Links `proto`, whose imports have been loaded as far as they can be. `minds_unused` says that its unused imports
+/// matter. On failure the pool is as it was.
 pub(crate) fn link(
     pool: &mut Pool,
     proto: FileDescriptorProto,
     positions: Option<Positions>,
-    is_input: bool,
+    minds_unused: bool,
 ) -> (Option<FileId>, Vec<Finding>) {
     let checkpoint = pool.checkpoint();
     let mut linker = Linker::new(pool, proto, positions);
-    let linked = linker.run(is_input);
+    let linked = linker.run(minds_unused);
     let id = linker.id;
     let findings = linker.report.findings;
     if !linked {
@@ -98,6 +99,8 @@ pub(crate) struct Linker<'p> {
     names: Names,
     /// By the message they concern.
     hints: HashMap<usize, Hints>,
+    /// The file's extensions, by path.
+    extensions: HashMap<Vec<i32>, ExtensionId>,
     /// Bytes in the full names declared so far.
     full_names: usize,
     report: Report,
@@ -108,12 +111,20 @@ impl<'p> Linker<'p> {
         let (proto, positions) = (Arc::new(proto), positions.map(Arc::new));
         let id = pool.add_file(File::new(Arc::clone(&proto), positions.clone()));
         let report = Report { proto, positions, locations: None, findings: Vec::new(), text: 0, had_errors: false };
-        Linker { pool, id, names: Names::new(id), hints: HashMap::new(), full_names: 0, report }
+        Linker {
+            pool,
+            id,
+            names: Names::new(id),
+            hints: HashMap::new(),
+            extensions: HashMap::new(),
+            full_names: 0,
+            report,
+        }
     }
 
-    fn run(&mut self, is_input: bool) -> bool {
+    fn run(&mut self, minds_unused: bool) -> bool {
         self.check_edition();
-        if !self.declare(is_input) {
+        if !self.declare(minds_unused) {
             return false;
         }
         let resolutions = self.resolve();
@@ -124,6 +135,7 @@ impl<'p> Linker<'p> {
             return false;
         }
         self.apply(resolutions);
+        self.use_imports_of_known_options();
         let pending = self.interpret_fields();
         self.check_features();
         self.interpret_extensions(pending);
@@ -141,6 +153,12 @@ impl<'p> Linker<'p> {
 
     fn check_edition(&mut self) {
         let proto = self.proto();
+        if let Some(syntax) = proto.syntax.as_deref().filter(|syntax| !matches!(*syntax, "proto2" | "proto3"))
+            && proto.edition.is_none()
+            && !proto.__buffa_unknown_fields.iter().any(|field| field.number == 14)
+        {
+            self.error(Site::At(vec![tag::file::SYNTAX]), format!("Unrecognized syntax: {syntax}"));
+        }
         let is_2026 = proto.__buffa_unknown_fields.iter().any(|field| field.number == 14);
         let edition = if is_2026 { 1002 } else { edition_of(&proto) as i32 };
         let name = short_name(edition);

@@ -5,14 +5,13 @@ use std::collections::BTreeSet;
 use buffa_descriptor::generated::descriptor::field_descriptor_proto::{Label, Type};
 use buffa_descriptor::generated::descriptor::{DescriptorProto, FieldDescriptorProto, MethodDescriptorProto};
 
+use crate::default_value::canonical_default;
 use crate::dynamic::{EnumRef, MessageRef};
 use crate::hash::HashMap;
-use crate::json_name::json_name;
 use crate::limits::FIELD_NUMBER_MAX;
-use crate::pool::{ExtensionId, Kind};
+use crate::pool::Kind;
 use crate::site::Site;
 use crate::tag;
-use crate::text::{double_text, float_text};
 use crate::token::is_identifier;
 
 use super::Linker;
@@ -83,11 +82,16 @@ impl Linker<'_> {
             }
         }
         let mut next = None;
+        // The first fields hold their numbers whatever their types are.
+        let leading = leading_fields(message);
+        for (field, number) in message.field[..leading].iter().zip(1..) {
+            numbers.insert((message, number), Holder::Field(field.name.as_deref().unwrap_or_default()));
+        }
         for (index, field) in message.field.iter().enumerate() {
             let path = [path, &[tag::message::FIELD, index as i32]].concat();
             let field_name = join(full_name, field.name.as_deref().unwrap_or_default());
             let resolution = self.resolve_field(field, &field_name, &path, None);
-            if resolution.is_some() {
+            if resolution.is_some() && index >= leading {
                 self.take_number(message, field, full_name, &path, (numbers, &mut next));
             }
             resolutions.push(resolution.unwrap_or_default());
@@ -148,7 +152,8 @@ impl Linker<'_> {
         numbers: &mut Numbers<'_>,
     ) -> Option<Resolution> {
         let site = Site::Extendee(path.to_vec());
-        let name = extension.extendee.as_deref().unwrap_or_default();
+        // That there is none has been said.
+        let name = extension.extendee.as_deref()?;
         let Some(symbol) = self.look_up(name, full_name, Want::Anything) else {
             self.not_defined(site, name);
             return None;
@@ -183,7 +188,7 @@ impl Linker<'_> {
             return Some(resolution);
         }
         numbers.insert((extended, number), Holder::Extension(full_name.to_owned()));
-        if let Some(id) = self.extension_id(full_name)
+        if let Some(&id) = self.extensions.get(path)
             && let Err(holder) = self.pool.extend(id, extendee, number)
         {
             let file = self.pool.file(self.pool.extension_file(holder)).name();
@@ -195,13 +200,6 @@ impl Linker<'_> {
             self.warn(number_site, message);
         }
         Some(resolution)
-    }
-
-    fn extension_id(&self, full_name: &str) -> Option<ExtensionId> {
-        match self.pool.symbol(full_name)?.kind {
-            Kind::Extension(id) => Some(id),
-            _ => None,
-        }
     }
 
     fn resolve_field(
@@ -243,7 +241,8 @@ impl Linker<'_> {
         let type_name = Some([".", resolved].concat());
         match (field.r#type.unwrap_or(found), symbol.kind) {
             (Type::TYPE_MESSAGE | Type::TYPE_GROUP, Kind::Message(_)) => {
-                if field.default_value.is_some() {
+                // Where the type was known before, this was said then.
+                if field.default_value.is_some() && field.r#type.is_none() {
                     self.error(default_site(), "Messages can't have default values.");
                 }
             }
@@ -278,7 +277,7 @@ impl Linker<'_> {
     }
 
     fn check_oneofs(&mut self, message: &DescriptorProto, path: &[i32]) {
-        let mut counts = vec![0; message.oneof_decl.len()];
+        let mut counts = vec![0u32; message.oneof_decl.len()];
         for (index, field) in message.field.iter().enumerate() {
             let Some(count) = field.oneof_index.and_then(|oneof| counts.get_mut(oneof as usize)) else { continue };
             let previous = index.checked_sub(1).map(|index| &message.field[index]);
@@ -300,6 +299,7 @@ impl Linker<'_> {
         for _ in counts.iter().filter(|&&count| count == 0) {
             self.error(Site::Nowhere, "Oneof must have at least one field.");
         }
+        self.check_optional_fields(message, &counts);
     }
 
     fn resolve_method(&mut self, method: &MethodDescriptorProto, service: &str, path: &[i32]) -> Resolution {
@@ -365,15 +365,10 @@ fn apply_field(field: &mut FieldDescriptorProto, resolution: Option<Resolution>)
         field.type_name = resolution.type_name;
         field.extendee = resolution.other_name;
     }
-    if field.json_name.is_none() {
-        field.json_name = Some(json_name(field.name.as_deref().unwrap_or_default()));
-    }
-    if let Some(default) = &mut field.default_value {
-        match field.r#type {
-            Some(Type::TYPE_FLOAT) => *default = float_text(default.parse::<f64>().unwrap_or(0.0) as f32),
-            Some(Type::TYPE_DOUBLE) => *default = double_text(default.parse().unwrap_or(0.0)),
-            _ => {}
-        }
+    if let Some(default) = &mut field.default_value
+        && let Some(canonical) = field.r#type.and_then(|r#type| canonical_default(r#type, default))
+    {
+        *default = canonical;
     }
 }
 
@@ -395,12 +390,16 @@ fn next_free_number(message: &DescriptorProto) -> Option<i64> {
     (proposed <= i64::from(FIELD_NUMBER_MAX)).then_some(proposed)
 }
 
-/// The name of the field with this number, if the message's first fields have the numbers 1, 2, 3, .. up to it. These
-/// are the fields that protoc holds against extensions in other files.
+/// How many of the message's first fields have the numbers 1, 2, 3, .. in order.
+fn leading_fields(message: &DescriptorProto) -> usize {
+    message.field.iter().zip(1..).take_while(|(field, number)| field.number == Some(*number)).count()
+}
+
+/// The name of the field with this number, if it is one of those leading fields: protoc holds them against extensions in
+/// other files.
 fn leading_field(message: &DescriptorProto, number: i32) -> Option<&str> {
-    let count = usize::try_from(number).ok().filter(|&count| count > 0)?;
-    let leading = message.field.get(..count)?;
-    let last = leading.last().filter(|field| field.number == Some(number))?;
-    let is_in_order = leading.iter().zip(1..).all(|(field, number)| field.number == Some(number));
-    last.name.as_deref().filter(|_| is_in_order)
+    let index = usize::try_from(number).ok()?.checked_sub(1)?;
+    let field = message.field.get(index)?;
+    // Counted only where there is something to find: a message may have many extensions.
+    (field.number == Some(number) && index < leading_fields(message)).then(|| field.name.as_deref().unwrap_or_default())
 }

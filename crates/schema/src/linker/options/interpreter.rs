@@ -46,13 +46,19 @@ impl<'a> Interpreter<'a> {
         let mut set = Set::default();
         let mut failed = false;
         for (index, option) in element.options.iter().enumerate() {
-            let Some(first) = option.name.first() else { continue };
+            let path = [&element.path[..], &[tag::options::UNINTERPRETED, index as i32]].concat();
+            let Some(first) = option.name.first() else {
+                if !extensions {
+                    let _ = self.name_error::<()>(&path, "Option must have a name.".to_owned());
+                    failed = true;
+                }
+                continue;
+            };
             // Names that no option can have are reported with the extensions.
             let is_reserved = first.name_part == "uninterpreted_option";
             if (first.is_extension || is_reserved) != extensions {
                 continue;
             }
-            let path = [&element.path[..], &[tag::options::UNINTERPRETED, index as i32]].concat();
             if self.option(option, &path, element, &mut set).is_err() {
                 failed = true;
                 break;

@@ -45,13 +45,14 @@ impl<'a> Validator<'a> {
             self.map_entry(field, entry, node.path);
         }
         self.js_type(field, node);
-        let json = field.proto.json_name.as_deref().unwrap_or_default();
-        let option_name = || Site::below(node.path, &[tag::field::JSON_NAME]);
-        if field.extension.is_some() && json != json_name(field.name()) {
-            self.error(option_name(), "option json_name is not allowed on extension fields.");
-        }
-        if json.contains('\0') {
-            self.error(option_name(), "json_name cannot have embedded null characters.");
+        if let Some(json) = &field.proto.json_name {
+            let option_name = || Site::below(node.path, &[tag::field::JSON_NAME]);
+            if field.extension.is_some() && *json != json_name(field.name()) {
+                self.error(option_name(), "option json_name is not allowed on extension fields.");
+            }
+            if json.contains('\0') {
+                self.error(option_name(), "json_name cannot have embedded null characters.");
+            }
         }
         if field.extension.is_some() {
             self.extension_declaration(field, parent, node);

@@ -1,11 +1,13 @@
 //! No two fields of a message may have one name in JSON.
 
+use std::borrow::Cow;
+
 use buffa_descriptor::generated::descriptor::FieldDescriptorProto;
 use buffa_descriptor::generated::descriptor::feature_set::JsonFormat;
 
 use crate::dynamic::MessageRef;
 use crate::hash::{HashMap, HashSet};
-use crate::json_name::{is_json_name_of, json_name};
+use crate::json_name::json_name;
 use crate::nodes::Node;
 use crate::site::Site;
 use crate::tag;
@@ -42,8 +44,9 @@ impl<'a> JsonName<'a> {
 fn all_default_and_different(fields: &[FieldDescriptorProto]) -> bool {
     let mut seen = HashSet::with_capacity_and_hasher(fields.len(), Default::default());
     fields.iter().all(|field| {
-        let (name, json) = (field.name.as_deref().unwrap_or_default(), field.json_name.as_deref().unwrap_or_default());
-        is_json_name_of(name, json) && seen.insert(json)
+        let name = field.name.as_deref().unwrap_or_default();
+        let default = if name.contains('_') { Cow::Owned(json_name(name)) } else { Cow::Borrowed(name) };
+        field.json_name.as_deref().is_none_or(|json| json == default) && seen.insert(default)
     })
 }
 

@@ -64,7 +64,7 @@ def both(figures: Figures, what: str) -> float | None:
 
 
 COLUMNS = [
-    "work", "who", "rate /s", "p50 us", "p99 us", "CPU us (client + server)", "peak MiB", "system calls",
+    "work", "who", "rate /s", "p50 us", "p99 us", "CPU us (client + server)", "peak MiB", "system calls", "page faults",
     "KiB each", "ratio", "target", "CPU ratio", "of floor", "target",
 ]  # fmt: skip
 
@@ -83,6 +83,7 @@ def table(outcomes: list[Outcome]) -> str:
                 sides(figures, "cpu_us", 2),
                 sides(figures, "peak_mib", 0),
                 sides(figures, "syscalls", 2),
+                sides(figures, "faults", 2),
                 sides(figures, "kib_each") if outcome.memory_counts else "",
             ]
             if place == 0:

@@ -11,6 +11,7 @@ import pathlib
 import platform
 import resource
 import statistics
+import subprocess
 import sys
 from typing import NamedTuple
 
@@ -80,9 +81,9 @@ def rust_works(folder: pathlib.Path, connections: int) -> list[Work]:
     return works
 
 
-def python(interpreter: str, name: str, work: str) -> Contender:
+def python(interpreter: str, name: str, work: str, *generated: str) -> Contender:
     server, client = ([interpreter, str(PYTHON_PROGRAMS / f"echo_{role}.py")] for role in ("server", "client"))
-    return Contender(name, [*server, "{address}"], [*client, "{address}", work, "{seconds}"])
+    return Contender(name, [*server, "{address}", *generated], [*client, "{address}", work, "{seconds}", *generated])
 
 
 def python_floor(interpreter: str, message: int) -> Contender:
@@ -112,9 +113,9 @@ def python_works(ours: str, peers: str, connections: int) -> list[Work]:
     return works
 
 
-def python_aio(interpreter: str, name: str, loop: str, work: str) -> Contender:
+def python_aio(interpreter: str, name: str, loop: str, work: str, *generated: str) -> Contender:
     server, client = ([interpreter, str(PYTHON_PROGRAMS / f"aio_{role}.py"), loop] for role in ("server", "client"))
-    return Contender(name, [*server, "{address}"], [*client, "{address}", work, "{seconds}"])
+    return Contender(name, [*server, "{address}", *generated], [*client, "{address}", work, "{seconds}", *generated])
 
 
 def python_aio_floor(interpreter: str, loop: str, count: int) -> Contender:
@@ -151,6 +152,43 @@ def python_aio_works(ours: str, peers: str) -> list[Work]:
             title = f"Python {loop} {title}"
             works.append(Work(f"python-{loop}-{key}", title, contenders, target, floors=len(floors)))
     return works
+
+
+def python_generated_works(ours: str, peers: str, out: pathlib.Path) -> list[Work]:
+    """Works whose messages are protobuf's and whose stubs are generated, each by the contender's own tools."""
+    # Key, title, work, and what it is to be against grpcio.
+    blocking: list[tuple[str, str, str, float | None]] = [
+        ("unary-1", "unary, 1 thread", "unary:1", None),
+        ("unary-16", "unary, 16 threads", "unary:16", None),
+        ("server-stream", "server streaming, 32 B", "server-stream", None),
+        ("client-stream", "client streaming, 32 B", "client-stream", None),
+        ("ping-pong", "bidi ping-pong, 32 B", "ping-pong", None),
+        ("echo-4m", "4 MiB echo", f"echo:{4 << 20}", 4),
+    ]
+    aio: list[tuple[str, str, str, float | None]] = [
+        ("unary-1", "unary, 1 in flight", "unary:1", None),
+        ("unary-100", "unary, 100 in flight", "unary:100", None),
+        *blocking[2:],
+    ]
+    contenders = [("farcall", ours, generated(ours, out / "ours")), ("grpcio", peers, generated(peers, out / "peers"))]
+    works = []
+    for key, title, work, target in blocking:
+        both = [python(interpreter, name, work, stubs) for name, interpreter, stubs in contenders]
+        works.append(Work(f"python-generated-{key}", f"Python blocking, generated stubs: {title}", both, target))
+    for key, title, work, target in aio:
+        both = [python_aio(interpreter, name, "asyncio", work, stubs) for name, interpreter, stubs in contenders]
+        title = f"Python asyncio, generated stubs: {title}"
+        works.append(Work(f"python-asyncio-generated-{key}", title, both, target))
+    return works
+
+
+def generated(interpreter: str, directory: pathlib.Path) -> str:
+    """Where the tools of `interpreter` have written what they make of bench.proto."""
+    directory.mkdir(parents=True, exist_ok=True)
+    outputs = [f"--{kind}_out={directory}" for kind in ("python", "grpc_python")]
+    command = [interpreter, "-m", "grpc_tools.protoc", f"-I{PYTHON_PROGRAMS}", *outputs, "bench.proto"]
+    subprocess.run(command, check=True)
+    return str(directory)
 
 
 def outcome(work: Work, rounds: int, seconds: float, counting: bool) -> Outcome:
@@ -200,6 +238,7 @@ def main() -> None:
     if arguments.ours_python and arguments.peers_python:
         works += python_works(arguments.ours_python, arguments.peers_python, min(2000, connections_allowed()))
         works += python_aio_works(arguments.ours_python, arguments.peers_python)
+        works += python_generated_works(arguments.ours_python, arguments.peers_python, arguments.out / "generated")
     works = [work for work in works if any(word in work.key for word in arguments.only.split(","))]
     weighs = arguments.ours_python and any(word in "python-footprint" for word in arguments.only.split(","))
     if not works and not weighs:

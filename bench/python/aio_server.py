@@ -1,8 +1,7 @@
 """The benchmark's server on grpcio's asyncio API, for bench/run.py: whichever `grpc` is installed serves.
 
-python aio_server.py LOOP ADDRESS, where LOOP is "asyncio" or "uvloop".
-
-Messages are bytes without a serializer, so that the library is measured and not protobuf.
+python aio_server.py LOOP ADDRESS [GENERATED], where LOOP is "asyncio" or "uvloop", and GENERATED a directory with the
+stubs of bench.proto; without one messages are bytes.
 """
 
 import asyncio
@@ -10,40 +9,37 @@ import sys
 
 import grpc
 import grpc.aio
+import messages
 
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
-async def echo(request, context):
-    return request
+class Servicer:
+    def __init__(self, kind):
+        self._kind = kind
+
+    async def Echo(self, request, context):
+        return request
+
+    async def Feed(self, request, context):
+        while True:
+            yield request
+
+    async def Drain(self, requests, context):
+        count = 0
+        async for _ in requests:
+            count += 1
+        return self._kind.of_number(count)
+
+    async def PingPong(self, requests, context):
+        async for request in requests:
+            yield request
 
 
-async def feed(request, context):
-    while True:
-        yield request
-
-
-async def drain(requests, context):
-    count = 0
-    async for _ in requests:
-        count += 1
-    return b"%d" % count
-
-
-async def ping_pong(requests, context):
-    async for request in requests:
-        yield request
-
-
-async def main(address):
+async def main(address, generated=None):
+    kind = messages.kind(generated)
     server = grpc.aio.server(options=UNLIMITED)
-    handlers = {
-        "Echo": grpc.unary_unary_rpc_method_handler(echo),
-        "Feed": grpc.unary_stream_rpc_method_handler(feed),
-        "Drain": grpc.stream_unary_rpc_method_handler(drain),
-        "PingPong": grpc.stream_stream_rpc_method_handler(ping_pong),
-    }
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench", handlers),))
+    kind.serve(Servicer(kind), server)
     port = server.add_insecure_port(address)
     await server.start()
     print(f"LISTENING {port}", flush=True)
@@ -55,4 +51,4 @@ if __name__ == "__main__":
         import uvloop
 
         uvloop.install()
-    asyncio.run(main(sys.argv[2]))
+    asyncio.run(main(*sys.argv[2:]))

@@ -1,6 +1,7 @@
 """The benchmark's server on grpcio's blocking API: whichever `grpc` is installed serves.
 
-Messages are bytes without a serializer, so that the library is measured and not protobuf.
+python echo_server.py ADDRESS [GENERATED], where GENERATED is a directory with the stubs of bench.proto; without one
+messages are bytes.
 """
 
 import itertools
@@ -8,35 +9,32 @@ import sys
 from concurrent import futures
 
 import grpc
+import messages
 
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
-def echo(request, context):
-    return request
+class Servicer:
+    def __init__(self, kind):
+        self._kind = kind
+
+    def Echo(self, request, context):
+        return request
+
+    def Feed(self, request, context):
+        return itertools.repeat(request)
+
+    def Drain(self, requests, context):
+        return self._kind.of_number(sum(1 for _ in requests))
+
+    def PingPong(self, requests, context):
+        yield from requests
 
 
-def feed(request, context):
-    return itertools.repeat(request)
-
-
-def drain(requests, context):
-    return b"%d" % sum(1 for _ in requests)
-
-
-def ping_pong(requests, context):
-    yield from requests
-
-
-def main(address):
+def main(address, generated=None):
+    kind = messages.kind(generated)
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=16), options=UNLIMITED)
-    handlers = {
-        "Echo": grpc.unary_unary_rpc_method_handler(echo),
-        "Feed": grpc.unary_stream_rpc_method_handler(feed),
-        "Drain": grpc.stream_unary_rpc_method_handler(drain),
-        "PingPong": grpc.stream_stream_rpc_method_handler(ping_pong),
-    }
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("bench", handlers),))
+    kind.serve(Servicer(kind), server)
     port = server.add_insecure_port(address)
     server.start()
     print(f"LISTENING {port}", flush=True)
@@ -44,4 +42,4 @@ def main(address):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -51,6 +51,23 @@ def test_what_is_known_at_the_start(serve):
     }
 
 
+def test_what_interceptors_of_packages_read_of_it(serve):
+    """grpcio's own record of the RPC, which is private and where py-grpc-prometheus and its kin find the code."""
+    notes = []
+
+    def handler(request, context):
+        notes.append((context._state.client, context._state.code, context._state.details))
+        context.set_code(grpc.StatusCode.NOT_FOUND)
+        context.set_details("gone")
+        notes.append((context._state.client, context._state.code, context._state.details))
+        return request
+
+    run(serve, handler)
+    # grpcio writes down what the client does on another thread.
+    assert [client in ("open", "closed") for client, _, _ in notes] == [True, True]
+    assert [rest for _, *rest in notes] == [[None, None], [grpc.StatusCode.NOT_FOUND, b"gone"]]
+
+
 def test_code_and_details(serve):
     notes = []
 

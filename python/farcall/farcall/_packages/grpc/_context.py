@@ -142,6 +142,10 @@ class _Context(ServicerContext):
     def details(self) -> bytes | None:
         return self._details
 
+    @property
+    def _state(self) -> _RPCState:
+        return _RPCState(self)
+
     # What the server does with it.
 
     def _raise_gone(self) -> NoReturn:
@@ -206,6 +210,47 @@ class _Context(ServicerContext):
             details = f"{doing[0].upper()}{doing[1:]} raised unprintable Exception!"
         _LOGGER.exception(details)
         self._fail(UNKNOWN, details)
+
+
+class _RPCState:
+    """An RPC as grpcio keeps it, to be read: interceptors of packages look here for the code that a handler has set."""
+
+    __module__ = "grpc._server"
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: _Context) -> None:
+        self._context = context
+
+    @property
+    def client(self) -> str:
+        """ "cancelled" once the client is gone or the call has failed, else "open"."""
+        gone = not self._context._answered and not self._context.is_active()
+        return "cancelled" if gone else "open"
+
+    @property
+    def code(self) -> Any:
+        return self._context._code
+
+    @property
+    def details(self) -> bytes | None:
+        return self._context._details
+
+    @property
+    def trailing_metadata(self) -> Any:
+        return self._context._trailing_metadata
+
+    @property
+    def aborted(self) -> bool:
+        return self._context._aborted
+
+    @property
+    def statused(self) -> bool:
+        return self._context._answered
+
+    @property
+    def initial_metadata_allowed(self) -> bool:
+        return self._context._initial_metadata_allowed
 
 
 class _RequestIterator(Iterator[Any]):

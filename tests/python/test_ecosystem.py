@@ -1,8 +1,10 @@
 """Packages that require grpcio, installed from the index beside our wheel and its stand-ins, run on it.
 
-The environments, below .venvs, are made once; without an index to make them from, these tests are skipped.
+The environments, below .venvs, are made once; without an index to make them from, these tests are skipped. `make
+ecosystem` runs more of them (ecosystem/table.py).
 """
 
+import hashlib
 import os
 import pathlib
 import shutil
@@ -14,15 +16,12 @@ import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).parent
-PROGRAMS = HERE / "ecosystem"
 VERSION = grpc.__version__
 
-ECOSYSTEM = [
-    "google-api-core[grpc]==2.44.0",
-    "opentelemetry-exporter-otlp-proto-grpc==1.45.2",
-    "opentelemetry-sdk==1.45.2",
-    "grpc-interceptor==0.15.4",
-]
+sys.path.insert(0, str(HERE / "ecosystem"))
+
+import table  # noqa: E402
+
 GRPCIOS_OWN = [
     "grpcio-health-checking==1.85.1",
     "grpcio-reflection==1.85.1",
@@ -59,36 +58,33 @@ def stand_ins(tmp_path_factory):
     return {path.name.split("-")[0]: path for path in directory.glob("*.whl")}
 
 
-def pip(python, *arguments):
-    command = [python, "-m", "pip", "--disable-pip-version-check", *arguments]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
 def environment(name, wheel, stand_ins, packages):
     """The Python of an environment with the packages of the index and, always new, our wheels."""
     directory = REPOSITORY / ".venvs" / name
     python = directory / "bin" / "python"
     own = [wheel, *stand_ins]
-    if not (directory / "ready").exists():
+    wanted = f"{packages} {table.REQUIREMENTS.read_text()}"
+    ready = directory / f"ready-{hashlib.sha256(wanted.encode()).hexdigest()[:16]}"
+    if not ready.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", directory], check=True)
-        installed = pip(python, "install", *own, *packages)
+        installed = table.pip(python, "install", *own, *packages)
         if installed.returncode != 0:
             pytest.skip(f"cannot install from the index: {installed.stderr.strip().splitlines()[-1]}")
-        (directory / "ready").touch()
+        ready.touch()
     return python, own
 
 
 @pytest.fixture(scope="session")
 def python(wheel, stand_ins):
-    used = [stand_ins["grpcio"], stand_ins["grpcio_status"]]
-    python, own = environment("ecosystem", wheel, used, ECOSYSTEM)
-    renewed = pip(python, "install", "--no-index", "--no-deps", "--force-reinstall", *own)
+    names = ("grpcio", "grpcio_status", "grpcio_health_checking", "grpcio_reflection")
+    python, own = environment("ecosystem", wheel, [stand_ins[name] for name in names], ["-r", table.REQUIREMENTS])
+    renewed = table.pip(python, "install", "--no-index", "--no-deps", "--force-reinstall", *own)
     assert renewed.returncode == 0, renewed.stderr
     return python
 
 
 def test_what_is_required_is_there(python):
-    assert "No broken requirements found." in pip(python, "check").stdout
+    assert "No broken requirements found." in table.pip(python, "check").stdout
     versions = "import importlib.metadata as m; print(m.version('grpcio'), m.version('farcall'))"
     installed = subprocess.run([python, "-c", versions], capture_output=True, text=True, check=True).stdout.split()
     assert installed[0] == f"{VERSION}+farcall.{installed[1]}"
@@ -98,28 +94,35 @@ def test_stand_ins_go_before_grpcios_own(python, wheel, stand_ins, tmp_path):
     """An installer that may choose takes ours: nothing is written over our package `grpc`."""
     for path in (wheel, *stand_ins.values()):
         (tmp_path / path.name).symlink_to(path)
-    found = pip(python, "install", "--dry-run", "--ignore-installed", "--find-links", tmp_path, f"grpcio=={VERSION}")
+    found = table.pip(
+        python, "install", "--dry-run", "--ignore-installed", "--find-links", tmp_path, f"grpcio=={VERSION}"
+    )
     if found.returncode != 0:
         pytest.skip(f"cannot ask the index: {found.stderr.strip().splitlines()[-1]}")
     assert f"grpcio-{VERSION}+farcall.{wheel.name.split('-')[1]}" in found.stdout.splitlines()[-1]
 
 
-@pytest.mark.parametrize("program", sorted(path.name for path in PROGRAMS.glob("with_*.py")))
+@pytest.mark.parametrize("program", [pytest.param(it, id=it.name) for it in table.PROGRAMS if it.quick])
 def test_program(python, program):
-    done = subprocess.run([python, PROGRAMS / program], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "done\n", done.stderr
+    assert table.run(python, program).failure is None
+
+
+def test_every_program_is_in_the_table():
+    written = {path.name for path in (HERE / "ecosystem").glob("with_*.py")}
+    assert {program.name for program in table.PROGRAMS} == written
+    assert {package for program in table.PROGRAMS for package in program.packages} <= set(table.versions())
 
 
 def test_grpcios_own_packages_over_ours(wheel, stand_ins):
     """The satellites' tests, with grpcio's pure-Python packages before our modules of the same names."""
     python, own = environment("stock-satellites", wheel, [stand_ins["grpcio"]], GRPCIOS_OWN)
-    renewed = pip(python, "install", "--no-index", "--no-deps", "--force-reinstall", *own)
+    renewed = table.pip(python, "install", "--no-index", "--no-deps", "--force-reinstall", *own)
     assert renewed.returncode == 0, renewed.stderr
     theirs = [package for package in GRPCIOS_OWN if package.startswith("grpcio-")]
     # Installed, they would come after ours; what PYTHONPATH names comes before.
     directory = python.parents[1] / "theirs"
     shutil.rmtree(directory, ignore_errors=True)
-    over = pip(python, "install", "--no-deps", "--target", directory, *theirs)
+    over = table.pip(python, "install", "--no-deps", "--target", directory, *theirs)
     if over.returncode != 0:
         pytest.skip(f"cannot install from the index: {over.stderr.strip().splitlines()[-1]}")
     tests = [HERE / "satellites", "-q", "-p", "no:cacheprovider"]

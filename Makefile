@@ -151,12 +151,12 @@ soak: setup ## Runs client and server at load for MINUTES=n, with cuts and cance
 	$(PYTHON_BIN) tests/endurance/soak.py --seconds $$(($(MINUTES) * 60))
 	$(PYTHON_BIN) tests/endurance/forks.py
 
-STAND_INS := grpcio grpcio_status grpcio_health_checking grpcio_reflection
+STAND_INS := grpcio grpcio_tools grpcio_status grpcio_health_checking grpcio_reflection
 
 .PHONY: ecosystem
 ecosystem: setup ## Installs popular packages over our wheels and makes a real call through each; needs the index.
 	@$(PYTHON_BIN) scripts/stand_in_wheels.py build/wheels/stand-ins >/dev/null
-	@$(PYTHON_BIN) tests/python/ecosystem/table.py build/wheels/farcall/*.whl \
+	@$(PYTHON_BIN) tests/python/ecosystem/table.py build/wheels/farcall/*.whl build/wheels/farcall-tools/*.whl \
 		$(foreach name,$(STAND_INS),build/wheels/stand-ins/$(name)-[0-9]*.whl)
 
 .PHONY: clean

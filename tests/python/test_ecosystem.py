@@ -43,10 +43,14 @@ pytestmark = [
 @pytest.fixture(scope="session")
 def wheel():
     """The wheel of farcall for this Python."""
+    return built("farcall")
+
+
+def built(name):
     tag = f"cp{sys.version_info[0]}{sys.version_info[1]}"
-    wheels = sorted((REPOSITORY / "build" / "wheels" / "farcall").glob(f"farcall-*-{tag}-*.whl"))
+    wheels = sorted((REPOSITORY / "build" / "wheels" / name).glob(f"*-{tag}-*.whl"))
     if not wheels:
-        pytest.skip("no wheel of farcall in build/wheels: `make setup` builds it")
+        pytest.skip(f"no wheel of {name} in build/wheels: `make setup` builds it")
     return wheels[-1]
 
 
@@ -76,8 +80,9 @@ def environment(name, wheel, stand_ins, packages):
 
 @pytest.fixture(scope="session")
 def python(wheel, stand_ins):
-    names = ("grpcio", "grpcio_status", "grpcio_health_checking", "grpcio_reflection")
-    python, own = environment("ecosystem", wheel, [stand_ins[name] for name in names], ["-r", table.REQUIREMENTS])
+    names = ("grpcio", "grpcio_tools", "grpcio_status", "grpcio_health_checking", "grpcio_reflection")
+    others = [built("farcall-tools"), *(stand_ins[name] for name in names)]
+    python, own = environment("ecosystem", wheel, others, ["-r", table.REQUIREMENTS])
     renewed = table.pip(python, "install", "--no-index", "--no-deps", "--force-reinstall", *own)
     assert renewed.returncode == 0, renewed.stderr
     return python

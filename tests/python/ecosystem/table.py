@@ -1,6 +1,6 @@
 """`make ecosystem`: popular packages that require grpcio, installed from the index beside our wheels, make real calls.
 
-    python table.py WHEEL [STAND-IN...]
+    python table.py WHEEL...: ours and the stand-ins
 
 Each program `with_*.py` beside this file starts a local server, calls it by way of a package, and prints "done". What
 is printed here is a table of them. The versions are those of requirements/ecosystem.txt.
@@ -48,6 +48,7 @@ PROGRAMS = (
     Program("with_otlp.py", ("opentelemetry-exporter-otlp-proto-grpc",)),
     Program("with_prefork_server.py", ("gunicorn",)),
     Program("with_prometheus.py", ("py-grpc-prometheus", "prometheus-client")),
+    Program("with_protoc_plugins.py", ("mypy-protobuf", "grpclib")),
     Program("with_pubsub.py", ("google-cloud-pubsub",), quick=False),
     Program("with_pytest.py", ("pytest-grpc", "pytest-asyncio")),
     Program("with_qdrant.py", ("qdrant-client",), quick=False),

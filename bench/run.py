@@ -86,9 +86,11 @@ def python(interpreter: str, name: str, work: str, *generated: str) -> Contender
     return Contender(name, [*server, "{address}", *generated], [*client, "{address}", work, "{seconds}", *generated])
 
 
-def python_floor(interpreter: str, message: int) -> Contender:
+def python_floor(interpreter: str, message: int, *generated: str) -> Contender:
     program, size = [interpreter, str(PYTHON_PROGRAMS / "sockets.py")], str(FRAMING + message)
-    return Contender("Python socket", [*program, "serve", size], [*program, "call", "{address}", size, "{seconds}"])
+    name = "socket and protobuf" if generated else "Python socket"
+    server = [*program, "serve", size, *generated]
+    return Contender(name, server, [*program, "call", "{address}", size, "{seconds}", *generated])
 
 
 def python_works(ours: str, peers: str, connections: int) -> list[Work]:
@@ -155,7 +157,7 @@ def python_aio_works(ours: str, peers: str) -> list[Work]:
 
 
 def python_generated_works(ours: str, peers: str, out: pathlib.Path) -> list[Work]:
-    """Works whose messages are protobuf's and whose stubs are generated, each by the contender's own tools."""
+    """What is measured with protobuf's messages and generated stubs, each by the contender's own tools."""
     # Key, title, work, and what it is to be against grpcio.
     blocking: list[tuple[str, str, str, float | None]] = [
         ("unary-1", "unary, 1 thread", "unary:1", None),
@@ -173,8 +175,10 @@ def python_generated_works(ours: str, peers: str, out: pathlib.Path) -> list[Wor
     contenders = [("farcall", ours, generated(ours, out / "ours")), ("grpcio", peers, generated(peers, out / "peers"))]
     works = []
     for key, title, work, target in blocking:
-        both = [python(interpreter, name, work, stubs) for name, interpreter, stubs in contenders]
-        works.append(Work(f"python-generated-{key}", f"Python blocking, generated stubs: {title}", both, target))
+        everyone = [python(interpreter, name, work, stubs) for name, interpreter, stubs in contenders]
+        floors = [python_floor(peers, 4 << 20, contenders[1][2])] if key == "echo-4m" else []
+        title = f"Python blocking, generated stubs: {title}"
+        works.append(Work(f"python-generated-{key}", title, everyone + floors, target, floors=len(floors)))
     for key, title, work, target in aio:
         both = [python_aio(interpreter, name, "asyncio", work, stubs) for name, interpreter, stubs in contenders]
         title = f"Python asyncio, generated stubs: {title}"

@@ -1,4 +1,4 @@
-"""What messages are in a work: bytes without a serializer, or those of generated stubs."""
+"""What messages are in a measurement: bytes without a serializer, or those of generated stubs."""
 
 import sys
 

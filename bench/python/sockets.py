@@ -1,9 +1,13 @@
 """The floor: bytes there and back over bare blocking sockets.
 
-python sockets.py serve BYTES
-python sockets.py call ADDRESS BYTES SECONDS
+python sockets.py serve BYTES [GENERATED]
+python sockets.py call ADDRESS BYTES SECONDS [GENERATED]
+
+With GENERATED, a directory with what is generated from bench.proto, the bytes are a message of that, parsed and
+serialized on both sides as stubs do.
 """
 
+import ctypes
 import json
 import socket
 import sys
@@ -20,27 +24,49 @@ def receive(stream, buffer):
     return len(buffer) - len(room)
 
 
-def serve(size):
+def as_they_are(received):
+    """What is to be sent back."""
+    return received
+
+
+def codec(size, generated):
+    """What to send, and what makes of received bytes those to be sent."""
+    if generated is None:
+        return b"*" * size, as_they_are
+    sys.path.insert(0, generated)
+    # As our library asks glibc: M_MMAP_THRESHOLD and M_TRIM_THRESHOLD. A floor must not have page faults that we do not.
+    ctypes.CDLL(None).mallopt(-3, 32 << 20)
+    ctypes.CDLL(None).mallopt(-1, 64 << 20)
+    from bench_pb2 import Message
+
+    message = Message(payload=b"*" * size).SerializeToString()
+    return message, lambda received: Message.FromString(bytes(received)).SerializeToString()
+
+
+def serve(size, generated=None):
+    message, process = codec(size, generated)
     listener = socket.create_server(("127.0.0.1", 0))
     print(f"LISTENING {listener.getsockname()[1]}", flush=True)
     stream, _ = listener.accept()
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    buffer = bytearray(size)
+    buffer = bytearray(len(message))
     while receive(stream, buffer):
-        stream.sendall(buffer)
+        stream.sendall(process(buffer))
 
 
-def call(address, size, seconds):
+def call(address, size, seconds, generated=None):
     host, port = address.split(":")
     stream = socket.create_connection((host, int(port)))
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    message, buffer, latencies, clock = b"*" * size, bytearray(size), [], time.perf_counter
+    message, process = codec(size, generated)
+    buffer, latencies, clock = bytearray(len(message)), [], time.perf_counter
     mark("BEGIN")
     started = now = clock()
     while now < started + seconds:
         before = now
         stream.sendall(message)
         receive(stream, buffer)
+        process(buffer)
         now = clock()
         latencies.append(now - before)
     mark("END")
@@ -49,6 +75,6 @@ def call(address, size, seconds):
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
-        serve(int(sys.argv[2]))
+        serve(int(sys.argv[2]), *sys.argv[3:])
     else:
-        call(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))
+        call(sys.argv[2], int(sys.argv[3]), float(sys.argv[4]), *sys.argv[5:])

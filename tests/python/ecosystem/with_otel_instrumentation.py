@@ -1,6 +1,7 @@
 """OpenTelemetry's instrumentation traces calls of all kinds from client to server, blocking and asyncio."""
 
 import asyncio
+import time
 from concurrent import futures
 
 import grpc
@@ -15,6 +16,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+
+# Five calls, each with a span of its client and one of its server.
+SPANS = 10
 
 exporter = InMemorySpanExporter()
 provider = TracerProvider()
@@ -82,11 +86,15 @@ def handlers(look_up, count, add, double):
     return (grpc.method_handlers_generic_handler("test.Things", methods),)
 
 
-def check(kinds):
+def check():
     """A client's span and a server's for each call, the server's a child of the client's; errors are marked."""
+    # Some end in callbacks, which another thread runs.
+    give_up = time.monotonic() + 20
+    while len(exporter.get_finished_spans()) < SPANS and time.monotonic() < give_up:
+        time.sleep(0.01)
     spans = exporter.get_finished_spans()
     exporter.clear()
-    for kind in kinds:
+    for kind in ("LookUp", "Count", "Add", "Double"):
         clients = {span.context.span_id: span for span in spans if span.kind is SpanKind.CLIENT and kind in span.name}
         servers = [span for span in spans if span.kind is SpanKind.SERVER and kind in span.name]
         assert clients and len(clients) == len(servers), (kind, [(span.kind, span.name) for span in spans])
@@ -115,7 +123,7 @@ def blocking():
         assert channel.stream_unary("/test.Things/Add")(iter([b"1", b"2"])) == b"3"
         assert list(channel.stream_stream("/test.Things/Double")(iter([b"1", b"2"]))) == [b"11", b"22"]
     server.stop(None).wait()
-    check(["LookUp", "Count", "Add", "Double"])
+    check()
 
 
 async def on_a_loop():
@@ -136,7 +144,7 @@ async def on_a_loop():
         doubled = channel.stream_stream("/test.Things/Double")(iter([b"1", b"2"]))
         assert [number async for number in doubled] == [b"11", b"22"]
     await server.stop(None)
-    check(["LookUp", "Count", "Add", "Double"])
+    await asyncio.to_thread(check)
 
 
 blocking()

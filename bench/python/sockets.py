@@ -34,7 +34,7 @@ def codec(size, generated):
     if generated is None:
         return b"*" * size, as_they_are
     sys.path.insert(0, generated)
-    # As our library asks glibc: M_MMAP_THRESHOLD and M_TRIM_THRESHOLD. A floor must not have page faults that we do not.
+    # As our library asks glibc (M_MMAP_THRESHOLD, M_TRIM_THRESHOLD): a floor must not have page faults that we do not.
     ctypes.CDLL(None).mallopt(-3, 32 << 20)
     ctypes.CDLL(None).mallopt(-1, 64 << 20)
     from bench_pb2 import Message

@@ -99,9 +99,8 @@ def test_stand_ins_go_before_grpcios_own(python, wheel, stand_ins, tmp_path):
     """An installer that may choose takes ours: nothing is written over our package `grpc`."""
     for path in (wheel, *stand_ins.values()):
         (tmp_path / path.name).symlink_to(path)
-    found = table.pip(
-        python, "install", "--dry-run", "--ignore-installed", "--find-links", tmp_path, f"grpcio=={VERSION}"
-    )
+    options = ["--dry-run", "--ignore-installed", "--find-links", tmp_path]
+    found = table.pip(python, "install", *options, f"grpcio=={VERSION}")
     if found.returncode != 0:
         pytest.skip(f"cannot ask the index: {found.stderr.strip().splitlines()[-1]}")
     assert f"grpcio-{VERSION}+farcall.{wheel.name.split('-')[1]}" in found.stdout.splitlines()[-1]

@@ -272,8 +272,8 @@ def test_the_programs_own_package_comes_first(both: pathlib.Path, tmp_path: path
     assert said(both, "-c", WHOSE, PYTHONPATH=str(tmp_path / "own")) == "own\n"
 
 
-def test_where_the_start_runs_nothing(both: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    """`python -S`, and a directory of PYTHONPATH: farcall.install() does it."""
+def test_where_the_start_runs_nothing(both: pathlib.Path, index: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """`python -S`, a directory of PYTHONPATH, and one file with all modules: farcall.install() does it."""
     site = said(both, "-c", "import sysconfig; print(sysconfig.get_path('platlib'))").strip()
     path = f"import sys; sys.path.append({site!r}); "
     assert said(both, "-S", "-c", path + WHOSE) == "grpcio 1.99.0\n"
@@ -281,6 +281,8 @@ def test_where_the_start_runs_nothing(both: pathlib.Path, tmp_path: pathlib.Path
     bare = installing.venv(tmp_path / "bare")
     assert said(bare, "-c", WHOSE, PYTHONPATH=site) == "grpcio 1.99.0\n"
     assert said(bare, "-c", "import farcall; farcall.install(); " + WHOSE, PYTHONPATH=site) == "farcall\n"
+    archive = str(next(index.glob("farcall-0.1.0-*.whl")))
+    assert said(bare, "-c", "import farcall; farcall.install(); " + WHOSE, PYTHONPATH=archive) == "farcall\n"
     assert said(both, "-c", "import farcall; farcall.install(); " + WHOSE, FARCALL="0") == "grpcio 1.99.0\n"
     late = "import grpc, farcall\ntry: farcall.install()\nexcept RuntimeError as error: print(error)"
     assert "call farcall.install() before that" in said(bare, "-c", late, PYTHONPATH=site)

@@ -341,14 +341,17 @@ impl Connection {
     fn read(self: &Arc<Self>, state: &mut State, now: Instant, due: &mut Vec<Due>) {
         if let Some(farewell) = &mut state.parting {
             let mut scratch = [0; 16 << 10];
-            state.over |= loop {
+            for _ in 0..READS_IN_A_ROW {
                 match self.socket.read(&mut scratch) {
                     Ok(len) if farewell.discard(len, now) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break false,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    _ => break true,
+                    _ => {
+                        state.over = true;
+                        break;
+                    }
                 }
-            };
+            }
             return;
         }
         for _ in 0..READS_IN_A_ROW {

@@ -70,6 +70,9 @@ struct Parting {
 /// How many sockets of connections that are over are kept open for their peers' sake; more are closed at once.
 const MOST_PARTING: usize = 1024;
 
+/// Reads of one of them before others get their turn.
+const PARTING_READS: usize = 16;
+
 /// When it goes off, and a number of its own.
 pub(crate) type TimerKey = (Instant, u64);
 
@@ -256,13 +259,18 @@ impl Reactor {
 
     fn read_parting(&self, token: usize, parting: &Parting) {
         let mut scratch = [0; 16 << 10];
-        loop {
+        for _ in 0..PARTING_READS {
             match parting.socket.read(&mut scratch) {
                 Ok(len) if lock(&parting.farewell).discard(len, Instant::now()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 _ => return self.end_parting(token),
             }
+        }
+        // Others first; what is left is announced again.
+        let raw = parting.socket.raw();
+        if self.registry.reregister(&mut SourceFd(&raw), Token(token), Interest::READABLE).is_err() {
+            self.end_parting(token);
         }
     }
 

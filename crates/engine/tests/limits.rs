@@ -390,3 +390,25 @@ fn the_table_of_the_peers_encoder() {
         assert_eq!(goaway(&mut raw), fault, "{size}");
     }
 }
+
+/// A search box with many users: calls that are given up all the time, and others between them that must be served.
+#[test]
+fn a_thousand_cancels_a_second_for_long() {
+    let mut raw = server(|_| ());
+    let mut id = 1;
+    for _ in 0..600 {
+        for _ in 0..100 {
+            raw.send(&[Frame::request(id, true, &[]), Frame::reset(id, 8)]);
+            id += 2;
+        }
+        raw.send(&[Frame::request(id, true, &[])]);
+        while let Some(call) = raw.end.poll_request() {
+            // Those that were given up are over.
+            let _ = raw.end.connection.respond(call, &Status::OK, &Metadata::new());
+        }
+        assert_eq!(raw.frames_of(Frame::RST_STREAM), [], "stream {id}");
+        id += 2;
+        raw.sleep(Duration::from_millis(100));
+    }
+    assert_eq!(goaway(&mut raw), None);
+}

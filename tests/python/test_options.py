@@ -217,7 +217,7 @@ OPENERS = {
 
 
 def warned_of(program, **names):
-    """What `warnings` is told by a program of its own: for each warning its line and text."""
+    """The warnings of a program of its own: for each its line and text."""
     import subprocess
     import sys
 

@@ -306,6 +306,35 @@ def test_stand_ins_need_no_start(stand_ins: pathlib.Path, tmp_path: pathlib.Path
     program = "import grpc._common; print(grpc.__file__, grpc.StatusCode.OK)"
     printed = said(python, "-c", program, PYTHONPATH=str(target))
     assert "farcall/_packages/grpc/__init__.py StatusCode.OK" in printed
+    with pytest.raises(
+        programs.ProgramFailed, match="FARCALL=0 leaves 'grpc' to grpcio, for which only a stand-in is here"
+    ):
+        said(python, "-c", "import grpc", PYTHONPATH=str(target), FARCALL="0")
+
+
+def test_a_project_of_uv_may_override(stand_ins: pathlib.Path, tmp_path: pathlib.Path, uv: str) -> None:
+    """As the guide has it: what asks for a newer grpcio than the stand-in's version gets the stand-in."""
+    project = tmp_path / "pyproject.toml"
+    project.write_text(
+        '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["needs-grpcio"]\n'
+        f'[tool.uv]\npackage = false\nfind-links = ["{stand_ins}"]\n'
+        'override-dependencies = ["grpcio==1.85.3+farcall.0.1.0"]\n'
+    )
+    command = [uv, "sync", "--quiet", "--no-index", "--link-mode=copy", "--python", sys.executable]
+    programs.run([*command, "--directory", str(tmp_path)], patience=120)
+    seen = installing.look(tmp_path / ".venv" / "bin" / "python")
+    assert seen["found"]["grpc"] == "farcall" and "+farcall" in seen["installed"]["grpcio"]
+
+
+def test_type_checkers_find_our_types(both: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """grpcio has none; ours are found in the environment's own directories, not by a finder."""
+    program = tmp_path / "program.py"
+    program.write_text("import grpc\nfrom grpc import aio\n\ngrpc.insecure_channel(5)\naio.insecure_channel(5)\n")
+    options = ["--strict", "--config-file=", f"--cache-dir={os.devnull}", f"--python-executable={both}"]
+    command = [sys.executable, "-m", "mypy", *options, program.name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=100)
+    wrong = 'error: Argument 1 to "insecure_channel" has incompatible type "int"; expected "str"  [arg-type]'
+    assert done.stdout.splitlines()[:-1] == [f"program.py:{line}: {wrong}" for line in (4, 5)], done.stdout
 
 
 @pytest.mark.parametrize("switch", ["", "0"])

@@ -1,4 +1,4 @@
-"""What a program is told of options and configs that cannot do what they ask for."""
+"""Warnings of options and configs that cannot do what they ask for."""
 
 from __future__ import annotations
 

@@ -45,6 +45,11 @@ def test_our_samples_give_the_same_bytes(bundled: Path) -> None:
     holds("compare.py", GOLDEN / "in", "--option", "grpc_1_0")
 
 
+@pytest.mark.parametrize("way", ["set", "set-info"])
+def test_our_samples_give_the_same_bytes_from_descriptor_sets(bundled: Path, way: str) -> None:
+    holds("compare.py", GOLDEN / "in", "--way", way)
+
+
 @pytest.mark.parametrize(("kind", "count"), [("tokens", "60"), ("grammar", "40")])
 def test_broken_and_made_up_files_give_the_same_text(bundled: Path, kind: str, count: str) -> None:
     holds("mutate.py", GOLDEN / "in", "--kind", kind, "--count", count)

@@ -245,6 +245,21 @@ def test_what_has_no_effect_is_warned_of_where_a_user_sees_it(what, opener):
     assert part in text and text.startswith("grpc: ")
 
 
+@pytest.mark.parametrize("opener", OPENERS)
+def test_variables_without_effect_are_warned_of(opener, monkeypatch):
+    monkeypatch.setenv("GRPC_DNS_RESOLVER", "ares")
+    monkeypatch.setenv("GRPC_EXPERIMENTS", "all")
+    monkeypatch.setenv("GRPC_ENABLE_FORK_SUPPORT", "1")
+    warned = warned_of([OPENERS[opener]] * 3, options=[])
+    assert [(line, text.split("environment's ")[1].split()[0]) for line, text in warned] == [
+        (0, "GRPC_DNS_RESOLVER"),
+        (0, "GRPC_EXPERIMENTS"),
+    ]
+    monkeypatch.setenv("GRPC_DNS_RESOLVER", "native")
+    monkeypatch.delenv("GRPC_EXPERIMENTS")
+    assert warned_of([OPENERS[opener]], options=[]) == []
+
+
 def test_xds_is_warned_of():
     ((line, text),) = warned_of(["grpc.server(concurrent.futures.ThreadPoolExecutor(1), xds=True)"] * 2)
     assert line == 0 and "xds=True" in text

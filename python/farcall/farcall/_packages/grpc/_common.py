@@ -134,6 +134,9 @@ def metadata_pairs(metadata: Iterable[Any]) -> Pairs:
     return pairs
 
 
+_environment_is_read = False
+
+
 def options(given: Iterable[Any] | None) -> list[tuple[str, Any]]:
     """Channel or server options as the native module takes them.
 
@@ -142,6 +145,12 @@ def options(given: Iterable[Any] | None) -> list[tuple[str, Any]]:
       TypeError: a key is not str or bytes, or a value is nothing an option can be.
       OverflowError: an int needs more than 32 bits.
     """
+    global _environment_is_read
+    if not _environment_is_read:
+        _environment_is_read = True
+        from grpc import _options
+
+        _options.warn_of_environment()
     if given is None:
         return []
     if isinstance(given, dict):

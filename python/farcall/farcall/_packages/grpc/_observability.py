@@ -1,6 +1,6 @@
 """Where grpcio's observability plugins register. They are made of the C core's call tracers, so none can here.
 
-What packages ask without having a plugin is answered; registering one raises an error that names the way out.
+What packages ask without having a plugin is answered; registering one raises an error that says what to use instead.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Programs and packages import private names of `cygrpc`, to annotate, to ask `isinstance`, to build a call by hand.
 A name whose object exists here leads to it. One that only a C core can have is a class that may be named and asked
-for with `isinstance`, and that raises NotImplementedError, with the way out, when it is called.
+for with `isinstance`, and that raises NotImplementedError, with what to use instead, when it is called.
 """
 
 from __future__ import annotations

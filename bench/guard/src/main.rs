@@ -147,6 +147,7 @@ impl Pair {
                     connection.release(call, message.len());
                     connection.send_message(call, Outgoing::Shared(message)).unwrap();
                 }
+                Event::LargeMessage { call } => connection.want(call),
                 Event::HalfClosed { call } => connection.respond(call, &Status::OK, &Metadata::new()).unwrap(),
                 _ => {}
             });

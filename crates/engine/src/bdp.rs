@@ -44,7 +44,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 impl Bdp {
     pub(crate) fn new(config: &Config, now: Instant) -> Bdp {
-        let initial = (config.limits.initial_stream_window, config.limits.connection_window);
+        let initial = (config.limits.stream_window, config.limits.connection_window);
         let max = if config.bdp_probe { config.limits.max_stream_window.min(MAX_U31 / 2) } else { 0 };
         let window = initial.0;
         Bdp { initial, window, max, since: 0, probe: None, interval: SHORTEST, rests_until: now, rate: 0 }
@@ -107,11 +107,6 @@ impl Bdp {
         if self.window == stream { connection } else { connection.max(self.window.saturating_mul(2)) }
     }
 
-    /// By how much the windows of a stream and of the connection have grown.
-    pub(crate) fn growth(&self) -> (u32, u32) {
-        (self.window - self.initial.0, self.connection_window() - self.initial.1)
-    }
-
     /// The most that one stream may send in a round trip.
     fn narrowest(&self) -> usize {
         self.window.min(self.connection_window()) as usize
@@ -130,7 +125,7 @@ mod tests {
 
     fn bdp(now: Instant) -> Bdp {
         let limits =
-            Limits { initial_stream_window: 900, connection_window: 900, max_stream_window: 3000, ..Limits::default() };
+            Limits { stream_window: 900, connection_window: 900, max_stream_window: 3000, ..Limits::default() };
         Bdp::new(&Config { limits, ..Config::client() }, now)
     }
 
@@ -156,7 +151,7 @@ mod tests {
         assert_eq!(probe(&mut bdp, 600, &mut now), 1800);
         assert_eq!(probe(&mut bdp, 1199, &mut now), 1800);
         assert_eq!(probe(&mut bdp, 1200, &mut now), 3000);
-        assert_eq!((bdp.connection_window(), bdp.growth()), (6000, (2100, 5100)));
+        assert_eq!(bdp.connection_window(), 6000);
         assert!(!bdp.receive(1 << 20, now + LONGEST), "there is nothing more to find out");
     }
 
@@ -206,6 +201,6 @@ mod tests {
         let now = Instant::now();
         let mut bdp = Bdp::new(&Config { bdp_probe: false, ..Config::client() }, now);
         assert!(!bdp.receive(1 << 30, now + LONGEST));
-        assert_eq!(bdp.growth(), (0, 0));
+        assert_eq!(bdp.stream_window(), 4 << 20);
     }
 }

@@ -44,6 +44,13 @@ pub enum Event {
         /// The messages.
         run: Run,
     },
+    /// A message has begun that is larger than the call's window, and that is not let in before others
+    /// ([`Limits::incomplete`](crate::Limits::incomplete)). When somebody waits for it, or comes to wait, say so with
+    /// [`want`](crate::Connection::want). Told once for each, and not for those for which the window opens at once.
+    LargeMessage {
+        /// The call.
+        call: CallId,
+    },
     /// Server: the client has sent its last message.
     HalfClosed {
         /// The call.

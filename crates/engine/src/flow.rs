@@ -50,15 +50,17 @@ impl SendWindow {
 pub(crate) struct ReceiveWindow {
     /// What the peer may still send; negative while SETTINGS that made it smaller are under way.
     credit: i64,
-    /// Used up but not announced yet; negative when more than the window was announced (for a message larger than it).
-    unannounced: i64,
-    /// How much larger the window has become than it was at its start.
-    grown: u32,
+    /// What has come and is not used up.
+    held: i64,
+    /// The window as it was at its start, and as it was announced last; for a message larger than it more is.
+    initial: i64,
+    size: i64,
 }
 
 impl ReceiveWindow {
     pub(crate) fn new(initial: u32) -> ReceiveWindow {
-        ReceiveWindow { credit: i64::from(initial), unannounced: 0, grown: 0 }
+        let initial = i64::from(initial);
+        ReceiveWindow { credit: initial, held: 0, initial, size: initial }
     }
 
     /// # Errors
@@ -69,30 +71,43 @@ impl ReceiveWindow {
             return Err(ErrorCode::FLOW_CONTROL_ERROR);
         }
         self.credit = left;
+        self.held += i64::from(count);
         Ok(())
     }
 
-    /// Gives bytes back; what to announce now, if it is worth a frame: half of `window`.
-    pub(crate) fn release(&mut self, count: usize, window: u32) -> Option<u32> {
-        self.unannounced += count as i64;
-        if self.unannounced == 0 || self.unannounced < i64::from(window / 2) {
+    /// Gives bytes back; what to announce now so that the window becomes `size`, if it is worth a frame: when half of
+    /// that is used up, or with [`Growth::WhenUsed`] half of the window as it is.
+    pub(crate) fn release(&mut self, count: usize, size: u32, growth: Growth) -> Option<u32> {
+        self.held -= count as i64;
+        let reach = self.reach();
+        let size = i64::from(size);
+        let basis = if growth == Growth::AtOnce { size } else { size.min(self.size) };
+        if reach >= basis || basis - reach < basis / 2 {
             return None;
         }
-        let announced = self.unannounced;
-        self.announce(announced)
+        self.size = size;
+        self.announce(size - reach)
     }
 
-    /// The window is now larger by `grown` than at its start, if it was not already: the difference goes out with the
-    /// next [`release`](ReceiveWindow::release).
-    pub(crate) fn grow(&mut self, grown: u32) {
-        self.unannounced += i64::from(grown.saturating_sub(self.grown));
-        self.grown = self.grown.max(grown);
+    /// [`release`](ReceiveWindow::release) where the peer sends no more: nothing is announced.
+    pub(crate) fn use_up(&mut self, count: usize) -> Option<u32> {
+        self.held -= count as i64;
+        None
     }
 
-    /// Makes sure that `count` more bytes may come, whatever the window: what to announce now for that.
-    pub(crate) fn require(&mut self, count: usize) -> Option<u32> {
-        let missing = count as i64 - self.credit;
-        if missing <= 0 { None } else { self.announce(missing) }
+    /// The peer sends no more, whatever it may.
+    pub(crate) fn close(&mut self) {
+        self.credit = 0;
+    }
+
+    /// Lets `count` more bytes come, whatever the window: what to announce now for that.
+    pub(crate) fn extend(&mut self, count: usize) -> Option<u32> {
+        self.announce(count as i64)
+    }
+
+    /// How much of `count` more bytes may not come as yet.
+    pub(crate) fn lacks(&self, count: usize) -> usize {
+        usize::try_from(count as i64 - self.credit).unwrap_or(0)
     }
 
     fn announce(&mut self, increment: i64) -> Option<u32> {
@@ -101,8 +116,28 @@ impl ReceiveWindow {
             return None;
         }
         self.credit += increment;
-        self.unannounced -= increment;
         u32::try_from(increment).ok()
+    }
+
+    /// The window as it was announced last.
+    pub(crate) fn size(&self) -> u32 {
+        u32::try_from(self.size).unwrap_or(0)
+    }
+
+    /// All that the peer can make this side keep: what it has sent that is not used up, and what it may still send.
+    fn reach(&self) -> i64 {
+        self.credit + self.held
+    }
+
+    /// What of its reach was given to it: beyond the initial window, which every stream has.
+    pub(crate) fn given(&self) -> Given {
+        let reach = self.reach();
+        if reach <= self.initial {
+            return Given::default();
+        }
+        let size = self.size.max(self.initial);
+        let within = |bytes: i64| usize::try_from(bytes).unwrap_or(0);
+        Given { window: within(reach.min(size) - self.initial), lent: within(reach - size) }
     }
 
     #[cfg(any(test, feature = "fuzzing"))]
@@ -111,19 +146,44 @@ impl ReceiveWindow {
     }
 
     #[cfg(any(test, feature = "fuzzing"))]
-    pub(crate) fn owed(&self) -> i64 {
-        self.unannounced - i64::from(self.grown)
+    pub(crate) fn held(&self) -> i64 {
+        self.held
     }
 
     /// The peer has acknowledged SETTINGS that replace the default window by this one.
     pub(crate) fn settings_acknowledged(&mut self, initial: u32) {
-        self.credit += i64::from(initial) - i64::from(DEFAULT_WINDOW);
+        let shift = i64::from(initial) - i64::from(DEFAULT_WINDOW);
+        self.credit += shift;
+        self.size = (self.size + shift).max(0);
+        self.initial = i64::from(initial);
     }
+}
+
+/// When a window that should be larger is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Growth {
+    /// As soon as anything is given back.
+    AtOnce,
+    /// When half of it is used up.
+    WhenUsed,
+}
+
+/// What a stream's window has beyond the initial one, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Given {
+    /// Because its messages are taken.
+    pub(crate) window: usize,
+    /// For a message that is larger than the window.
+    pub(crate) lent: usize,
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Overflow, ReceiveWindow, SendWindow};
+    use super::{
+        Given,
+        Growth::{AtOnce, WhenUsed},
+        Overflow, ReceiveWindow, SendWindow,
+    };
     use crate::{error::ErrorCode, frame::MAX_U31};
 
     #[test]
@@ -151,34 +211,54 @@ mod tests {
     fn announces_at_half_the_window() {
         let mut window = ReceiveWindow::new(10);
         window.receive(8).unwrap();
-        assert_eq!(window.release(4, 10), None);
-        assert_eq!(window.release(1, 10), Some(5));
-        assert_eq!(window.release(3, 10), None);
+        assert_eq!(window.release(4, 10, AtOnce), None);
+        assert_eq!(window.release(1, 10, AtOnce), Some(5));
+        assert_eq!(window.release(3, 10, AtOnce), None);
         window.receive(7).unwrap();
         assert!(window.receive(1).is_err());
     }
 
     #[test]
-    fn a_window_that_grows_is_announced_with_the_next_release() {
+    fn a_window_grows_and_shrinks_when_it_is_announced() {
         let mut window = ReceiveWindow::new(10);
         window.receive(4).unwrap();
-        window.grow(10);
-        assert_eq!(window.release(4, 20), Some(14));
-        window.grow(10);
-        window.receive(20).unwrap();
-        assert_eq!(window.release(20, 20), Some(20));
-        window.receive(20).unwrap();
-        assert!(window.receive(1).is_err());
+        assert_eq!(window.release(4, 20, WhenUsed), None, "most of it is left");
+        window.receive(1).unwrap();
+        assert_eq!(window.release(1, 20, WhenUsed), Some(15));
+        assert_eq!((window.size(), window.credit()), (20, 20));
+        window.receive(18).unwrap();
+        assert_eq!(window.release(14, 8, AtOnce), None, "the peer may send two and four are not used up");
+        assert_eq!(window.release(2, 8, AtOnce), Some(4));
+        assert_eq!((window.size(), window.credit()), (8, 6));
+        window.receive(1).unwrap();
+        assert_eq!(window.release(1, 32, AtOnce), Some(25), "for the growth");
+    }
+
+    #[test]
+    fn knows_what_it_gave_beyond_the_initial_window() {
+        let mut window = ReceiveWindow::new(10);
+        assert_eq!(window.given(), Given::default());
+        window.receive(10).unwrap();
+        assert_eq!(window.release(10, 40, WhenUsed), Some(40));
+        assert_eq!(window.given(), Given { window: 30, lent: 0 });
+        window.receive(30).unwrap();
+        assert_eq!(window.given(), Given { window: 30, lent: 0 }, "what came can be kept");
+        assert_eq!((window.lacks(10), window.lacks(35)), (0, 25));
+        assert_eq!(window.extend(25), Some(25));
+        assert_eq!(window.given(), Given { window: 30, lent: 25 });
+        assert_eq!(window.release(30, 40, WhenUsed), None);
+        assert_eq!(window.given(), Given { window: 25, lent: 0 });
     }
 
     #[test]
     fn a_message_larger_than_the_window_is_lent_credit_and_pays_it_back() {
         let mut window = ReceiveWindow::new(10);
         window.receive(10).unwrap();
-        assert_eq!(window.require(25), Some(25));
-        assert_eq!(window.require(25), None);
+        assert_eq!(window.lacks(25), 25);
+        assert_eq!(window.extend(25), Some(25));
+        assert_eq!(window.lacks(25), 0);
         window.receive(25).unwrap();
-        assert_eq!(window.release(25, 10), None);
-        assert_eq!(window.release(10, 10), Some(10));
+        assert_eq!(window.release(25, 10, AtOnce), None);
+        assert_eq!(window.release(10, 10, AtOnce), Some(10));
     }
 }

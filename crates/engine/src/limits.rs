@@ -18,16 +18,21 @@ pub struct Limits {
     /// `SETTINGS_MAX_CONCURRENT_STREAMS` (server), `None`, the default as in grpcio, announces no limit.
     /// Past it a request is refused (REFUSED_STREAM).
     pub max_concurrent_streams: Option<u32>,
-    /// `SETTINGS_INITIAL_WINDOW_SIZE`: what a peer may send on one stream before the application takes it, in bytes.
-    /// A single message may be larger: the window opens for the rest of it, up to
-    /// [`max_receive_message_length`](Limits::max_receive_message_length). Default 4 MiB.
+    /// `SETTINGS_INITIAL_WINDOW_SIZE`: what a peer may send on a stream of which the application has taken nothing yet,
+    /// in bytes; at most [`stream_window`](Limits::stream_window). A message that is larger waits for its turn
+    /// ([`incomplete`](Limits::incomplete)). Default 65,535, HTTP/2's own.
     pub initial_stream_window: u32,
+    /// What a stream's window grows to, in steps, while the application takes its messages, in bytes. It grows less far
+    /// the more memory others have of [`unread`](Limits::unread). A single message may be larger: the window opens for
+    /// the rest of it, up to [`max_receive_message_length`](Limits::max_receive_message_length), in its turn
+    /// ([`incomplete`](Limits::incomplete)). Default 4 MiB.
+    pub stream_window: u32,
     /// What a stream's window may grow to where the way to the peer is fast and long
     /// ([`bdp_probe`](crate::Config::bdp_probe)), in bytes; the connection's grows to twice as much. Only a stream whose
     /// messages the application takes gets the larger one. Default 16 MiB.
     pub max_stream_window: u32,
-    /// The connection's own window at its start, in bytes, at least 65,535. It bounds what is in flight; what the
-    /// application has not taken is bounded by the streams' windows and [`unread`](Limits::unread). Default 8 MiB.
+    /// The connection's own window at its start, in bytes, at least 65,535. It bounds what is in flight, and opens again
+    /// as bytes come in; what the application has not taken is bounded by the streams' windows. Default 8 MiB.
     pub connection_window: u32,
     /// `SETTINGS_MAX_FRAME_SIZE`: largest frame payload taken, 16,384 to 16,777,215 bytes. Default 1 MiB.
     pub max_frame_size: u32,
@@ -42,16 +47,21 @@ pub struct Limits {
     /// not read the answers. Default 512 MiB.
     pub unsent: usize,
 
-    /// Memory for messages of all calls that the application may hold and not have
-    /// [released](crate::Connection::release), in bytes (each costs its length and 64), before the connection's window
-    /// stays shut; a compressed message past it ends its call with `RESOURCE_EXHAUSTED`. Stops a peer from filling
-    /// the memory by way of many streams, or of few bytes that become many. Default 256 MiB.
+    /// Memory for messages of all calls that the application has not [released](crate::Connection::release), in bytes
+    /// (each costs its length and 64). The streams' windows beyond the initial ones come out of it, and become smaller
+    /// the less is left. When messages within initial windows take as much, new streams are refused (REFUSED_STREAM);
+    /// a compressed message past it ends its call with `RESOURCE_EXHAUSTED`. Stops a peer from filling the memory by way
+    /// of many streams, or of few bytes that become many. Default 256 MiB.
     pub unread: usize,
-    /// Memory for messages of all calls that have come in part and wait for their rest, in bytes, apart from the call
-    /// at hand: past it a call that begins or goes on with a message ends with `RESOURCE_EXHAUSTED`. So a message within
-    /// [`max_receive_message_length`](Limits::max_receive_message_length) can always come alone. Stops a peer from
-    /// filling the memory with messages that it never ends. Default 512 MiB.
+    /// Messages larger than their stream's window that are let in at once, in bytes beyond those windows, of all calls:
+    /// past it the next waits until one has come and, unless somebody [waited](crate::Connection::want) for it, was taken.
+    /// One can always come, however large; those that follow others of their call have half as much. Stops a peer from
+    /// filling the memory with messages that it never ends. Default 64 MiB.
     pub incomplete: usize,
+    /// Memory for messages that came within the initial windows of many streams, in bytes (each message costs its length
+    /// and 64); past it the connection ends with ENHANCE_YOUR_CALM. A peer comes near it only with thousands of streams
+    /// whose messages nobody takes, and is refused more of them from [`unread`](Limits::unread) on. Default 1 GiB.
+    pub overdraft: usize,
     /// Sizes of the header lists of all open calls of a client, in bytes; past it more are refused (REFUSED_STREAM).
     /// Stops many calls with large headers, which cost a byte a field to send (CVE-2026-49975). Default 64 MiB.
     pub request_headers: usize,
@@ -130,7 +140,8 @@ impl Default for Limits {
             max_send_message_length: None,
             max_header_list_size: 16 << 10,
             max_concurrent_streams: None,
-            initial_stream_window: 4 << 20,
+            initial_stream_window: 65_535,
+            stream_window: 4 << 20,
             max_stream_window: 16 << 20,
             connection_window: 8 << 20,
             max_frame_size: 1 << 20,
@@ -138,7 +149,8 @@ impl Default for Limits {
             send_buffer: 64 << 10,
             unsent: 512 << 20,
             unread: 256 << 20,
-            incomplete: 512 << 20,
+            incomplete: 64 << 20,
+            overdraft: 1 << 30,
             request_headers: 64 << 20,
             unannounced_streams: 65_536,
             header_block: 16 << 20,

@@ -34,7 +34,8 @@ impl Default for PeerSettings {
 
 /// Brings limits that have a legal range into it.
 pub(crate) fn legal(mut limits: Limits) -> Limits {
-    limits.initial_stream_window = limits.initial_stream_window.clamp(1, MAX_U31);
+    limits.stream_window = limits.stream_window.clamp(1, MAX_U31);
+    limits.initial_stream_window = limits.initial_stream_window.clamp(1, limits.stream_window);
     limits.connection_window = limits.connection_window.clamp(DEFAULT_WINDOW, MAX_U31);
     // What a header list may come to must fit in, also when it is cut into the smallest frames there are.
     limits.header_block = limits.header_block.max(limits.max_header_list_size as usize);
@@ -54,7 +55,8 @@ pub(crate) fn announced(role: Role, limits: &Limits) -> impl Iterator<Item = Set
         (table != DEFAULT_TABLE_SIZE).then_some(Setting::HeaderTableSize(table)),
         client.then_some(Setting::EnablePush(false)),
         streams.map(Setting::MaxConcurrentStreams),
-        Some(Setting::InitialWindowSize(limits.initial_stream_window)),
+        (limits.initial_stream_window != DEFAULT_WINDOW)
+            .then_some(Setting::InitialWindowSize(limits.initial_stream_window)),
         Some(Setting::MaxFrameSize(limits.max_frame_size)),
         Some(Setting::MaxHeaderListSize(limits.max_header_list_size)),
     ]

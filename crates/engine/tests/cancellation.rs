@@ -74,7 +74,7 @@ fn the_server_cancels() {
 #[test]
 fn what_waits_to_be_sent_is_dropped_and_other_calls_go_on() {
     let mut server = Config::server();
-    server.limits.initial_stream_window = 1000;
+    server.limits.stream_window = 1000;
     let mut pair = Pair::with(Config::client(), server);
     pair.server.release = false;
     let (stuck, _) = pair.started("/s.S/Stuck");

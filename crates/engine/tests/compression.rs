@@ -56,7 +56,7 @@ fn both_ways_and_message_by_message() {
 fn windows_are_kept_to_the_byte_over_many_messages() {
     for len in [10_000, 30] {
         let mut server = Config::server();
-        (server.limits.initial_stream_window, server.limits.connection_window) = (10_000, 65_535);
+        (server.limits.stream_window, server.limits.connection_window) = (10_000, 65_535);
         server.bdp_probe = false;
         let mut pair = Pair::with(Config::client(), server);
         let (call, served) = open(&mut pair, Encoding::Gzip);
@@ -75,7 +75,7 @@ fn windows_are_kept_to_the_byte_over_many_messages() {
 #[test]
 fn a_compressed_message_that_is_longer_than_its_own_self_blocks_nobody() {
     let mut config = Config::server();
-    (config.limits.initial_stream_window, config.bdp_probe) = (100, false);
+    (config.limits.stream_window, config.bdp_probe) = (100, false);
     let mut raw = Raw::server(config);
     raw.send(&[Frame::request(1, false, &[("grpc-encoding", "deflate")])]);
     let call = raw.end.request();

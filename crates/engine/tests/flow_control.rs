@@ -7,7 +7,7 @@ use farcall_engine::Config;
 use crate::support::{Frame, Pair, Raw, raw::prefixed};
 
 fn small_windows(mut config: Config) -> Config {
-    config.limits.initial_stream_window = 10_000;
+    config.limits.stream_window = 10_000;
     config.limits.connection_window = 65_535;
     config
 }
@@ -114,7 +114,7 @@ fn a_peer_may_fill_a_window_and_not_send_one_byte_more() {
 #[test]
 fn the_connections_window_is_kept_too() {
     let mut config = small_windows(Config::server());
-    config.limits.initial_stream_window = 1 << 20;
+    config.limits.stream_window = 1 << 20;
     for (over, code) in [(0, None), (1, Some(3))] {
         let mut raw = Raw::server(config.clone());
         raw.send(&[Frame::request(1, false, &[])]);
@@ -126,33 +126,47 @@ fn the_connections_window_is_kept_too() {
     }
 }
 
-/// One slow reader per stream must not add up to any amount of memory.
+/// One slow reader per stream must not add up to any amount of memory: windows get no larger, and no calls are added.
 #[test]
 fn what_nobody_takes_is_bounded_over_all_calls() {
-    let mut config = small_windows(Config::server());
-    config.limits.unread = 20_000;
+    let mut config = Config::server();
+    config.limits.unread = 1 << 20;
     let mut pair = Pair::with(Config::client(), config);
-    pair.server.release = false;
+    // Windows as wide as they get, as long as there is room for them.
+    let mut calls = Vec::new();
     for _ in 0..100 {
         let call = pair.open("/s.S/M");
-        pair.client.connection.send_message(call, &[1; 5_000][..]).unwrap();
+        pair.run();
+        let Some(served) = pair.server.poll_request() else { break };
+        for _ in 0..40 {
+            pair.client.connection.send_message(call, &[1; 10_000][..]).unwrap();
+        }
+        pair.server.release = true;
+        pair.run();
+        pair.server.release = false;
+        assert_eq!(pair.server.messages(served).len(), 40);
+        for _ in 0..200 {
+            pair.client.connection.send_message(call, &[1; 10_000][..]).unwrap();
+        }
+        pair.run();
+        calls.push(served);
     }
-    pair.run();
-    let came: usize = pair.server.seen.values().map(|seen| seen.messages.len() * 5_005).sum();
-    assert!((20_000..=20_000 + 65_535 + 5_005).contains(&came), "{came} bytes were taken in");
+    let came: usize = calls.iter().map(|call| pair.server.call(*call).messages.len() * 10_005).sum();
+    let most = (1 << 20) + calls.len() * 65_535;
+    assert!((1 << 20..=most).contains(&came), "{came} bytes of {} calls were taken in", calls.len());
+    assert!((10..100).contains(&calls.len()), "{} calls were taken", calls.len());
     // As they are taken, the rest comes.
     let mut total = 0;
     for _ in 0..100 {
-        let calls: Vec<_> = pair.server.seen.keys().copied().collect();
-        for call in calls {
-            for message in pair.server.messages(call) {
-                pair.server.connection.release(call, message.len());
+        for call in &calls {
+            for message in pair.server.messages(*call) {
+                pair.server.connection.release(*call, message.len());
                 total += 1;
             }
         }
         pair.run();
     }
-    assert_eq!(total, 100);
+    assert_eq!(total, 200 * calls.len());
 }
 
 /// Nor may calls that end with messages nobody took keep the others from going on.

@@ -127,42 +127,51 @@ fn changes_of_many_windows() {
     }
 }
 
+/// No more is let in, and nobody's call ends: the peer waits for itself.
 #[test]
 fn messages_that_are_never_ended() {
-    for (held, code) in [(1000, None), (1001, Some(Code::ResourceExhausted))] {
-        let mut raw = server(|limits| limits.incomplete = 1000);
-        // The memory for a message is taken when its first byte comes.
-        let begun = |id, len: usize| Frame::data(id, false, &prefixed(&vec![0; len])[..6]);
+    for (held, second) in [(500, 1), (501, 0)] {
+        let mut raw = server(|limits| (limits.stream_window, limits.incomplete) = (100, 1000));
+        raw.end.want = false;
+        // Each begins a message of which its window takes 95 bytes.
+        let begun = |id, len: usize| Frame::data(id, false, &prefixed(&vec![0; 95 + len])[..100]);
+        let updates = |raw: &mut Raw, id| -> Vec<u32> {
+            let frames = raw.frames_of(Frame::WINDOW_UPDATE);
+            frames.iter().filter(|frame| frame.stream == id).map(Frame::code).collect()
+        };
         raw.send(&[Frame::request(1, false, &[]), begun(1, held)]);
+        assert_eq!(updates(&mut raw, 1), [held as u32], "one always has room");
         raw.send(&[Frame::request(3, false, &[]), begun(3, 500)]);
-        let (first, second) = (raw.end.request(), raw.end.request());
-        assert!(raw.end.call(first).closed.is_none(), "a message within its own limit always has room");
-        assert_eq!(raw.end.call(second).closed.as_ref().map(|closed| closed.status.code), code, "{held}");
-        // One that comes whole at once needs no memory of its own.
+        assert_eq!(updates(&mut raw, 3).len(), second, "{held}");
+        // One that is within its window needs none.
         raw.send(&[Frame::request(5, false, &[]), Frame::message(5, true, b"whole")]);
-        let third = raw.end.request();
-        assert_eq!(raw.end.messages(third), [&b"whole"[..]]);
+        let calls = [raw.end.request(), raw.end.request(), raw.end.request()];
+        assert_eq!(raw.end.messages(calls[2]), [&b"whole"[..]]);
         // When the first call is over there is room again.
-        raw.send(&[Frame::reset(1, 8), Frame::request(7, false, &[]), begun(7, 500)]);
-        let fourth = raw.end.request();
-        assert!(raw.end.call(fourth).closed.is_none());
+        raw.send(&[Frame::reset(1, 8)]);
+        assert_eq!(updates(&mut raw, 3).len(), 1 - second);
+        assert!(raw.end.call(calls[1]).closed.is_none() && raw.end.disconnected.is_none());
     }
 }
 
-/// A message takes its place in queues however short it is.
+/// A message takes its place in queues however short it is: past the first bound no more calls are taken, past the
+/// second the connection ends.
 #[test]
 fn empty_messages_that_nobody_takes() {
-    for (count, room) in [(10, true), (11, false)] {
-        let (mut raw, _) = with_call(|limits| {
-            limits.unread = 10 * 64;
-            limits.connection_window = 65_535;
-        });
+    for (count, refused, code) in [(10, 0, None), (11, 1, None), (20, 1, None), (21, 0, Some(ENHANCE_YOUR_CALM))] {
+        let (mut raw, call) = with_call(|limits| (limits.unread, limits.overdraft) = (10 * 64, 20 * 64));
         raw.end.release = false;
         raw.send_bytes(&times(count, &[Frame::message(1, false, b"")]));
-        // Enough for the connection's window to be opened again, if it is at all.
-        raw.send(&[Frame::request(3, false, &[]), Frame::data(3, false, &prefixed(&[0; 60_000])[..50_000])]);
-        let opened = raw.frames_of(Frame::WINDOW_UPDATE).iter().any(|frame| frame.stream == 0);
-        assert_eq!(opened, room, "{count}");
+        raw.send(&[Frame::request(3, false, &[])]);
+        let frames = raw.frames();
+        let of = |kind| frames.iter().filter(move |frame| frame.kind == kind);
+        assert_eq!(of(Frame::RST_STREAM).filter(|frame| frame.code() == REFUSED_STREAM).count(), refused, "{count}");
+        assert_eq!(of(Frame::GOAWAY).next().map(Frame::code), code, "{count}");
+        if code.is_none() {
+            // As they are taken, calls are.
+            raw.end.connection.release_many(call, count, 0);
+            serves(&mut raw, 5);
+        }
     }
 }
 
@@ -453,7 +462,7 @@ fn the_last_stream_id_of_a_client() {
 #[test]
 fn windows_hold_from_their_acknowledgement() {
     let mut config = Config::server();
-    config.limits.initial_stream_window = 1000;
+    config.limits.stream_window = 1000;
     let begun = |len: usize| [Frame::request(1, false, &[]), Frame::data(1, false, &prefixed(&[0; 30_000])[..len])];
     for (acknowledged, len, code) in [(false, 10_000, None), (true, 1000, None), (true, 1001, Some(3))] {
         let mut raw = Raw::new(config.clone());

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod admission;
 mod bad_input;
 mod calls;
 mod cancellation;

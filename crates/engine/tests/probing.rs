@@ -13,6 +13,7 @@ const PIECE: usize = 16_000;
 
 fn config(mut config: Config) -> Config {
     config.limits.initial_stream_window = 64 << 10;
+    config.limits.stream_window = 64 << 10;
     config.limits.connection_window = 128 << 10;
     config.limits.max_stream_window = 1 << 20;
     config

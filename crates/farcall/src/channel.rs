@@ -156,7 +156,7 @@ impl Endpoint {
     /// What the server may send on one call before the application takes it, in bytes.
     #[must_use]
     pub fn initial_stream_window_size(mut self, bytes: u32) -> Endpoint {
-        self.engine.limits.initial_stream_window = bytes;
+        (self.engine.limits.initial_stream_window, self.engine.limits.stream_window) = (bytes, bytes);
         self
     }
 

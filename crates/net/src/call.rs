@@ -90,7 +90,8 @@ impl Receiver {
         if inbox.headers.is_some() || inbox.closed.is_some() {
             return Poll::Ready(inbox.headers.take());
         }
-        inbox.wait(Until::Next, context);
+        // Headers come before any message.
+        let _ = inbox.wait(Until::Next, context);
         Poll::Pending
     }
 
@@ -138,9 +139,12 @@ impl Receiver {
         if inbox.closed.is_some() || inbox.half_closed {
             return Poll::Ready(false);
         }
-        inbox.wait(Until::Next, context);
+        let awaited = inbox.wait(Until::Next, context);
         drop(inbox);
         self.tell_taken();
+        if awaited {
+            self.want();
+        }
         Poll::Pending
     }
 
@@ -148,7 +152,11 @@ impl Receiver {
     pub fn poll_all(&mut self, context: &mut Context<'_>) -> Poll<Messages> {
         let mut inbox = self.slot.lock();
         if !inbox.half_closed && inbox.closed.is_none() {
-            inbox.wait(Until::Last, context);
+            let awaited = inbox.wait(Until::Last, context);
+            drop(inbox);
+            if awaited {
+                self.want();
+            }
             return Poll::Pending;
         }
         let messages = std::mem::take(&mut inbox.messages);
@@ -185,7 +193,11 @@ impl Receiver {
             };
             return Poll::Ready(Box::new(std::mem::replace(closed, told)));
         }
-        inbox.wait(Until::Last, context);
+        let awaited = inbox.wait(Until::Last, context);
+        drop(inbox);
+        if awaited {
+            self.want();
+        }
         Poll::Pending
     }
 
@@ -199,6 +211,11 @@ impl Receiver {
         if !self.slot.is_closed() {
             let _ = self.mailbox.post(Command::Cancel(Arc::clone(&self.slot), status));
         }
+    }
+
+    /// Has the connection let in the message that is waited for.
+    fn want(&self) {
+        let _ = self.mailbox.post(Command::Want(Arc::clone(&self.slot)));
     }
 
     fn tell_taken(&mut self) {

@@ -195,6 +195,11 @@ where
                     self.engine.cancel(*id, status);
                 }
             }
+            Command::Want(slot) => {
+                if let Some(id) = slot.id.get() {
+                    self.engine.want(*id);
+                }
+            }
             Command::Release(slot, taken) => {
                 if let Some(id) = slot.id.get() {
                     self.engine.release_many(*id, taken.messages, taken.bytes);
@@ -343,6 +348,9 @@ where
             Event::Messages { call, run } => {
                 let taken = Taken { messages: run.len(), bytes: run.body_len() };
                 self.arrive(call, taken, |messages| messages.push_run(run));
+            }
+            Event::LargeMessage { call } if entry(&mut self.calls, call).is_some_and(|entry| entry.slot.large()) => {
+                self.engine.want(call);
             }
             Event::HalfClosed { call } => {
                 if let Some(entry) = entry(&mut self.calls, call) {

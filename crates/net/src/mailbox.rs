@@ -56,6 +56,8 @@ pub(crate) enum Command {
     Respond(Arc<Slot>, Box<Answer>),
     /// End the call at once.
     Cancel(Arc<Slot>, Status),
+    /// A message that waits to be let in is waited for.
+    Want(Arc<Slot>),
     /// Messages were taken.
     Release(Arc<Slot>, Taken),
     /// Take no new calls, finish those in flight, disconnect.
@@ -95,9 +97,10 @@ impl Queue {
 
 impl Mailbox {
     pub(crate) fn new(limits: &Limits) -> Mailbox {
-        // Well below either window, so that a peer never waits for bytes that only wait to be told.
+        // Half the smallest window there is: that much is announced again, and a peer that has used up all of it must
+        // not wait for bytes that only wait to be told.
         let smallest = limits.initial_stream_window.min(limits.connection_window) as usize;
-        Mailbox { queue: Mutex::default(), release_threshold: (smallest / 4).min(64 << 10) }
+        Mailbox { queue: Mutex::default(), release_threshold: (smallest / 2).clamp(1, 64 << 10) }
     }
 
     /// Posts a command and wakes the connection. A command that comes too late is given back.
@@ -253,7 +256,7 @@ mod tests {
     fn what_is_taken_wakes_only_at_the_threshold() {
         let (mailbox, count) = waited_for();
         let slot = Arc::new(Slot::default());
-        mailbox.release(&slot, Taken { messages: 1, bytes: (64 << 10) - 5 - 5 - 1 });
+        mailbox.release(&slot, Taken { messages: 1, bytes: (65_535 / 2) - 5 - 5 - 1 });
         assert_eq!(count.0.load(Ordering::SeqCst), 0, "one byte under it");
         mailbox.release(&slot, Taken { messages: 1, bytes: 1 });
         assert_eq!(count.0.load(Ordering::SeqCst), 1);

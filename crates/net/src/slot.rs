@@ -43,6 +43,8 @@ pub(crate) struct Inbox {
     pub(crate) unprocessed: Option<Box<Open>>,
     /// The application wants no more messages: they go back to the peer's window at once.
     pub(crate) discard: bool,
+    /// A message waits to be let in, and nobody waited for it.
+    large: bool,
     receiver: Option<Waiter>,
     sender: Option<Waker>,
     guard: Option<Waker>,
@@ -102,6 +104,14 @@ impl Slot {
         put(&mut inbox.messages);
         inbox.wake_receiver(Until::Next, wake);
         true
+    }
+
+    /// A message waits to be let in. Says whether somebody waits for it; else whoever does next is told.
+    pub(crate) fn large(&self) -> bool {
+        let mut inbox = self.lock();
+        let awaited = inbox.discard || (inbox.receiver.is_some() && inbox.messages.is_empty());
+        inbox.large = !awaited;
+        awaited
     }
 
     pub(crate) fn half_closed(&self, wake: &mut Vec<Waker>) {
@@ -167,8 +177,10 @@ impl Slot {
 }
 
 impl Inbox {
-    /// The caller's task is woken for what it waits for.
-    pub(crate) fn wait(&mut self, until: Until, context: &mut Context<'_>) {
+    /// The caller's task is woken for what it waits for. Says whether the connection must know, for a message waits to
+    /// be let in.
+    #[must_use]
+    pub(crate) fn wait(&mut self, until: Until, context: &mut Context<'_>) -> bool {
         match &mut self.receiver {
             Some(waiter) => {
                 waiter.waker.clone_from(context.waker());
@@ -176,6 +188,7 @@ impl Inbox {
             }
             None => self.receiver = Some(Waiter { waker: context.waker().clone(), until }),
         }
+        self.messages.is_empty() && std::mem::take(&mut self.large)
     }
 
     /// Something has come: the last there will be, or not.
@@ -223,12 +236,26 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_waits_to_be_let_in_is_told_once_to_whoever_waits_for_it() {
+        let (slot, mut context) = (Slot::default(), Context::from_waker(Waker::noop()));
+        assert!(!slot.large(), "nobody waits");
+        assert!(slot.lock().wait(Until::Next, &mut context));
+        assert!(!slot.lock().wait(Until::Next, &mut context), "it is known");
+        assert!(slot.large(), "somebody waits");
+        let mut wake = Vec::new();
+        assert!(slot.arrive(|messages| messages.push("before".into()), &mut wake));
+        assert!(!slot.large(), "not for this one");
+        slot.lock().messages.next();
+        assert!(slot.lock().wait(Until::Next, &mut context));
+    }
+
+    #[test]
     fn the_end_of_a_call_wakes_everyone_once() {
         let (slot, mut context) = (Slot::default(), Context::from_waker(Waker::noop()));
         slot.queue(SEND_LIMIT);
         assert_eq!(slot.poll_room(&mut context), Poll::Pending);
         assert_eq!(slot.poll_closed(&mut context), Poll::Pending);
-        slot.lock().wait(Until::Last, &mut context);
+        assert!(!slot.lock().wait(Until::Last, &mut context));
         let mut wake = Vec::new();
         assert!(slot.arrive(|messages| messages.push("part".into()), &mut wake));
         assert!(wake.is_empty(), "a unary call has no use for its parts");

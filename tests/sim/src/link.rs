@@ -69,7 +69,8 @@ impl Link {
         let quarrels = quarrel(&c, &s);
         let disturbed = weather.iter().any(|weather| weather.breaks_after.is_some()) || quarrels;
         let lifetime = s.max_connection_idle.is_some() || s.max_connection_age.is_some();
-        let refusing = lifetime || s.limits.max_concurrent_streams.is_some();
+        // A server whose memory is full of what nobody has taken refuses more.
+        let refusing = lifetime || s.limits.max_concurrent_streams.is_some() || s.limits.unread < 1 << 20;
         let patience = [&c, &s].map(patience);
         let mut ends = [End::new(c, Wire::new(weather[1]), now), End::new(s, Wire::new(weather[0]), now)];
         ends.iter_mut().for_each(|end| end.release = false);
@@ -209,7 +210,9 @@ impl Link {
             assert!(end.connection.poll_transmit(now).is_none(), "bytes are left");
             let book = end.connection.ledger();
             assert_eq!((book.unread, book.queued), (0, 0), "something is kept: {book:?}");
-            assert_eq!(book.credit + book.owed, i64::from(window), "bytes of the window are lost: {book:?}");
+            // What came is given back, for half a window at a time; and windows only grow.
+            let lost = book.owed != 0 || book.credit < i64::from(window / 2) || book.given != (0, 0, 0);
+            assert!(!lost, "bytes of the window are lost: {book:?}");
             assert!(book.sending.is_empty() && book.receiving.is_empty(), "streams are left: {book:?}");
         }
     }

@@ -731,7 +731,9 @@ fn seconds(choices: &[Option<u64>], rng: &mut Rng) -> Option<Duration> {
 fn limits(rng: &mut Rng) -> Limits {
     let mut limits = Limits::default();
     let mut any = |choices: &[u32]| *rng.choice(choices).expect("a choice");
-    limits.initial_stream_window = any(&[4 << 20, 1 << 20, 65_535, 20_000, 1000]);
+    limits.stream_window = any(&[4 << 20, 1 << 20, 65_535, 20_000, 1000]);
+    limits.initial_stream_window = any(&[65_535, 1000]);
+    limits.incomplete = any(&[64 << 20, 100_000, 1]) as usize;
     limits.connection_window = any(&[8 << 20, 1 << 20, 100_000, 65_535]);
     limits.max_frame_size = any(&[16_384, 20_000, 1 << 20]);
     limits.send_buffer = any(&[64 << 10, 1, 5000]) as usize;

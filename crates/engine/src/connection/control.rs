@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use farcall_core::{Code, Metadata, Status};
 
-use super::{Connection, Role, data::require, receive::Stop};
+use super::{Connection, Role, receive::Stop};
 use crate::{
     Closed, Event,
     bdp::Bdp,
@@ -152,12 +152,7 @@ impl Connection {
         }
         self.lifetime.settings_acknowledged();
         self.decoder.settings_acknowledged();
-        let initial = self.config.limits.initial_stream_window;
-        for stream in self.store.iter_mut().filter(|stream| stream.id != 0) {
-            stream.receive_window.settings_acknowledged(initial);
-            // A message that was let in over a smaller window is let in still.
-            require(&mut self.transmit, stream, 0);
-        }
+        self.settle_stream_windows();
     }
 
     pub(super) fn read_ping(&mut self, ping: Ping, now: Instant) -> Result<(), Stop> {

@@ -6,20 +6,20 @@ use bytes::Bytes;
 use farcall_core::{Code, Metadata, Status};
 
 use super::{
-    CallId, Connection, Role, Transmit,
+    CallId, Connection, Role,
     receive::{Reading, Stop, broken},
 };
 use crate::{
     Event,
     bdp::Bdp,
     error::{ErrorCode, Fault},
-    frame::{Head, Ping, WindowUpdate, flag},
+    frame::{Head, Ping, flag},
     grpc::{
         message::{MESSAGE_OVERHEAD, MessageFault},
         status_map,
     },
     recv::{self, Arena, Assembler, Inbox, Whole},
-    stream::{Input, Step, Store, Stream},
+    stream::{Input, Line, Step, Store},
 };
 
 /// The rest of a DATA frame, which is used as it comes.
@@ -47,20 +47,20 @@ impl Data {
         store: &'a mut Store,
         arena: &mut Arena,
         incomplete: &mut usize,
-        limit: usize,
     ) -> Option<&'a mut [u8]> {
         if self.left < recv::LARGE {
             return None;
         }
         let stream = store.live(self.call?).filter(|stream| !stream.discarding)?;
         let others = *incomplete - stream.assembler.held();
-        if others > limit {
-            // Its call ends with the next bytes.
-            return None;
-        }
         let room = stream.assembler.prepare(self.left, arena);
         *incomplete = others + stream.assembler.held();
         (room > 0).then(|| stream.assembler.room(room))
+    }
+
+    /// How many bytes are still to come, if they are this call's.
+    pub(super) fn left_of(&self, call: CallId) -> usize {
+        if self.call == Some(call) { self.left } else { 0 }
     }
 }
 
@@ -130,11 +130,15 @@ impl Connection {
         };
         data.left -= taken;
         self.begun_at = now;
+        self.reading = Reading::Data(data);
         let fault = match data.call {
-            Some(call) if taken > 0 => self.deliver(call, arrived, data.left),
+            Some(call) if taken > 0 => self.deliver(call, arrived),
             _ => None,
         };
         inbox.consume(consumed);
+        if self.unread + self.incomplete > self.config.limits.overdraft {
+            self.check_overdraft()?;
+        }
         if self.bdp.receive(taken, now) {
             let payload = Bdp::payload(self.config.seed);
             self.transmit.small(|out| Ping { payload, ack: false }.encode(out));
@@ -159,9 +163,18 @@ impl Connection {
         }
     }
 
-    /// Gives DATA to its call; `left` bytes of the frame are still to come.
-    fn deliver(&mut self, call: CallId, arrived: Arrived<'_>, left: usize) -> Option<MessageFault> {
+    /// Messages that came uninvited take too much memory.
+    fn check_overdraft(&self) -> Result<(), Fault> {
+        if self.overdraft() <= self.config.limits.overdraft {
+            return Ok(());
+        }
+        Err(Fault::Connection(ErrorCode::ENHANCE_YOUR_CALM, "too many messages that are not taken"))
+    }
+
+    /// Gives DATA to its call.
+    fn deliver(&mut self, call: CallId, arrived: Arrived<'_>) -> Option<MessageFault> {
         let stream = self.store.live(call).filter(|stream| !stream.discarding)?;
+        let before = stream.held_messages;
         let (events, unread) = (&mut self.events, &mut self.unread);
         let (held, messages) = (&mut stream.held, &mut stream.held_messages);
         let max = self.config.limits.max_receive_message_length;
@@ -201,10 +214,6 @@ impl Connection {
             Arrived::Bytes(bytes) => stream.assembler.push(bytes, max, &mut self.arena, whole),
             Arrived::Placed(count) => stream.assembler.placed(count, &mut self.arena, whole),
         };
-        let result = match stream.assembler.held() {
-            1.. if others > self.config.limits.incomplete => Err(MessageFault::TooMuchIncomplete),
-            _ => result,
-        };
         if result.is_err() {
             stream.discarding = true;
             stream.assembler = Assembler::default();
@@ -213,10 +222,14 @@ impl Connection {
         if let Err(fault) = result {
             return Some(fault);
         }
-        // A message larger than the window would otherwise wait for room that it takes up itself.
-        // Before our SETTINGS are acknowledged the peer's window is not known: they may have made it large already.
-        if self.settings_acknowledged {
-            require(&mut self.transmit, stream, left);
+        let came = stream.held_messages > before && (stream.offered || stream.line != Line::Out);
+        let begun = stream.assembler.missing() > 0;
+        if came {
+            self.message_came(call);
+        }
+        if begun {
+            // A message larger than the window would otherwise wait for room that it takes up itself.
+            self.consider(call);
         }
         if deflated > 0 {
             self.open_stream_window(call, deflated);
@@ -234,6 +247,8 @@ impl Connection {
             return Err(Fault::Stream(ErrorCode::PROTOCOL_ERROR, "less DATA than content-length"));
         }
         stream.state.advance(Input::ReceiveEnd);
+        self.close_stream_window(call);
+        let Some(stream) = self.store.live(call) else { return Ok(()) };
         let whole = if stream.discarding { Ok(()) } else { stream.assembler.finish() };
         if let Some((http, status)) = stream.refused.as_deref().cloned() {
             self.write_http_answer(call, http, status);
@@ -254,17 +269,5 @@ impl Connection {
             }
         }
         Ok(())
-    }
-}
-
-/// Makes sure that the rest of the message begun may come, of which `left` bytes are paid for.
-pub(super) fn require(transmit: &mut Transmit, stream: &mut Stream, left: usize) {
-    let missing = stream.assembler.missing().saturating_sub(left);
-    if missing > 0
-        && stream.state.remote_may_send()
-        && let Some(increment) = stream.receive_window.require(missing)
-    {
-        let stream = stream.id;
-        transmit.small(|out| WindowUpdate { stream, increment }.encode(out));
     }
 }

@@ -18,6 +18,7 @@ impl Connection {
         let Some(stream) = self.store.live(call) else { return };
         let (id, state) = (stream.id, stream.state);
         let held = stream.held + stream.held_messages * MESSAGE_OVERHEAD;
+        self.admission.end(&stream.receive_window, stream.line);
         self.incomplete -= stream.assembler.held();
         self.unsent -= stream.queue.len();
         self.request_headers -= stream.header_list;
@@ -28,7 +29,9 @@ impl Connection {
             self.lifetime.became_idle(self.clock);
         }
         self.unread = self.unread.saturating_sub(held);
-        self.give_back_withheld();
+        if self.error.is_none() {
+            self.admit();
+        }
         if refused {
             self.store.free(call);
         } else {

@@ -253,7 +253,8 @@ impl Connection {
         let limits = &self.config.limits;
         let streams = limits.max_concurrent_streams.unwrap_or(limits.unannounced_streams);
         let headers = self.request_headers.saturating_add(list.size as usize);
-        let crowded = headers > limits.request_headers && !list.too_large;
+        let crowded =
+            (headers > limits.request_headers && !list.too_large) || self.overdraft() > self.config.limits.unread;
         // A call whose answer the client has not let us write is open still, as far as it can know.
         if calm || crowded || self.store.len() >= streams as usize {
             self.store.remember(id, State::ResetByUs);

@@ -11,12 +11,15 @@ pub struct Ledger {
     pub send_window: i64,
     /// What the peer may send on the connection.
     pub credit: i64,
-    /// What the peer has sent on the connection and was not given room for again, less what the window has grown by.
+    /// What the peer has sent on the connection and was not given room for again.
     pub owed: i64,
     /// The streams on which this end may send, by id, and how much.
     pub sending: Vec<(u32, i64)>,
     /// The streams on which the peer may send, by id, and how much.
     pub receiving: Vec<(u32, i64)>,
+    /// What was given to streams beyond their initial windows: as windows, for messages larger than those, and how many
+    /// of these somebody waits for.
+    pub given: (usize, usize, usize),
     /// Bytes of messages that the application holds.
     pub unread: usize,
     /// Events, turns and answers that wait, and calls that wait for a stream.
@@ -33,11 +36,16 @@ impl Connection {
             settings_acknowledged: self.settings_acknowledged,
             send_window: self.send_window.balance(),
             credit: self.receive_window.credit(),
-            owed: self.receive_window.owed() + self.withheld as i64,
+            owed: self.receive_window.held(),
             sending: sending.map(|stream| (stream.id, stream.send_window.balance())).collect(),
             receiving: receiving.map(|stream| (stream.id, stream.receive_window.credit())).collect(),
+            given: self.admission.given(),
             unread: self.unread,
-            queued: self.events.len() + self.scheduler.len() + self.answered.len() + self.waiting.len(),
+            queued: self.admission.len()
+                + self.events.len()
+                + self.scheduler.len()
+                + self.answered.len()
+                + self.waiting.len(),
         }
     }
 }

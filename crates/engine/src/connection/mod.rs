@@ -1,6 +1,7 @@
 //! [`Connection`]: its state and its verbs. Bytes in are cut into frames in `receive` and dealt with in `headers`, `data`
 //! and `control`; bytes out are made in `send` and wait in `transmit`; every way to end is in `end`.
 
+mod admission;
 mod call;
 mod control;
 mod data;
@@ -95,8 +96,7 @@ pub struct Connection {
     bdp: Bdp,
     /// Bytes of messages, prefixes included, that the application holds.
     unread: usize,
-    /// Bytes whose room in the connection's window is not given back because too much is unread.
-    withheld: usize,
+    admission: admission::Admission,
     /// Server: the highest stream the client has opened.
     last_peer_stream: u32,
     /// Memory of messages that have come in part.
@@ -174,7 +174,7 @@ impl Connection {
             receive_window: ReceiveWindow::new(limits.connection_window),
             bdp: Bdp::new(&config, now),
             unread: 0,
-            withheld: 0,
+            admission: admission::Admission::default(),
             last_peer_stream: 0,
             incomplete: 0,
             request_headers: 0,
@@ -207,8 +207,7 @@ impl Connection {
         self.lent = 0;
         if self.inbox.bytes().is_empty()
             && let receive::Reading::Data(data) = &self.reading
-            && let Some(rest) =
-                data.room(&mut self.store, &mut self.arena, &mut self.incomplete, self.config.limits.incomplete)
+            && let Some(rest) = data.room(&mut self.store, &mut self.arena, &mut self.incomplete)
         {
             self.lent = rest.len();
             return [rest, self.inbox.little_room()];
@@ -500,8 +499,8 @@ impl Connection {
         self.abandon(call, status);
     }
 
-    /// The application has taken `len` bytes of messages (their lengths as delivered, prefix not counted): the peer's
-    /// windows open again. Harmless after the call is over.
+    /// The application has taken `len` bytes of messages (their lengths as delivered, prefix not counted): the window
+    /// of the peer opens again. Harmless after the call is over.
     ///
     /// Right for one message at a time, an empty one too (each costs its sender five bytes of window for the prefix).
     /// For several at once, [`release_many`](Connection::release_many) is exact; here their number is estimated.
@@ -576,6 +575,7 @@ impl Connection {
                 }
                 Event::Message { call, .. }
                 | Event::Messages { call, .. }
+                | Event::LargeMessage { call }
                 | Event::HalfClosed { call }
                 | Event::Writable { call }
                     if self.is_unheard(*call) =>

@@ -9,7 +9,7 @@ use super::{CallId, Connection, Role, Transmit};
 use crate::{
     Closed, Event,
     error::ErrorCode,
-    flow::{ReceiveWindow, SendWindow},
+    flow::{Growth, ReceiveWindow, SendWindow},
     frame::{
         DEFAULT_MAX_FRAME_SIZE, DEFAULT_WINDOW, HEAD_LEN, MAX_U31, Reset, WindowUpdate, encode_data_head, finish_block,
         start_block,
@@ -323,41 +323,16 @@ impl Connection {
         // The longer form of compressed messages was never in the window.
         let inflated = bytes.min(stream.inflated);
         stream.inflated -= inflated;
+        stream.taken = true;
         self.unread = self.unread.saturating_sub(bytes + messages * MESSAGE_OVERHEAD);
-        self.give_back_withheld();
         self.open_stream_window(call, bytes - inflated + messages * PREFIX_LEN);
     }
 
-    /// `count` bytes of a stream are used up.
-    pub(super) fn open_stream_window(&mut self, call: CallId, count: usize) {
-        let Some(stream) = self.store.live(call) else { return };
-        let window = self.bdp.stream_window();
-        if self.settings_acknowledged {
-            stream.receive_window.grow(self.bdp.growth().0);
-        }
-        if let Some(increment) = stream.receive_window.release(count, window)
-            && stream.state.remote_may_send()
-        {
-            let stream = stream.id;
-            self.transmit.small(|out| WindowUpdate { stream, increment }.encode(out));
-        }
-    }
-
-    /// `count` bytes have come in. The connection's window opens for as many again, unless the application is too far
-    /// behind.
+    /// `count` bytes have come in: the connection's window opens for as many again, whoever they are for and whether or
+    /// not they are taken. What is kept is bounded by the windows of the streams: a connection's window that stays shut
+    /// would hold up those whose messages are taken.
     pub(super) fn open_connection_window(&mut self, count: usize) {
-        self.withheld += count;
-        self.give_back_withheld();
-    }
-
-    pub(super) fn give_back_withheld(&mut self) {
-        if self.withheld == 0 || self.unread > self.config.limits.unread || self.error.is_some() {
-            return;
-        }
-        let count = std::mem::take(&mut self.withheld);
-        let window = self.bdp.connection_window();
-        self.receive_window.grow(self.bdp.growth().1);
-        if let Some(increment) = self.receive_window.release(count, window) {
+        if let Some(increment) = self.receive_window.release(count, self.bdp.connection_window(), Growth::AtOnce) {
             self.transmit.small(|out| WindowUpdate { stream: 0, increment }.encode(out));
         }
     }

@@ -93,6 +93,7 @@ impl Connection {
         self.events.shrink_to_fit();
         self.answered.shrink_to_fit();
         self.waiting.shrink_to_fit();
+        self.admission.slim();
     }
 
     fn next_of_lifetime(&self) -> Option<(Instant, Due)> {

@@ -31,8 +31,6 @@ pub(crate) enum MessageFault {
     Corrupt,
     /// A compressed message, while the application has too much that it has not released.
     TooMuchUnread,
-    /// Other calls hold too much of messages that have come in part.
-    TooMuchIncomplete,
 }
 
 impl MessageFault {
@@ -49,9 +47,6 @@ impl MessageFault {
             MessageFault::Corrupt => Status::new(Code::Internal, "Decompression failed due to data error"),
             MessageFault::TooMuchUnread => {
                 Status::new(Code::ResourceExhausted, "too much memory is taken by messages that are not read")
-            }
-            MessageFault::TooMuchIncomplete => {
-                Status::new(Code::ResourceExhausted, "too much memory is taken by messages that have come in part")
             }
             MessageFault::Truncated => Status::new(Code::Internal, "the stream ended within a message"),
         }

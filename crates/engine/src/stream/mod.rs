@@ -4,4 +4,4 @@ mod state;
 mod store;
 
 pub(crate) use state::{Input, State, Step};
-pub(crate) use store::{Store, Stream, Waiting};
+pub(crate) use store::{Line, Store, Stream, Waiting};

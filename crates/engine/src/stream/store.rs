@@ -55,6 +55,11 @@ pub(crate) struct Stream {
     pub(crate) send_window: SendWindow,
     pub(crate) receive_window: ReceiveWindow,
     pub(crate) assembler: Assembler,
+    /// The application has taken messages of this call.
+    pub(crate) taken: bool,
+    /// Where the message begun stands that is larger than the window, and whether the application has been told of it.
+    pub(crate) line: Line,
+    pub(crate) offered: bool,
     /// Server: size of the request's header list.
     pub(crate) header_list: usize,
     /// Bytes of messages that the application has, and their number.
@@ -70,6 +75,24 @@ pub(crate) struct Stream {
     pub(crate) answer: Option<Answer>,
     /// Client: the request, as long as it waits for a stream.
     pub(crate) waiting: Option<Box<Waiting>>,
+}
+
+/// Where a message stands that is larger than its call's window.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) enum Line {
+    /// There is none, or others of its call are to be taken before.
+    #[default]
+    Out,
+    /// Somebody waits for it.
+    Now,
+    /// It is the first of its call, and waits for its turn.
+    First,
+    /// The application has taken others of its call, and it waits for its turn.
+    Ahead,
+    /// It is let in.
+    Admitted,
+    /// It is let in because somebody waits for it.
+    Begun,
 }
 
 /// The `:status` of an answer to a request that is not gRPC's, and the status that tells why.
@@ -111,6 +134,9 @@ impl Stream {
             send_window: SendWindow::new(0),
             receive_window: ReceiveWindow::new(0),
             assembler: Assembler::default(),
+            taken: false,
+            line: Line::Out,
+            offered: false,
             header_list: 0,
             held: 0,
             held_messages: 0,

@@ -23,6 +23,10 @@ pub struct End {
     pub inbound: Wire,
     /// Give window back for each message as it comes. On unless a test wants to hold it.
     pub release: bool,
+    /// Wait for messages larger than their windows. On unless a test does.
+    pub want: bool,
+    /// Calls with one that were told, and not answered yet.
+    pub large: Vec<CallId>,
     pub ready: bool,
     pub draining: bool,
     pub disconnected: Option<ConnectionError>,
@@ -50,6 +54,8 @@ impl End {
             requests: VecDeque::new(),
             inbound: wire,
             release: true,
+            want: true,
+            large: Vec::new(),
             ready: false,
             draining: false,
             disconnected: None,
@@ -202,6 +208,13 @@ impl End {
                 self.note_messages(call, run);
                 if self.release {
                     self.connection.release_many(call, count, len);
+                }
+            }
+            Event::LargeMessage { call } => {
+                let _ = self.live(call);
+                match self.want {
+                    true => self.connection.want(call),
+                    false => self.large.push(call),
                 }
             }
             Event::HalfClosed { call } => {

@@ -17,7 +17,7 @@ pub fn hostile(script: &[u8]) {
     let mut script = Script::new(script);
     let server = script.below(2) == 0;
     let mut config = if server { Config::server() } else { Config::client() };
-    config.limits.initial_stream_window = script.pick(&[4 << 20, 65_535, 100]);
+    config.limits.stream_window = script.pick(&[4 << 20, 65_535, 100]);
     config.limits.max_concurrent_streams = script.pick(&[None, Some(2)]).filter(|_| server);
     config.limits.unread = script.pick(&[256 << 20, 100]);
     if config.limits.unread == 100 {

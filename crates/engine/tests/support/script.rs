@@ -104,12 +104,14 @@ impl Drop for World<'_> {
 
 fn limits(script: &mut Script<'_>) -> Limits {
     let mut limits = Limits::default();
-    limits.initial_stream_window = script.pick(&[1 << 20, 65_535, 20_000, 1000, 1]);
+    limits.stream_window = script.pick(&[1 << 20, 65_535, 20_000, 1000, 1]);
     limits.connection_window = script.pick(&[1 << 20, 100_000, 65_535]);
     limits.max_frame_size = script.pick(&[16_384, 20_000, 1 << 20]);
     limits.max_concurrent_streams = script.pick(&[None, Some(1), Some(3), Some(100)]);
     limits.send_buffer = script.pick(&[64 << 10, 1, 5000]);
     limits.header_table_size = script.pick(&[4096, 0, 100, 65_536]);
+    limits.initial_stream_window = script.pick(&[65_535, 1000]);
+    limits.incomplete = script.pick(&[64 << 20, 100_000, 1]);
     limits.unread = script.pick(&[256 << 20, 30_000, 1]);
     limits
 }
@@ -149,14 +151,15 @@ impl<'a> World<'a> {
         client.limits.settings_timeout = Duration::from_secs(3600);
         server.limits.settings_timeout = client.limits.settings_timeout;
         let tight = [&client, &server].iter().any(|config| config.limits.unread < 1 << 20);
-        let limited = server.limits.max_concurrent_streams.is_some();
-        let window = client.limits.initial_stream_window.min(server.limits.initial_stream_window);
+        let limited = server.limits.max_concurrent_streams.is_some() || tight;
+        let window = client.limits.stream_window.min(server.limits.stream_window);
         let longest = if window < 1000 { 2000 } else { usize::MAX };
         let weather = [weather(&mut script), weather(&mut script)];
         let setting = format!("client: {:?}\nserver: {:?}\nweather: {weather:?}", client.limits, server.limits);
         let mut pair = Pair::new(client, server, weather, Rng::with_seed(seed));
         pair.client.release = false;
         pair.server.release = false;
+        (pair.client.want, pair.server.want) = (false, false);
         let broken = weather.iter().any(|weather| weather.breaks_after.is_some());
         World {
             script,
@@ -401,6 +404,10 @@ impl<'a> World<'a> {
         for (call, len) in self.held[side].drain(..many) {
             end.connection.release(call, len);
         }
+        if !end.large.is_empty() {
+            let call = end.large.swap_remove(self.script.below(end.large.len()));
+            end.connection.want(call);
+        }
     }
 
     /// Takes what arrived at both ends and holds it against what was sent.
@@ -448,6 +455,7 @@ impl<'a> World<'a> {
                 for (call, len) in self.held[side].drain(..) {
                     end.connection.release(call, len);
                 }
+                end.large.clear();
             }
             let tags: Vec<u32> = self.stories.keys().copied().collect();
             for tag in tags {
@@ -486,7 +494,7 @@ impl<'a> World<'a> {
     /// After all that the connection is as good as new: a call that needs every window many times over goes through.
     fn probe(&mut self) {
         let Pair { client, server, .. } = &mut self.pair;
-        (client.release, server.release) = (true, true);
+        (client.release, server.release, client.want, server.want) = (true, true, true, true);
         let call = self.pair.open("/s.S/probe");
         let message = Bytes::from(vec![1; 400_000]);
         for _ in 0..4 {

@@ -92,7 +92,7 @@ impl Server {
     /// What a client may send on one call before its handler takes it, in bytes.
     #[must_use]
     pub fn initial_stream_window_size(mut self, bytes: u32) -> Server {
-        self.engine.limits.initial_stream_window = bytes;
+        (self.engine.limits.initial_stream_window, self.engine.limits.stream_window) = (bytes, bytes);
         self
     }
 

@@ -70,6 +70,13 @@ pub(crate) enum Want {
     Room,
 }
 
+impl Want {
+    /// Whether it comes with a message, or after all of them: a call with one response ends with it.
+    fn takes_messages(self) -> bool {
+        matches!(self, Want::Message | Want::End)
+    }
+}
+
 /// The part of a call that changes.
 #[derive(Default)]
 pub(crate) struct CallState {
@@ -89,6 +96,8 @@ pub(crate) struct CallState {
     /// As gRPC writes it; empty until there is a connection.
     pub(crate) peer: Arc<str>,
     waiters: Vec<(Want, Py<Waiter>)>,
+    /// A message waits to be let in that nobody waited for.
+    large: bool,
     callbacks: Vec<Py<PyAny>>,
     /// Server: the task that works on it.
     task: Option<Py<PyAny>>,
@@ -267,7 +276,7 @@ impl Call {
     }
 
     /// What becomes done when `want` comes; `None` when it is there already.
-    pub(crate) fn wait(&self, py: Python<'_>, want: Want) -> PyResult<Option<Py<Waiter>>> {
+    pub(crate) fn wait(self: &Arc<Self>, py: Python<'_>, want: Want) -> PyResult<Option<Py<Waiter>>> {
         if self.lock().has(want) {
             return Ok(None);
         }
@@ -287,7 +296,11 @@ impl Call {
             }
         }
         state.waiters.push((want, waiter.clone_ref(py)));
+        let wanted = want.takes_messages() && state.inbox.is_empty() && std::mem::take(&mut state.large);
         drop(state);
+        if wanted {
+            self.with_engine(py, |engine, id| engine.want(id))?;
+        }
         Ok(Some(waiter))
     }
 
@@ -632,6 +645,14 @@ impl CallState {
 
     pub(crate) fn message_arrived(&mut self, message: Bytes) {
         self.inbox.push_back(message);
+    }
+
+    /// A message waits to be let in. Says whether somebody waits for it; else whoever does next is told.
+    pub(crate) fn is_large_awaited(&mut self) -> bool {
+        let waits = |(want, waiter): &(Want, Py<Waiter>)| want.takes_messages() && waiter.get().is_pending();
+        let awaited = self.inbox.is_empty() && self.waiters.iter().any(waits);
+        self.large = !awaited;
+        awaited
     }
 
     /// Server: the client has sent its last message.

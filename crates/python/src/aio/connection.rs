@@ -406,6 +406,12 @@ impl Connection {
                         call.update(due, |call| call.message_arrived(message));
                     }
                 }
+                Event::LargeMessage { call: id } => {
+                    let Some(Some(call)) = state.calls.get(id.index()) else { continue };
+                    if call.lock().is_large_awaited() {
+                        state.engine.want(id);
+                    }
+                }
                 Event::HalfClosed { call } => state.update(call, due, CallState::half_close_arrived),
                 Event::Writable { call } => state.update(call, due, CallState::room_came),
                 Event::Closed { call: id, mut closed } => {

@@ -339,8 +339,9 @@ fn settings_timeout(draft: &mut Draft, number: i32) {
 
 fn lookahead(draft: &mut Draft, number: i32) {
     let limits = limits(draft);
-    limits.initial_stream_window = unsigned(number).max(5);
-    limits.max_stream_window = limits.max_stream_window.max(limits.initial_stream_window);
+    limits.stream_window = unsigned(number).max(5);
+    limits.initial_stream_window = limits.stream_window;
+    limits.max_stream_window = limits.max_stream_window.max(limits.stream_window);
 }
 
 fn scheme(draft: &mut Draft, text: &str) {

@@ -82,6 +82,9 @@ pub(crate) struct CallState {
     callbacks: Vec<Callback>,
     /// Threads parked on `changed`: without any, nothing need be woken.
     parked: usize,
+    /// Threads that wait for anything of this call; and whether a message waits to be let in that none waited for.
+    waiting: usize,
+    large: bool,
     /// Messages and bytes taken by the application since the last release.
     taken: (usize, usize),
     /// Client: what it takes to start over, as long as nothing but this was sent and nothing was received.
@@ -154,6 +157,13 @@ impl CallState {
     /// A message is here, or none will come.
     pub(crate) fn receivable(&self) -> bool {
         !self.inbox.is_empty() || self.half_closed || self.is_over()
+    }
+
+    /// A message waits to be let in. Says whether somebody waits for it; else whoever does next is told.
+    pub(crate) fn is_large_awaited(&mut self) -> bool {
+        let awaited = self.waiting > 0 && self.inbox.is_empty();
+        self.large = !awaited;
+        awaited
     }
 
     /// Response headers are here, or none will come.
@@ -254,6 +264,22 @@ impl Call {
 
     /// Waits until `done`; a client's thread reads the connection itself if no other does.
     pub(crate) fn wait(self: &Arc<Self>, until: Option<Instant>, done: &dyn Fn(&CallState) -> bool) -> Waited {
+        let mut state = self.lock();
+        if done(&state) {
+            return Waited::Done;
+        }
+        state.waiting += 1;
+        let wanted = state.inbox.is_empty() && std::mem::take(&mut state.large);
+        drop(state);
+        if wanted {
+            self.with_engine(|engine, id| engine.want(id));
+        }
+        let waited = self.wait_for(until, done);
+        self.lock().waiting -= 1;
+        waited
+    }
+
+    fn wait_for(self: &Arc<Self>, until: Option<Instant>, done: &dyn Fn(&CallState) -> bool) -> Waited {
         loop {
             let state = self.lock();
             if done(&state) {

@@ -488,6 +488,12 @@ impl Connection {
                 self.entity.received();
                 call.update(|call| call.inbox.push_back(message));
             }
+            Event::LargeMessage { call: id } => {
+                let Some(Some(call)) = state.calls.get(id.index()) else { return };
+                if call.lock().is_large_awaited() {
+                    state.engine.want(id);
+                }
+            }
             Event::HalfClosed { call } => state.update(call, |call| call.half_closed = true),
             Event::Writable { call } => state.update(call, |call| call.full = false),
             Event::Closed { call: id, mut closed } => {

@@ -63,7 +63,7 @@ type Difference = (&'static str, Verdict, Verdict);
 fn converse(seed: u64) -> (usize, Option<Difference>) {
     let mut client = Client::new(Rng::with_seed(seed));
     let mut config = Config::server();
-    config.limits.initial_stream_window = 65_535;
+    config.limits.stream_window = 65_535;
     config.limits.connection_window = 65_535;
     config.limits.max_frame_size = 16_384;
     // gRPC's own rule, of which h2 knows nothing.

@@ -30,6 +30,15 @@ impl Joined {
         Joined::with(Config::client(), Config::server())
     }
 
+    /// Two whose windows are wide from the start.
+    fn wide() -> Joined {
+        let [client, server] = [Config::client(), Config::server()].map(|mut config| {
+            config.limits.initial_stream_window = 4 << 20;
+            config
+        });
+        Joined::with(client, server)
+    }
+
     fn with(client: Config, server: Config) -> Joined {
         let now = Instant::now();
         Joined { client: Connection::new(client, now), server: Connection::new(server, now), now, chop: usize::MAX }
@@ -116,11 +125,13 @@ fn messages_of_all_sizes_both_ways_over_any_chop() {
                 Some(Event::HalfClosed { .. }) => pair.server.respond(served, &Status::OK, &Metadata::new()).unwrap(),
                 Some(Event::Closed { .. }) => break,
                 Some(Event::Writable { .. }) => {}
+                Some(Event::LargeMessage { call }) => pair.server.want(call),
                 None => match pair.client.poll_event().expect("progress") {
                     Event::Message { message, .. } => {
                         pair.client.release(call, message.len());
                         found.push(message);
                     }
+                    Event::LargeMessage { call } => pair.client.want(call),
                     Event::Closed { .. } => panic!("too early"),
                     _ => {}
                 },
@@ -140,7 +151,7 @@ fn messages_of_all_sizes_both_ways_over_any_chop() {
 
 #[test]
 fn a_quiet_connection_gives_back_what_it_keeps_for_speed() {
-    let mut pair = Joined::new();
+    let mut pair = Joined::wide();
     for size in [32, 300_000] {
         let calls: Vec<CallId> = (0..100).map(|_| pair.open("/a.B/C")).collect();
         for call in calls {
@@ -173,7 +184,7 @@ fn a_quiet_connection_gives_back_what_it_keeps_for_speed() {
 /// Two calls with much to send take turns, and neither waits for the other to finish.
 #[test]
 fn calls_share_the_connection_fairly() {
-    let mut pair = Joined::new();
+    let mut pair = Joined::wide();
     pair.settle();
     let calls = [pair.open("/a.B/One"), pair.open("/a.B/Two")];
     for call in calls {

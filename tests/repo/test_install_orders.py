@@ -337,6 +337,14 @@ def test_type_checkers_find_our_types(both: pathlib.Path, tmp_path: pathlib.Path
     assert done.stdout.splitlines()[:-1] == [f"program.py:{line}: {wrong}" for line in (4, 5)], done.stdout
 
 
+def test_what_only_farcall_has_says_whose_grpc_it_needs(both: pathlib.Path) -> None:
+    """Its credentials would mean nothing to grpcio."""
+    with pytest.raises(
+        programs.ProgramFailed, match=r"farcall\.tls makes credentials for Farcall's grpc, and this is .*/grpc/"
+    ):
+        said(both, "-c", "import farcall.tls", FARCALL="0")
+
+
 @pytest.mark.parametrize("switch", ["", "0"])
 def test_processes_that_are_spawned(switch: str, both: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """Each starts as the first did, and what is pickled in one is read in the other."""

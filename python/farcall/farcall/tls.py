@@ -13,6 +13,13 @@ from typing import Literal
 
 import grpc
 
+from farcall import _finder
+
+if not str(grpc.__file__).startswith(_finder.PACKAGES):
+    raise ImportError(
+        f"farcall.tls makes credentials for Farcall's grpc, and this is {grpc.__file__}: see python -m farcall"
+    )
+
 from farcall import _native
 
 __all__ = ["channel_credentials", "server_credentials"]

@@ -65,6 +65,17 @@ WORKING = {
     "grpc.http2.hpack_table_size.decoder": int,
     "grpc.tcp_receive_buffer_size": int,
     "grpc.dscp": int,
+    "farcall.connection_window": int,
+    "farcall.header_block": int,
+    "farcall.incomplete": int,
+    "farcall.initial_stream_window": int,
+    "farcall.overdraft": int,
+    "farcall.request_headers": int,
+    "farcall.resets": int,
+    "farcall.resets_per_second": int,
+    "farcall.stream_window": int,
+    "farcall.unread": int,
+    "farcall.unsent": int,
     "grpc.ssl_session_cache": object,
 }
 PLUMBING = {
@@ -493,6 +504,10 @@ def test_calls_wait_for_streams(serve, gate):
         [("grpc.http2.max_frame_size", 16384), ("grpc.http2.lookahead_bytes", 65536), ("grpc.http2.bdp_probe", 0)],
         [("grpc.http2.write_buffer_size", 1), ("grpc.http2.hpack_table_size.decoder", 0)],
         [("grpc.tcp_receive_buffer_size", 262144), ("grpc.dscp", 46)],
+        [("farcall.initial_stream_window", 1000), ("farcall.stream_window", 20_000), ("farcall.unread", 100_000)],
+        [("farcall.incomplete", 1), ("farcall.overdraft", 1 << 30), ("farcall.connection_window", 70_000)],
+        [("farcall.unsent", 1 << 20), ("farcall.request_headers", 10_000), ("farcall.header_block", 20_000)],
+        [("farcall.resets", 10), ("farcall.resets_per_second", 1)],
     ],
 )
 def test_tuning_does_no_harm(serve, options):

@@ -153,6 +153,13 @@ impl Endpoint {
         self
     }
 
+    /// Changes bounds on what the other side may cost, each with its unit and default: [`Limits`](crate::Limits).
+    #[must_use]
+    pub fn limits(mut self, change: impl FnOnce(&mut crate::Limits)) -> Endpoint {
+        change(&mut self.engine.limits);
+        self
+    }
+
     /// What the server may send on one call before the application takes it, in bytes.
     #[must_use]
     pub fn initial_stream_window_size(mut self, bytes: u32) -> Endpoint {

@@ -67,7 +67,7 @@ pub use channel::{Channel, ConnectError, Endpoint};
 pub use farcall_channel::{Connectivity, InvalidTarget};
 pub use farcall_core::{Code, Metadata, MetadataError};
 #[doc(inline)]
-pub use farcall_engine::Encoding as Compression;
+pub use farcall_engine::{Encoding as Compression, Limits};
 pub use request::{IntoRequest, IntoStreamingRequest, Request};
 pub use response::Response;
 pub use server::Server;

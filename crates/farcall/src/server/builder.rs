@@ -89,6 +89,13 @@ impl Server {
         self
     }
 
+    /// Changes bounds on what the other side may cost, each with its unit and default: [`Limits`](crate::Limits).
+    #[must_use]
+    pub fn limits(mut self, change: impl FnOnce(&mut crate::Limits)) -> Server {
+        change(&mut self.engine.limits);
+        self
+    }
+
     /// What a client may send on one call before its handler takes it, in bytes.
     #[must_use]
     pub fn initial_stream_window_size(mut self, bytes: u32) -> Server {

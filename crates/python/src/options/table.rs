@@ -165,6 +165,18 @@ const TABLE: &[Row] = &[
     both("grpc.experimental.tcp_tx_zerocopy_enabled", NoInt(&[], OF_THE_CORE)),
     both("grpc.experimental.tcp_tx_zerocopy_send_bytes_threshold", NoInt(&[], OF_THE_CORE)),
     both("grpc.experimental.tcp_tx_zerocopy_max_simultaneous_sends", NoInt(&[], OF_THE_CORE)),
+    // Bounds that only we have: fields of the engine's limits, of the same name.
+    both("farcall.connection_window", Int(|d, n| limits(d).connection_window = unsigned(n))),
+    both("farcall.header_block", Int(|d, n| limits(d).header_block = bytes(n))),
+    both("farcall.incomplete", Int(|d, n| limits(d).incomplete = bytes(n))),
+    both("farcall.initial_stream_window", Int(|d, n| limits(d).initial_stream_window = unsigned(n))),
+    both("farcall.overdraft", Int(|d, n| limits(d).overdraft = bytes(n))),
+    server("farcall.request_headers", Int(|d, n| limits(d).request_headers = bytes(n))),
+    server("farcall.resets", Int(|d, n| limits(d).resets = unsigned(n))),
+    server("farcall.resets_per_second", Int(|d, n| limits(d).resets_per_second = unsigned(n))),
+    both("farcall.stream_window", Int(stream_window)),
+    both("farcall.unread", Int(|d, n| limits(d).unread = bytes(n))),
+    both("farcall.unsent", Int(|d, n| limits(d).unsent = bytes(n))),
     // Channelz, and what only the C core has.
     both("grpc.enable_channelz", Int(|d, n| d.channelz = n != 0)),
     both("grpc.max_channel_trace_event_memory_per_node", NoInt(&[0], "channelz has no trace events")),
@@ -342,6 +354,17 @@ fn lookahead(draft: &mut Draft, number: i32) {
     limits.stream_window = unsigned(number).max(5);
     limits.initial_stream_window = limits.stream_window;
     limits.max_stream_window = limits.max_stream_window.max(limits.stream_window);
+}
+
+fn stream_window(draft: &mut Draft, number: i32) {
+    let limits = limits(draft);
+    limits.stream_window = unsigned(number);
+    limits.max_stream_window = limits.max_stream_window.max(limits.stream_window);
+}
+
+/// A bound in bytes.
+fn bytes(number: i32) -> usize {
+    unsigned(number) as usize
 }
 
 fn scheme(draft: &mut Draft, text: &str) {

@@ -12,7 +12,7 @@ use pyo3::{
     types::{PyBytes, PyString, PyTuple},
 };
 
-use crate::sync::call::Message;
+use crate::{memory, sync::call::Message};
 
 /// Messages from here on are referenced while they are sent, not copied.
 const REFERENCED: usize = 64 << 10;
@@ -89,6 +89,7 @@ pub(crate) fn write_metadata<'py>(py: Python<'py>, metadata: &Metadata) -> PyRes
 
 /// A message on its way out: a large one is referenced, a small one will be copied.
 pub(crate) fn read_message<'a>(message: &'a Bound<'_, PyBytes>) -> Message<'a> {
+    memory::passes(message.as_bytes().len());
     if message.as_bytes().len() >= REFERENCED {
         Message::Owned(Bytes::from_owner(pyo3::pybacked::PyBackedBytes::from(message.clone())))
     } else {
@@ -108,6 +109,7 @@ pub(crate) fn encoding(compression: u32) -> PyResult<Encoding> {
 
 /// A received message.
 pub(crate) fn write_message<'py>(py: Python<'py>, message: &Bytes) -> Bound<'py, PyBytes> {
+    memory::passes(message.len());
     PyBytes::new(py, message)
 }
 

@@ -12,6 +12,7 @@ mod channelz;
 mod client;
 mod convert;
 mod credentials;
+mod memory;
 mod options;
 mod process;
 mod proxy;

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     calling::Calling,
     channelz::Entity,
-    process,
+    memory, process,
     sync::{
         lock,
         socket::{Socket, os_text},
@@ -52,6 +52,8 @@ pub(crate) struct Connection {
     pub(crate) event_loop: Arc<EventLoop>,
     pub(crate) owner: Owner,
     state: Mutex<State>,
+    /// The last to be dropped.
+    _gone: memory::Gone,
 }
 
 /// The part of a connection that changes.
@@ -141,6 +143,7 @@ impl Connection {
                 writer: false,
                 timer: None,
             }),
+            _gone: memory::Gone,
         })
     }
 
@@ -484,14 +487,16 @@ impl Connection {
         }
         let spent = self.lock().timer.take();
         drop(spent);
-        self.settle(py, |state, now| {
+        let settled = self.settle(py, |state, now| {
             if state.engine.poll_timeout().is_some_and(|due| due <= now) {
                 state.engine.handle_timeout(now);
             }
             if state.cut_at.is_some_and(|cut_at| cut_at <= now) {
                 state.over = true;
             }
-        })
+        });
+        self.event_loop.look_after_memory(py)?;
+        settled
     }
 
     /// Shuts the transport once the brain is done with it and its last words are written.

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     calling::Calling,
+    memory,
     process::{self, PerProcess},
     sync::lock,
 };
@@ -74,6 +75,17 @@ impl Turn {
         let Some(event_loop) = self.0.upgrade() else { return Ok(()) };
         event_loop.turn.store(false, Ordering::SeqCst);
         event_loop.in_batch(py, || Ok(()))
+    }
+}
+
+/// What the loop calls to ask whether all is quiet.
+#[pyclass(frozen)]
+pub(super) struct Look(Weak<EventLoop>);
+
+#[pymethods]
+impl Look {
+    fn run(&self, py: Python<'_>) -> PyResult<()> {
+        self.0.upgrade().map_or(Ok(()), |event_loop| event_loop.look_after_memory(py))
     }
 }
 
@@ -180,6 +192,16 @@ impl EventLoop {
         let delay = PyFloat::new(py, delay);
         let handle = self.object.bind(py).call_python_method(names(py).call_later.bind(py), &[&delay, callable]);
         forget_closed(py, handle).map(Bound::unbind)
+    }
+
+    /// Asks whether all is quiet, and again until it is.
+    pub(crate) fn look_after_memory(&self, py: Python<'_>) -> PyResult<()> {
+        let now = Instant::now();
+        if let Some(at) = py.detach(|| memory::quiet(now)) {
+            let look = Bound::new(py, Look(Weak::clone(&self.me)))?.getattr(names(py).run.bind(py))?;
+            self.call_at(py, at, now, &look);
+        }
+        Ok(())
     }
 
     // Descriptors.

@@ -22,7 +22,7 @@ use super::{
     socket::{Socket, os_text},
     transport::Transport,
 };
-use crate::{channelz::Entity, process};
+use crate::{channelz::Entity, memory, process};
 
 /// Reads of one connection before others get their turn.
 const READS_IN_A_ROW: usize = 16;
@@ -47,6 +47,8 @@ pub(crate) struct Connection {
     owner: Arc<dyn Owner>,
     state: Mutex<State>,
     alarm: OnceLock<Option<Alarm>>,
+    /// The last to be dropped.
+    _gone: memory::Gone,
 }
 
 /// The part of a connection that changes.
@@ -216,6 +218,7 @@ impl Connection {
                 over: false,
             }),
             alarm: OnceLock::new(),
+            _gone: memory::Gone,
         });
         let mut state = connection.lock();
         connection.give_to_reactor(&mut state, now);
@@ -486,6 +489,7 @@ impl Connection {
                     return;
                 }
                 self.entity.received();
+                memory::arrives(message.len());
                 call.update(|call| call.inbox.push_back(message));
             }
             Event::LargeMessage { call: id } => {
@@ -648,6 +652,12 @@ impl Connection {
             self.settle(&mut state, now, &mut notices);
         }
         self.rest(state, now, notices);
+        self.look_after_memory();
+    }
+
+    /// Asks whether all is quiet, without the lock.
+    pub(crate) fn look_after_memory(&self) {
+        self.reactor.look_after_memory();
     }
 
     /// Every call on it.

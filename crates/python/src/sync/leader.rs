@@ -105,7 +105,9 @@ fn lead<'a>(
         let timer = state.engine.poll_timeout();
         if timer.is_some_and(|timer| timer <= now) {
             state.engine.handle_timeout(now);
-            state = connection.settle_and_tell(state, now);
+            drop(connection.settle_and_tell(state, now));
+            connection.look_after_memory();
+            state = connection.lock();
             continue;
         }
         let wake_at = [until, timer].into_iter().flatten().min();

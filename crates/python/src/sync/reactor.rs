@@ -18,7 +18,10 @@ use super::{
     lock,
     socket::Socket,
 };
-use crate::process::{self, PerProcess};
+use crate::{
+    memory,
+    process::{self, PerProcess},
+};
 
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
@@ -288,6 +291,18 @@ impl Reactor {
     }
 
     // Everything else.
+
+    /// Asks whether all is quiet, and again until it is.
+    pub(crate) fn look_after_memory(self: &Arc<Self>) {
+        let Some(at) = memory::quiet(Instant::now()) else { return };
+        let reactor = Arc::downgrade(self);
+        let again = move || {
+            if let Some(reactor) = reactor.upgrade() {
+                reactor.look_after_memory();
+            }
+        };
+        self.set(at, Timed::Task(Box::new(again)));
+    }
 
     /// Runs `task` on the thread, as soon as may be.
     pub(crate) fn soon(&self, task: Callback) {

@@ -221,11 +221,19 @@ fn resets_in_one_go_and_in_time() {
 fn resets_that_do_not_count() {
     let set = |limits: &mut Limits| (limits.resets, limits.resets_per_second) = (1, 0);
     type Reset = fn(&mut Raw, u32);
-    let ways: [(&str, bool, Reset); 6] = [
+    let ways: [(&str, bool, Reset); 10] = [
         ("at once", true, |raw, id| raw.send(&[Frame::request(id, true, &[])])),
         ("long before its deadline", true, |raw, id| {
             raw.send(&[Frame::request(id, true, &[("grpc-timeout", "1S")])]);
             raw.sleep(Duration::from_millis(800));
+        }),
+        ("a little more than a quarter of a short time before", true, |raw, id| {
+            raw.send(&[Frame::request(id, true, &[("grpc-timeout", "100m")])]);
+            raw.sleep(Duration::from_millis(74));
+        }),
+        ("longer before the end of an hour than clocks and rounding make", true, |raw, id| {
+            raw.send(&[Frame::request(id, true, &[("grpc-timeout", "1H")])]);
+            raw.sleep(Duration::from_secs(3543));
         }),
         ("a message was there, and nobody took it", true, |raw, id| {
             raw.end.release = false;
@@ -242,6 +250,14 @@ fn resets_that_do_not_count() {
         ("a little before its deadline", false, |raw, id| {
             raw.send(&[Frame::request(id, true, &[("grpc-timeout", "1S")])]);
             raw.sleep(Duration::from_millis(900));
+        }),
+        ("a quarter of a short time before", false, |raw, id| {
+            raw.send(&[Frame::request(id, true, &[("grpc-timeout", "100m")])]);
+            raw.sleep(Duration::from_millis(75));
+        }),
+        ("before the end of an hour, as it was rounded", false, |raw, id| {
+            raw.send(&[Frame::request(id, true, &[("grpc-timeout", "1H")])]);
+            raw.sleep(Duration::from_secs(3544));
         }),
     ];
     for (what, counts, way) in ways {

@@ -192,6 +192,16 @@ impl Connection {
     }
 
     pub(super) fn write_answer(&mut self, call: CallId, status: &Status, trailers: &Metadata) {
+        if fit::most(status.message.len(), trailers) <= self.peer.max_header_list_size as usize {
+            return self.write_fitted(call, status, trailers);
+        }
+        let Some(stream) = self.store.peek(call) else { return };
+        let (status, trailers) = self.fitted(stream.headers_sent, status, trailers);
+        let (status, trailers) = (status.into_owned(), trailers.into_owned());
+        self.write_fitted(call, &status, &trailers);
+    }
+
+    fn write_fitted(&mut self, call: CallId, status: &Status, trailers: &Metadata) {
         let Some(stream) = self.store.live(call) else { return };
         let (id, headers_sent) = (stream.id, stream.headers_sent);
         stream.state.advance(Input::SendEnd);
@@ -201,12 +211,11 @@ impl Connection {
         }
         let state = stream.state;
         let accepted = self.config.accepted_encodings;
-        let (status, trailers) = self.fitted(headers_sent, status, trailers);
         if headers_sent {
-            self.blocks.write(&mut self.transmit, id, true, |writer| encode_trailers(&status, &trailers, writer));
+            self.blocks.write(&mut self.transmit, id, true, |writer| encode_trailers(status, trailers, writer));
         } else {
             self.blocks.write(&mut self.transmit, id, true, |writer| {
-                encode_trailers_only(&status, accepted, &trailers, writer);
+                encode_trailers_only(status, accepted, trailers, writer);
             });
         }
         if early {
@@ -216,7 +225,7 @@ impl Connection {
         self.note_data_sent();
         self.store.unlink(id, state);
         self.floods.answered(&self.config.limits);
-        self.answered.push_back((self.transmit.end(), call, status.into_owned()));
+        self.answered.push_back((self.transmit.end(), call, status.clone()));
     }
 
     /// Gives a call its turn if it has something to send and may.

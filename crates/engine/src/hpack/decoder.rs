@@ -62,11 +62,28 @@ impl Decoder {
         &mut self,
         block: &[u8],
         max_list_size: u32,
-        field: impl FnMut(&[u8], &[u8]),
+        mut field: impl FnMut(&[u8], &[u8]),
     ) -> Result<DecodedList, Error> {
-        let mut partial = Partial::default();
-        self.feed(&mut partial, block, max_list_size, field)?;
-        self.finish(partial)
+        let mut input = Input(block);
+        while input.0.first().is_some_and(|first| first & 0xe0 == 0x20) {
+            self.size_update(&mut input)?;
+        }
+        if self.size_update_due {
+            return Err(Error::SizeUpdate);
+        }
+        let mut list = DecodedList::default();
+        while let Some(first) = input.0.first().copied() {
+            self.read_field(first, &mut input, &mut list, max_list_size, &mut field)?;
+        }
+        self.forget_strings();
+        Ok(list)
+    }
+
+    fn forget_strings(&mut self) {
+        for scratch in [&mut self.name, &mut self.value] {
+            scratch.clear();
+            scratch.shrink_to(SCRATCH_KEPT);
+        }
     }
 
     /// [`decode`](Decoder::decode) for a block that comes piece by piece: reads the next one, as far as it has whole
@@ -109,10 +126,7 @@ impl Decoder {
         // A field may come in many pieces, and must not be copied with each.
         let left = input.0.len();
         partial.kept = if left == before && !kept.is_empty() { kept } else { input.0.to_vec() };
-        for scratch in [&mut self.name, &mut self.value] {
-            scratch.clear();
-            scratch.shrink_to(SCRATCH_KEPT);
-        }
+        self.forget_strings();
         Ok(())
     }
 
@@ -131,7 +145,6 @@ impl Decoder {
     }
 
     /// Reads one field, or one size update before the first.
-    #[inline]
     fn step(
         &mut self,
         input: &mut Input<'_>,
@@ -142,13 +155,6 @@ impl Decoder {
         if partial.value_follows {
             return Err(Error::Truncated);
         }
-        let list = &mut partial.list;
-        let mut count = |name: &[u8], value: &[u8]| {
-            list.add(name.len() + value.len() + FIELD_OVERHEAD, max_list_size);
-            if !list.too_large {
-                field(name, value);
-            }
-        };
         let first = input.0.first().copied().ok_or(Error::Truncated)?;
         if !partial.begun && first & 0xe0 == 0x20 {
             return self.size_update(input);
@@ -156,6 +162,27 @@ impl Decoder {
         if self.size_update_due {
             return Err(Error::SizeUpdate);
         }
+        self.read_field(first, input, &mut partial.list, max_list_size, field)?;
+        partial.begun = true;
+        Ok(())
+    }
+
+    /// Reads the field that begins with this byte.
+    #[inline]
+    fn read_field(
+        &mut self,
+        first: u8,
+        input: &mut Input<'_>,
+        list: &mut DecodedList,
+        max_list_size: u32,
+        field: &mut impl FnMut(&[u8], &[u8]),
+    ) -> Result<(), Error> {
+        let mut count = |name: &[u8], value: &[u8]| {
+            list.add(name.len() + value.len() + FIELD_OVERHEAD, max_list_size);
+            if !list.too_large {
+                field(name, value);
+            }
+        };
         match first {
             0x80.. => {
                 let (name, value) = lookup(&self.table, input.integer(7)?)?;
@@ -172,7 +199,6 @@ impl Decoder {
                 count(name, value);
             }
         }
-        partial.begun = true;
         Ok(())
     }
 

@@ -15,6 +15,8 @@ pub(crate) struct Queue {
     copied_start: usize,
     pieces: VecDeque<Piece>,
     len: usize,
+    /// How many of the pieces are large.
+    larges: usize,
     /// How much of the large message at the front is taken.
     taken: usize,
 }
@@ -49,6 +51,7 @@ impl Queue {
         };
         self.copy(prefix, &[]);
         self.len += large.len();
+        self.larges += usize::from(large.len() > TURN);
         self.pieces.push_back(if large.len() > TURN { Piece::Large(large) } else { Piece::Shared(large) });
     }
 
@@ -86,7 +89,12 @@ impl Queue {
     }
 
     /// What comes next.
+    #[inline]
     pub(crate) fn class(&self) -> Class {
+        if self.larges == 0 { Class::Small } else { self.class_among_large() }
+    }
+
+    fn class_among_large(&self) -> Class {
         match (self.pieces.front(), self.pieces.get(1)) {
             (Some(Piece::Large(_)), _) => Class::Begun { taken: self.taken },
             (Some(Piece::Copied(length)), Some(Piece::Large(_))) if *length <= PREFIX_LEN => {
@@ -102,7 +110,12 @@ impl Queue {
 
     /// How much of what is of the same class comes next, as far as `most`: small messages before a large one, or a large
     /// one and no more.
+    #[inline]
     pub(crate) fn portion(&self, most: usize) -> usize {
+        if self.larges == 0 { most.min(self.len) } else { self.portion_among_large(most) }
+    }
+
+    fn portion_among_large(&self, most: usize) -> usize {
         let mut before = 0;
         for piece in &self.pieces {
             match piece {
@@ -146,7 +159,7 @@ impl Queue {
             };
             left -= taken;
             if whole {
-                self.pieces.pop_front();
+                self.larges -= usize::from(matches!(self.pieces.pop_front(), Some(Piece::Large(_))));
                 self.taken = 0;
             }
         }
@@ -155,7 +168,7 @@ impl Queue {
 
     pub(crate) fn clear(&mut self) {
         self.pieces.clear();
-        (self.len, self.taken) = (0, 0);
+        (self.len, self.larges, self.taken) = (0, 0, 0);
         self.copied_start = self.copied.len();
         self.reclaim();
     }

@@ -66,7 +66,8 @@ impl Scheduler {
     /// looked at, for some have nothing to send but their end, and the others are [`block`](Scheduler::block)ed. Then these
     /// are taken one at a time: a window that opens by a byte must not cost a look at all of them.
     pub(crate) fn pop(&mut self, open: bool) -> Option<CallId> {
-        if !open {
+        let no_large = self.fresh.is_empty() && self.begun.is_empty();
+        if !open || (no_large && self.blocked.is_empty()) {
             return self.small.pop_front();
         }
         if self.credit == 0

@@ -45,7 +45,8 @@ pub enum Event {
         run: Run,
     },
     /// A message has begun that is larger than the call's window, and that is not let in before others
-    /// ([`Limits::incomplete`](crate::Limits::incomplete)). When somebody waits for it, or comes to wait, say so with
+    /// ([`Limits::incomplete`](crate::Limits::incomplete)); or a compressed one has come and is not decompressed before
+    /// the application has taken others ([`Limits::unread`](crate::Limits::unread)). When somebody waits for it, or comes to wait, say so with
     /// [`want`](crate::Connection::want). Told once for each, and not for those for which the window opens at once.
     LargeMessage {
         /// The call.

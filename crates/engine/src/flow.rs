@@ -89,7 +89,12 @@ impl ReceiveWindow {
         self.announce(size - reach)
     }
 
-    /// [`release`](ReceiveWindow::release) where the peer sends no more: nothing is announced.
+    /// Whether half of the window will be used up when so many bytes are.
+    pub(crate) fn is_used(&self, count: usize) -> bool {
+        self.size - (self.reach() - count as i64) >= self.size / 2
+    }
+
+    /// [`release`](ReceiveWindow::release) where the peer sends no more or has much left: nothing is announced.
     pub(crate) fn use_up(&mut self, count: usize) -> Option<u32> {
         self.held -= count as i64;
         None

@@ -20,7 +20,7 @@ pub struct Limits {
     pub max_concurrent_streams: Option<u32>,
     /// `SETTINGS_INITIAL_WINDOW_SIZE`: what a peer may send on a stream of which the application has taken nothing yet,
     /// in bytes; at most [`stream_window`](Limits::stream_window). A message that is larger waits for its turn
-    /// ([`incomplete`](Limits::incomplete)). Default 65,535, HTTP/2's own.
+    /// ([`incomplete`](Limits::incomplete)). Default 128 KiB.
     pub initial_stream_window: u32,
     /// What a stream's window grows to, in steps, while the application takes its messages, in bytes. It grows less far
     /// the more memory others have of [`unread`](Limits::unread). A single message may be larger: the window opens for
@@ -50,7 +50,7 @@ pub struct Limits {
     /// Memory for messages of all calls that the application has not [released](crate::Connection::release), in bytes
     /// (each costs its length and 64). The streams' windows beyond the initial ones come out of it, and become smaller
     /// the less is left. When messages within initial windows take as much, new streams are refused (REFUSED_STREAM);
-    /// a compressed message past it ends its call with `RESOURCE_EXHAUSTED`. Stops a peer from filling the memory by way
+    /// compressed messages stay compressed past it, unless somebody [waits](crate::Connection::want) for them. Stops a peer from filling the memory by way
     /// of many streams, or of few bytes that become many. Default 256 MiB.
     pub unread: usize,
     /// Messages larger than their stream's window that are let in at once, in bytes beyond those windows, of all calls:
@@ -140,7 +140,7 @@ impl Default for Limits {
             max_send_message_length: None,
             max_header_list_size: 16 << 10,
             max_concurrent_streams: None,
-            initial_stream_window: 65_535,
+            initial_stream_window: 128 << 10,
             stream_window: 4 << 20,
             max_stream_window: 16 << 20,
             connection_window: 8 << 20,

@@ -143,22 +143,97 @@ fn a_bomb_ends_its_call_at_the_limit_and_one_past() {
     }
 }
 
-/// Many small bombs that nobody reads: no window bounds what they become.
+/// Many small bombs that nobody reads: no window bounds what they become, so they wait as they came.
 #[test]
 fn bombs_that_are_not_read_at_the_limit_and_one_past() {
-    let mut config = Config::server();
-    // Each of the messages takes 17 bytes and what it costs to keep one.
-    config.limits.unread = 2 * (17 + 64) - 1;
-    let mut raw = Raw::server(config);
-    raw.end.release = false;
-    raw.send(&[Frame::request(1, false, &[("grpc-encoding", "gzip")])]);
-    let call = raw.end.request();
-    raw.send(&[compressed(1, &HELLO), compressed(1, &HELLO)]);
-    assert!(raw.end.call(call).closed.is_none());
-    raw.send(&[compressed(1, &HELLO)]);
-    let message = "too much memory is taken by messages that are not read";
-    assert_eq!(words(raw.end.closed(call)), ("RESOURCE_EXHAUSTED", message));
-    assert!(raw.end.disconnected.is_none());
+    for how in ["somebody waits", "they are read", "it is at the limit"] {
+        let mut config = Config::server();
+        // Each of the messages takes 17 bytes and what it costs to keep one.
+        config.limits.unread = 2 * (17 + 64) - usize::from(how != "it is at the limit");
+        let mut raw = Raw::server(config);
+        (raw.end.release, raw.end.want) = (false, false);
+        raw.send(&[Frame::request(1, false, &[("grpc-encoding", "gzip")])]);
+        let call = raw.end.request();
+        raw.send(&[compressed(1, &HELLO), compressed(1, &HELLO)]);
+        raw.send(&[compressed(1, &HELLO), Frame::data(1, true, [])]);
+        let before = if how == "it is at the limit" { 3 } else { 2 };
+        assert_eq!((raw.end.messages(call).len(), raw.end.large.len()), (before, 3 - before));
+        match how {
+            "somebody waits" => raw.end.connection.want(call),
+            "they are read" => raw.end.connection.release_many(call, 2, 34),
+            _ => {}
+        }
+        raw.collect();
+        assert_eq!(raw.end.messages(call).len(), 3 - before, "{how}");
+        assert!(raw.end.call(call).half_closed && raw.end.call(call).closed.is_none());
+    }
+}
+
+/// A reader that is slow keeps them as they came, both ways; none is lost, and the end comes behind them.
+#[test]
+fn compressed_messages_wait_compressed_for_a_slow_reader() {
+    let mut pair = Pair::calm();
+    let (call, served) = open(&mut pair, Encoding::Gzip);
+    let metadata = Metadata::new();
+    let zeros = Bytes::from(vec![0; 100_000]);
+    (pair.client.release, pair.server.release) = (false, false);
+    pair.server.connection.set_encoding(served, Encoding::Gzip).unwrap();
+    for _ in 0..20 {
+        pair.client.connection.send_message(call, zeros.clone()).unwrap();
+        pair.server.connection.send_message(served, zeros.clone()).unwrap();
+    }
+    pair.client.connection.half_close(call).unwrap();
+    pair.server.connection.send_message(served, &b"small"[..]).unwrap();
+    pair.run();
+    let mut came = [0, 0];
+    for turn in 0..20 {
+        for (side, end, call) in [(0, &mut pair.client, call), (1, &mut pair.server, served)] {
+            let messages = end.messages(call);
+            let bytes: usize = messages.iter().map(Bytes::len).sum();
+            assert!(bytes <= 200_000, "{bytes} at once");
+            came[side] += messages.len();
+            let done = side == 1 && end.call(call).half_closed;
+            assert!(!done || came[1] == 20, "the end comes last");
+            end.connection.release_many(call, messages.len(), bytes);
+        }
+        pair.run();
+        if turn == 12 {
+            pair.server.connection.respond(served, &Status::OK, &metadata).unwrap();
+        }
+    }
+    assert_eq!(came, [21, 20]);
+    assert!(pair.client.closed(call).status.is_ok());
+}
+
+/// Nor is anything lost when the connection is, after the whole answer has come.
+#[test]
+fn an_answer_that_waits_compressed_outlives_its_connection_and_ends_with_its_deadline() {
+    for lost in [true, false] {
+        let mut pair = Pair::calm();
+        let timeout = Some(std::time::Duration::from_secs(1));
+        let metadata = Metadata::new();
+        let call = pair.open_encoded("/s.S/M", &metadata, timeout, Encoding::Gzip).unwrap();
+        pair.run();
+        let served = pair.server.request();
+        pair.client.release = false;
+        pair.server.connection.set_encoding(served, Encoding::Gzip).unwrap();
+        for _ in 0..5 {
+            pair.server.connection.send_message(served, Bytes::from(vec![0; 1 << 20])).unwrap();
+        }
+        pair.server.connection.respond(served, &Status::OK, &metadata).unwrap();
+        pair.run();
+        assert_eq!(pair.client.messages(call).len(), 2);
+        assert!(pair.client.call(call).closed.is_none());
+        if lost {
+            pair.break_wire();
+            pair.run();
+            assert_eq!(pair.client.messages(call).len(), 3);
+            assert!(pair.client.closed(call).status.is_ok());
+        } else {
+            pair.run_for(std::time::Duration::from_secs(2));
+            assert_eq!(pair.client.closed(call).status.code, Code::DeadlineExceeded);
+        }
+    }
 }
 
 #[test]

@@ -152,9 +152,9 @@ fn what_nobody_takes_is_bounded_over_all_calls() {
         calls.push(served);
     }
     let came: usize = calls.iter().map(|call| pair.server.call(*call).messages.len() * 10_005).sum();
-    let most = (1 << 20) + calls.len() * 65_535;
+    let most = (1 << 20) + calls.len() * (128 << 10);
     assert!((1 << 20..=most).contains(&came), "{came} bytes of {} calls were taken in", calls.len());
-    assert!((10..100).contains(&calls.len()), "{} calls were taken", calls.len());
+    assert!((5..100).contains(&calls.len()), "{} calls were taken", calls.len());
     // As they are taken, the rest comes.
     let mut total = 0;
     for _ in 0..100 {

@@ -101,6 +101,10 @@ impl Connection {
     /// [`Event::LargeMessage`], is let in before those that nobody waits for. At least one such message always is.
     /// Harmless when there is none, and after the call is over.
     pub fn want(&mut self, call: CallId) {
+        if let Some(stream) = self.store.live(call).filter(|stream| stream.gated) {
+            stream.awaited = true;
+            self.unpack(call);
+        }
         if self.lacking(call) == 0 {
             return;
         }
@@ -113,16 +117,19 @@ impl Connection {
 
     /// `count` bytes of a stream are used up.
     pub(super) fn open_stream_window(&mut self, call: CallId, count: usize) {
-        let size = self.store.peek(call).map_or(0, |stream| self.window_for(stream.receive_window.size()));
         let Some(stream) = self.store.live(call) else { return };
-        let size = if stream.discarding { stream.receive_window.size() } else { size };
-        let open = stream.state.remote_may_send();
+        let size = stream.receive_window.size();
         // One that has come as far as it does by being used grows as soon as the way to the peer is known to be longer.
-        let grown = stream.receive_window.size() >= self.config.limits.stream_window;
-        let growth = if grown { Growth::AtOnce } else { Growth::WhenUsed };
-        let increment = self.admission.change(&mut stream.receive_window, |window| {
-            if open { window.release(count, size, growth) } else { window.use_up(count) }
-        });
+        let grows = size >= self.config.limits.stream_window && size < self.bdp.stream_window();
+        let growth = if grows { Growth::AtOnce } else { Growth::WhenUsed };
+        let increment = if stream.state.remote_may_send() && (grows || stream.receive_window.is_used(count)) {
+            let size = if stream.discarding { size } else { self.window_for(size) };
+            let Some(stream) = self.store.live(call) else { return };
+            self.admission.change(&mut stream.receive_window, |window| window.release(count, size, growth))
+        } else {
+            self.admission.change(&mut stream.receive_window, |window| window.use_up(count))
+        };
+        let Some(stream) = self.store.live(call) else { return };
         if let Some(increment) = increment {
             let stream = stream.id;
             self.transmit.small(|out| WindowUpdate { stream, increment }.encode(out));

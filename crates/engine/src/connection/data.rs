@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
 use farcall_core::{Code, Metadata, Status};
 
 use super::{
-    CallId, Connection, Role,
+    CallId, Connection, Packed, Role,
     receive::{Reading, Stop, broken},
 };
 use crate::{
@@ -174,16 +173,25 @@ impl Connection {
     /// Gives DATA to its call.
     fn deliver(&mut self, call: CallId, arrived: Arrived<'_>) -> Option<MessageFault> {
         let stream = self.store.live(call).filter(|stream| !stream.discarding)?;
-        let before = stream.held_messages;
         let (events, unread) = (&mut self.events, &mut self.unread);
         let (held, messages) = (&mut stream.held, &mut stream.held_messages);
         let max = self.config.limits.max_receive_message_length;
         let others = self.incomplete - stream.assembler.held();
-        let (codecs, encoding, inflated) = (&mut self.codecs, stream.assembler.encoding, &mut stream.inflated);
-        let (unread_limit, mut deflated) = (self.config.limits.unread, 0);
+        let (packed, packed_cost) = (&mut stream.packed, &mut stream.packed_cost);
+        let (mut came, mut packs) = (false, false);
         let whole = |whole| {
-            let (body, compressed) = match whole {
-                Whole::Message(body, compressed) => (body, compressed),
+            came = true;
+            let waits = match whole {
+                Whole::Message(body, true) => Packed::Compressed(body),
+                Whole::Message(body, false) if !packed.is_empty() => Packed::Plain(body),
+                Whole::Run(run) if !packed.is_empty() => Packed::Run(run),
+                Whole::Message(message, false) => {
+                    *held += message.len();
+                    *messages += 1;
+                    *unread += message.len() + MESSAGE_OVERHEAD;
+                    events.push_back(Event::Message { call, message });
+                    return Ok(());
+                }
                 Whole::Run(run) => {
                     *held += run.body_len();
                     *messages += run.len();
@@ -192,22 +200,10 @@ impl Connection {
                     return Ok(());
                 }
             };
-            let message = if compressed {
-                // What comes of a few bytes is not bounded by any window.
-                if *unread > unread_limit {
-                    return Err(MessageFault::TooMuchUnread);
-                }
-                let message = codecs.get_or_insert_default().decompress(encoding, &body, max)?;
-                *inflated += message.len().saturating_sub(body.len());
-                deflated += body.len().saturating_sub(message.len());
-                Bytes::from(message)
-            } else {
-                body
-            };
-            *held += message.len();
-            *messages += 1;
-            *unread += message.len() + MESSAGE_OVERHEAD;
-            events.push_back(Event::Message { call, message });
+            packs = true;
+            *packed_cost += waits.cost();
+            *unread += waits.cost();
+            packed.push_back(waits);
             Ok(())
         };
         let result = match arrived {
@@ -222,7 +218,7 @@ impl Connection {
         if let Err(fault) = result {
             return Some(fault);
         }
-        let came = stream.held_messages > before && (stream.offered || stream.line != Line::Out);
+        let came = came && (stream.offered || stream.line != Line::Out);
         let begun = stream.assembler.missing() > 0;
         if came {
             self.message_came(call);
@@ -231,8 +227,8 @@ impl Connection {
             // A message larger than the window would otherwise wait for room that it takes up itself.
             self.consider(call);
         }
-        if deflated > 0 {
-            self.open_stream_window(call, deflated);
+        if packs {
+            self.unpack(call);
         }
         None
     }
@@ -257,6 +253,7 @@ impl Connection {
         match self.config.role {
             Role::Server => match whole {
                 Ok(()) if stream.finished => {}
+                Ok(()) if !stream.packed.is_empty() => stream.half_closed_behind = true,
                 Ok(()) => self.events.push_back(Event::HalfClosed { call }),
                 Err(fault) => self.fail_call(call, fault.status(Role::Server)),
             },

@@ -17,7 +17,7 @@ impl Connection {
     pub(super) fn end_call(&mut self, call: CallId, closed: Closed) {
         let Some(stream) = self.store.live(call) else { return };
         let (id, state) = (stream.id, stream.state);
-        let held = stream.held + stream.held_messages * MESSAGE_OVERHEAD;
+        let held = stream.held + stream.held_messages * MESSAGE_OVERHEAD + stream.packed_cost;
         self.admission.end(&stream.receive_window, stream.line);
         self.incomplete -= stream.assembler.held();
         self.unsent -= stream.queue.len();
@@ -48,7 +48,7 @@ impl Connection {
     pub(super) fn abandon(&mut self, call: CallId, status: Status) {
         let Some(stream) = self.store.live(call) else { return };
         let unprocessed = stream.id == 0;
-        if !unprocessed && !stream.state.is_open() {
+        if !unprocessed && !stream.state.is_open() && stream.ended.is_none() {
             // A server's answer that waits in the output only: the client will have it.
             return;
         }
@@ -145,8 +145,11 @@ impl Connection {
             return;
         }
         self.settle_answered();
+        self.unpack_all();
         // Set first, so that ending the calls starts nothing new.
-        self.error = Some(error.clone());
+        if self.error.replace(error.clone()).is_some() {
+            return;
+        }
         self.answered.clear();
         self.waiting.clear();
         self.scheduler.clear();

@@ -428,6 +428,14 @@ impl Connection {
         };
         // What was not sent is not wanted any more.
         self.reset(call, ErrorCode::NO_ERROR);
-        self.end_call(call, Closed { status, trailers, completed: true, unprocessed: false });
+        let closed = Closed { status, trailers, completed: true, unprocessed: false };
+        let Some(stream) = self.store.live(call) else { return };
+        if stream.packed.is_empty() {
+            return self.end_call(call, closed);
+        }
+        // Messages that wait compressed come before it.
+        stream.ended = Some(Box::new(closed));
+        let (id, state) = (stream.id, stream.state);
+        self.store.unlink(id, state);
     }
 }

@@ -14,6 +14,7 @@ mod send;
 #[cfg(test)]
 mod tests;
 mod transmit;
+mod unpack;
 mod upkeep;
 
 use std::{collections::VecDeque, fmt, time::Instant};
@@ -26,6 +27,7 @@ pub use call::{CallId, Outgoing, Request, Role};
 pub use ledger::Ledger;
 pub(crate) use transmit::LARGE;
 pub use transmit::Transmit;
+pub(crate) use unpack::Packed;
 
 use crate::{
     CallError, Config, ConnectionError, ErrorCode, Event,
@@ -97,6 +99,8 @@ pub struct Connection {
     /// Bytes of messages, prefixes included, that the application holds.
     unread: usize,
     admission: admission::Admission,
+    /// Calls with a compressed message that is held back; those that have ended are skipped.
+    gated: VecDeque<CallId>,
     /// Server: the highest stream the client has opened.
     last_peer_stream: u32,
     /// Memory of messages that have come in part.
@@ -175,6 +179,7 @@ impl Connection {
             bdp: Bdp::new(&config, now),
             unread: 0,
             admission: admission::Admission::default(),
+            gated: VecDeque::new(),
             last_peer_stream: 0,
             incomplete: 0,
             request_headers: 0,
@@ -554,6 +559,9 @@ impl Connection {
         self.settle_answered();
         loop {
             let Some(event) = self.events.pop_front() else {
+                if self.unpack_next() {
+                    continue;
+                }
                 self.events.shrink_to(EVENTS_KEPT);
                 return None;
             };

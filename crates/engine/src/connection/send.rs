@@ -334,7 +334,11 @@ impl Connection {
         stream.inflated -= inflated;
         stream.taken = true;
         self.unread = self.unread.saturating_sub(bytes + messages * MESSAGE_OVERHEAD);
+        let waits = !stream.packed.is_empty();
         self.open_stream_window(call, bytes - inflated + messages * PREFIX_LEN);
+        if waits {
+            self.unpack(call);
+        }
     }
 
     /// `count` bytes have come in: the connection's window opens for as many again, whoever they are for and whether or

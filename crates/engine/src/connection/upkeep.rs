@@ -94,6 +94,7 @@ impl Connection {
         self.answered.shrink_to_fit();
         self.waiting.shrink_to_fit();
         self.admission.slim();
+        self.gated.shrink_to_fit();
     }
 
     fn next_of_lifetime(&self) -> Option<(Instant, Due)> {

@@ -29,8 +29,6 @@ pub(crate) enum MessageFault {
     Truncated,
     /// A compressed message is not what its encoding says.
     Corrupt,
-    /// A compressed message, while the application has too much that it has not released.
-    TooMuchUnread,
 }
 
 impl MessageFault {
@@ -45,9 +43,6 @@ impl MessageFault {
                 Status::new(Code::Internal, format!("a message with the unknown flag {flag}"))
             }
             MessageFault::Corrupt => Status::new(Code::Internal, "Decompression failed due to data error"),
-            MessageFault::TooMuchUnread => {
-                Status::new(Code::ResourceExhausted, "too much memory is taken by messages that are not read")
-            }
             MessageFault::Truncated => Status::new(Code::Internal, "the stream ended within a message"),
         }
     }

@@ -8,7 +8,8 @@ use farcall_core::{Metadata, Status};
 
 use super::State;
 use crate::{
-    CallId,
+    CallId, Closed,
+    connection::Packed,
     flow::{ReceiveWindow, SendWindow},
     grpc::encoding::{Encoding, Encodings},
     recv::Assembler,
@@ -60,6 +61,15 @@ pub(crate) struct Stream {
     /// Where the message begun stands that is larger than the window, and whether the application has been told of it.
     pub(crate) line: Line,
     pub(crate) offered: bool,
+    /// Messages that wait compressed, and those behind them; what they cost; whether one is held back because too much
+    /// is unread, and somebody waits for it.
+    pub(crate) packed: VecDeque<Packed>,
+    pub(crate) packed_cost: usize,
+    pub(crate) gated: bool,
+    pub(crate) awaited: bool,
+    /// What came behind them: a client's last message (server), the end of the call (client).
+    pub(crate) half_closed_behind: bool,
+    pub(crate) ended: Option<Box<Closed>>,
     /// Server: size of the request's header list.
     pub(crate) header_list: usize,
     /// Bytes of messages that the application has, and their number.
@@ -137,6 +147,12 @@ impl Stream {
             taken: false,
             line: Line::Out,
             offered: false,
+            packed: VecDeque::new(),
+            packed_cost: 0,
+            gated: false,
+            awaited: false,
+            half_closed_behind: false,
+            ended: None,
             header_list: 0,
             held: 0,
             held_messages: 0,

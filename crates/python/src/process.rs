@@ -95,6 +95,11 @@ fn after_fork_in_child() {
 #[pyfunction]
 fn before_exit(py: Python<'_>) {
     FINISHING.store(true, Ordering::SeqCst);
+    // An interpreter inside another may be left to that one's end. Then whoever detaches is never let in again.
+    let finalizing = py.import("sys").and_then(|sys| sys.call_method0("is_finalizing")?.is_truthy());
+    if ATTACHED.load(Ordering::SeqCst) == 0 || finalizing.unwrap_or(true) {
+        return;
+    }
     py.detach(|| {
         let give_up = Instant::now() + LAST_CALLBACKS;
         while ATTACHED.load(Ordering::SeqCst) > 0 && Instant::now() < give_up {

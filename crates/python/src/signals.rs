@@ -1,15 +1,14 @@
-//! Waiting without shutting the interpreter out: signals are seen while a call waits.
+//! Waiting without shutting the interpreter out: signals are seen while a call waits, and exceptions that another thread
+//! raises in this one (`PyThreadState_SetAsyncExc`, by which time limits and debuggers end a wait).
 
-use std::{
-    cell::Cell,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use pyo3::prelude::*;
+use pyo3::{prelude::*, sync::PyOnceLock};
 
-use crate::{process, sync::call::Waited};
+use crate::{calling::Calling, sync::call::Waited};
 
-/// How long the main thread waits before it looks for signals: one may have been delivered to another thread.
+/// How long a thread waits before it looks for what would end its wait: a signal may have been delivered to another
+/// thread, and nothing else announces an exception that was raised from there.
 const SLICE: Duration = Duration::from_millis(100);
 
 /// Waits, detached, in slices: `step` waits until the time it is given. Whether what it waits for has come.
@@ -21,34 +20,24 @@ pub(crate) fn wait(
     until: Option<Instant>,
     mut step: impl FnMut(Option<Instant>) -> Waited + Send,
 ) -> PyResult<bool> {
-    let main = is_main_thread(py)?;
     loop {
         let (waited, now) = py.detach(|| {
-            let slice = main.then(|| Instant::now() + SLICE);
-            (step([until, slice].into_iter().flatten().min()), Instant::now())
+            let slice = Instant::now() + SLICE;
+            (step(Some(until.map_or(slice, |until| until.min(slice)))), Instant::now())
         });
         match waited {
             Waited::Done => return Ok(true),
             Waited::TimedOut if until.is_some_and(|until| until <= now) => return Ok(false),
-            Waited::TimedOut | Waited::Interrupted => py.check_signals()?,
+            Waited::TimedOut | Waited::Interrupted => look(py)?,
         }
     }
 }
 
-/// Whether signal handlers run on this thread. Asked once per thread; a fork changes the answer.
-fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
-    thread_local! {
-        static KNOWN: Cell<Option<(u32, bool)>> = const { Cell::new(None) };
-    }
-    let generation = process::generation();
-    if let Some((at, known)) = KNOWN.get()
-        && at == generation
-    {
-        return Ok(known);
-    }
-    let threading = py.import("threading")?;
-    let main = threading.call_method0("main_thread")?.getattr("ident")?;
-    let known = threading.call_method0("get_ident")?.eq(main)?;
-    KNOWN.set(Some((generation, known)));
-    Ok(known)
+/// Raises what is to be raised on this thread.
+fn look(py: Python<'_>) -> PyResult<()> {
+    static NOTHING: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    py.check_signals()?;
+    // Only where Python code runs does the interpreter raise what another thread has asked for.
+    let nothing = NOTHING.get_or_try_init(py, || py.eval(c"lambda: None", None, None).map(Bound::unbind))?;
+    nothing.bind(py).call_python(&[]).map(drop)
 }

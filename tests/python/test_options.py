@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import re
+import socket
 import threading
 import time
 from concurrent import futures
@@ -524,3 +527,39 @@ def test_metadata_sizes(serve):
     with pytest.raises(grpc.RpcError) as caught:
         peer.uu("echo")(b"", metadata=[("k", "v" * 60_000)])
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def user_timeouts(port):
+    """TCP_USER_TIMEOUT, in milliseconds, of this process's sockets on connections to a port: of clients, of servers."""
+    client, server = set(), set()
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            with socket.socket(fileno=os.dup(int(fd))) as found:
+                local, peer = found.getsockname(), found.getpeername()
+                timeout = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        except (OSError, ValueError):
+            continue
+        if port in (local[1:2] or (0,)):
+            server.add(timeout)
+        if port in (peer[1:2] or (0,)):
+            client.add(timeout)
+    return client, server
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
+def test_peers_that_acknowledge_nothing_are_given_up(serve):
+    """Clients that send keepalive do so, and servers always."""
+    for options, expected in (
+        (None, {0}),
+        ([("grpc.keepalive_time_ms", 100_000)], {20_000}),
+        ([("grpc.keepalive_time_ms", 100_000), ("grpc.keepalive_timeout_ms", 5000)], {5000}),
+    ):
+        peer = serve(echo=("uu", lambda request, context: request), channel_options=options)
+        assert peer.uu("echo")(b"x") == b"x"
+        assert user_timeouts(peer.port) == (expected, {20_000})
+        peer.close()
+
+
+def test_user_agents_name_each_part_once(serve):
+    agent = seen_metadata(serve)["user-agent"]
+    assert re.fullmatch(r"grpc-python/[\d.]+ (farcall|grpc-c)/[\d.]+ \(.*\)", agent), agent

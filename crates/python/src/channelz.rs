@@ -36,6 +36,8 @@ pub(crate) struct Entity {
     owner: Option<Arc<Entity>>,
     /// A target or an address.
     name: String,
+    /// Of a connection: this end's address.
+    local: String,
     created: u64,
     state: AtomicU8,
     started: AtomicU64,
@@ -59,7 +61,7 @@ fn now() -> u64 {
 }
 
 impl Entity {
-    fn new(kind: &'static str, listed: bool, owner: Option<Arc<Entity>>, name: String) -> Arc<Entity> {
+    fn new(kind: &'static str, listed: bool, owner: Option<Arc<Entity>>, name: String, local: String) -> Arc<Entity> {
         let id = REGISTRY.with(|registry| {
             registry.last += 1;
             registry.last
@@ -71,6 +73,7 @@ impl Entity {
             listed,
             owner,
             name,
+            local,
             created: now(),
             state: AtomicU8::new(Connectivity::Idle as u8),
             started: AtomicU64::new(0),
@@ -88,21 +91,21 @@ impl Entity {
     }
 
     pub(crate) fn channel(target: &str, listed: bool) -> Arc<Entity> {
-        Entity::new("channel", listed, None, target.to_owned())
+        Entity::new("channel", listed, None, target.to_owned(), String::new())
     }
 
     pub(crate) fn server(listed: bool) -> Arc<Entity> {
-        Entity::new("server", listed, None, String::new())
+        Entity::new("server", listed, None, String::new(), String::new())
     }
 
     /// A socket of a server that listens.
     pub(crate) fn listener(server: &Arc<Entity>, address: String) -> Arc<Entity> {
-        Entity::new("listener", server.listed, Some(Arc::clone(server)), address)
+        Entity::new("listener", server.listed, Some(Arc::clone(server)), address, String::new())
     }
 
     /// A connection of a channel or a server.
-    pub(crate) fn connection(owner: &Arc<Entity>, peer: &str) -> Arc<Entity> {
-        let entity = Entity::new("connection", owner.listed, Some(Arc::clone(owner)), peer.to_owned());
+    pub(crate) fn connection(owner: &Arc<Entity>, peer: &str, local: String) -> Arc<Entity> {
+        let entity = Entity::new("connection", owner.listed, Some(Arc::clone(owner)), peer.to_owned(), local);
         entity.becomes(Connectivity::Connecting);
         entity
     }
@@ -181,8 +184,8 @@ impl Tally {
 }
 
 /// Number, kind, owner's number or 0, name, when made, connectivity; of calls, how many were started, succeeded and
-/// failed, and how many the server ended, when the last one was started; messages sent and received.
-type Row = (u64, &'static str, u64, String, u64, u8, [u64; 7]);
+/// failed, and how many the server ended, when the last one was started; messages sent and received; this end's address.
+type Row = (u64, &'static str, u64, String, u64, u8, [u64; 7], String);
 
 /// All entities, in the order they were made.
 #[pyfunction]
@@ -207,6 +210,7 @@ pub(crate) fn channelz() -> Vec<Row> {
                 &entity.received,
             ]
             .map(|counter| counter.load(Ordering::Relaxed)),
+            entity.local.clone(),
         )
     };
     entities.iter().map(row).collect()

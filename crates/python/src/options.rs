@@ -9,7 +9,7 @@ mod table;
 use std::time::Duration;
 
 use farcall_channel::Config as ChannelConfig;
-use farcall_engine::{Config as EngineConfig, Encoding};
+use farcall_engine::{Config as EngineConfig, Encoding, Role};
 use pyo3::{
     exceptions::{PyOverflowError, PyTypeError},
     prelude::*,
@@ -18,8 +18,8 @@ use pyo3::{
 
 use crate::{credentials::ClientSecurity, process};
 
-/// The grpcio whose place this takes, as servers' logs know it, and ourselves.
-const USER_AGENT: &str = env!("FARCALL_USER_AGENT");
+/// Ourselves; the faces say before it which grpcio's place they take, as servers' logs know it.
+const USER_AGENT: &str = concat!("farcall/", env!("CARGO_PKG_VERSION"));
 
 /// What a channel is made with.
 #[derive(Clone)]
@@ -122,7 +122,7 @@ struct Draft {
     reuse_port: bool,
     channelz: bool,
     max_connections: Option<usize>,
-    keepalive_timeout_given: bool,
+    keepalive_timeout_endless: bool,
     service_config_error: Option<String>,
     /// What could not be taken as it was meant, for people.
     complaints: Vec<String>,
@@ -151,7 +151,7 @@ impl Draft {
             reuse_port: true,
             channelz: true,
             max_connections: None,
-            keepalive_timeout_given: false,
+            keepalive_timeout_endless: false,
             service_config_error: None,
             complaints: Vec::new(),
         }
@@ -182,7 +182,8 @@ impl Draft {
             let default = self.engine.limits.max_header_list_size;
             self.engine.limits.max_header_list_size = default.max(soft.saturating_add(soft / 4));
         }
-        if self.engine.keepalive_time.is_some() && self.keepalive_timeout_given {
+        let wanted = self.engine.role == Role::Server || self.engine.keepalive_time.is_some();
+        if wanted && !self.keepalive_timeout_endless {
             // What keepalive cannot see is a peer that acknowledges nothing of what is sent.
             self.socket.user_timeout = Some(self.engine.keepalive_timeout);
         }

@@ -32,7 +32,7 @@ def option_table() -> list[tuple[str, str, str, str]]:
     """The options of channels and servers: key, "int", "str" or "object", "channel", "server" or "both", and why
     it changes nothing here, "" when it does change something."""
 
-def channelz() -> list[tuple[int, str, int, str, int, int, list[int]]]:
+def channelz() -> list[tuple[int, str, int, str, int, int, list[int], str]]:
     """The process's channels, servers, connections and listeners, as `grpc._channelz` names their columns."""
 
 def watched() -> list[int]:

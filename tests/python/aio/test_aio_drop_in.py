@@ -5,6 +5,7 @@ import contextvars
 import copy
 import gc
 import pickle
+import re
 
 import grpc
 import grpc.aio
@@ -592,3 +593,15 @@ def test_a_channel_says_where_to_and_in_which_state(run):
     channel, address = run(test())
     # Without a loop it has no state.
     assert repr(channel).endswith(f"to '{address}'>")
+
+
+def test_user_agents_name_each_part_once(run):
+    async def test():
+        async def see(request, context):
+            return dict(context.invocation_metadata())["user-agent"].encode()
+
+        async with Peer(see=("uu", see)) as peer:
+            agent = (await soon(peer.uu("see")(b""))).decode()
+        assert re.fullmatch(r"grpc-python-asyncio/[\d.]+ (farcall|grpc-c)/[\d.]+ \(.*\)", agent), agent
+
+    run(test())

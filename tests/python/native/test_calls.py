@@ -210,7 +210,8 @@ def test_who_calls_whom(channel: _native.Channel) -> None:
     answer = channel.unary("/agent", b"", None, 20, None)
     assert isinstance(answer, bytes)
     agent, authority, peer = answer.decode().split("|")
-    assert agent.startswith(f"grpc-python/{grpc.__version__} farcall/")
+    # Which grpcio it stands for, the faces say.
+    assert agent.startswith("farcall/")
     assert authority.startswith("127.0.0.1:")
     assert peer.startswith("ipv4:127.0.0.1:")
 

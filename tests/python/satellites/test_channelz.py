@@ -53,6 +53,8 @@ def test_a_channel_with_its_subchannel_and_socket(serve):
     assert (socket.data.streams_started, socket.data.messages_sent, socket.data.messages_received) == (4, 4, 3)
     assert (socket.data.streams_succeeded, socket.data.streams_failed) == (4, 0), "a status is an end, and no failure"
     assert socket.remote.tcpip_address.port
+    assert socket.local.tcpip_address.port not in (0, socket.remote.tcpip_address.port)
+    assert len(socket.local.tcpip_address.ip_address) == 4
 
 
 def test_a_server_with_its_sockets(serve):

@@ -671,7 +671,7 @@ impl Channel {
         let owner = Owner::Client(Attempt { channel: Weak::clone(&self.me), id, address: address.clone() });
         let keepalive_time = lock(&self.state).keepalive_time;
         let config = Config { seed: process::random(), keepalive_time, ..self.engine.clone() };
-        let entity = Entity::connection(&self.entity, &address.to_string());
+        let entity = Entity::connection(&self.entity, &address.to_string(), socket.local());
         let connection = Connection::new(socket, transport, config, connecting, &self.event_loop, owner, entity);
         {
             let mut state = lock(&self.state);

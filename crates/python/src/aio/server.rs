@@ -166,7 +166,7 @@ impl Server {
         let peer = socket.peer();
         let config = Config { seed: process::random(), ..self.engine.clone() };
         let owner = Owner::Server(Weak::clone(&self.me));
-        let entity = Entity::connection(&self.entity, &peer);
+        let entity = Entity::connection(&self.entity, &peer, socket.local());
         let connection = Connection::new(socket, transport, config, false, self.event_loop()?, owner, entity);
         let phase = {
             let mut state = lock(&self.state);

@@ -335,7 +335,7 @@ fn algorithms(draft: &mut Draft, bits: i32) {
 
 fn keepalive_timeout(draft: &mut Draft, number: i32) {
     draft.engine.keepalive_timeout = milliseconds(number).unwrap_or(AGES);
-    draft.keepalive_timeout_given = number != i32::MAX;
+    draft.keepalive_timeout_endless = number == i32::MAX;
 }
 
 fn min_ping_interval(draft: &mut Draft, number: i32) {

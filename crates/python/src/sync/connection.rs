@@ -190,10 +190,11 @@ impl Connection {
         owner: Arc<dyn Owner>,
     ) -> Arc<Connection> {
         let now = Instant::now();
+        let entity = Entity::connection(owner.entity(), &peer, socket.local());
         let connection = Arc::new(Connection {
             socket,
             token: next_token(),
-            entity: Entity::connection(owner.entity(), &peer),
+            entity,
             peer: peer.into(),
             role: config.role,
             generation: process::generation(),

@@ -120,6 +120,11 @@ impl Socket {
         self.peer_address().map_or_else(String::new, |address| address.to_string())
     }
 
+    /// This end, as gRPC writes it; empty when the system does not say.
+    pub(crate) fn local(&self) -> String {
+        self.0.local_addr().map_or_else(|_| String::new(), |address| address_of(&address).to_string())
+    }
+
     /// The other end; `None` once it is gone.
     pub(crate) fn peer_address(&self) -> Option<Address> {
         Some(address_of(&self.0.peer_addr().ok()?))

@@ -404,7 +404,11 @@ class Channel(_client_api.Channel):
         """
         self._subscriptions = Subscriptions()
         name = self._target = _common.decode(_common.encode(target))
-        given = [*_common.options(options), *_compression.create_channel_option(compression)]
+        given = [
+            *_common.options(options),
+            *_compression.create_channel_option(compression),
+            ("grpc.primary_user_agent", _USER_AGENT),
+        ]
         core, single_threaded = _split_options(given)
         self._unary_stream: type[_UnaryStreamMultiCallable] = (
             _SingleThreadedUnaryStreamMultiCallable

@@ -36,6 +36,8 @@ class _Entity(NamedTuple):
     last_started: int
     sent: int
     received: int
+    #: Of a connection: this end's address.
+    local: str
 
 
 # A client's connection is a subchannel and a socket too, whose numbers differ by this.
@@ -43,7 +45,11 @@ _SUBCHANNEL = 1 << 62
 
 
 def _entities() -> dict[int, _Entity]:
-    return {row[0]: _Entity(*row[:6], *row[6]) for row in native.channelz()}
+    found = {}
+    for *facts, counts, local in native.channelz():
+        entity = _Entity._make((*facts, *counts, local))
+        found[entity.id] = entity
+    return found
 
 
 def _time(nanoseconds: int) -> str:
@@ -120,7 +126,8 @@ def _socket(entities: dict[int, _Entity], socket: _Entity) -> dict[str, Any]:
     }
     if socket.last_started:
         data[f"last{side}StreamCreatedTimestamp"] = _time(socket.last_started)
-    return {"ref": _socket_ref(socket), "data": data, "remote": _address(socket.name)}
+    addresses = {"local": _address(socket.local), "remote": _address(socket.name)}
+    return {"ref": _socket_ref(socket), "data": data, **addresses}
 
 
 def _page(

@@ -9,7 +9,7 @@ use farcall_core::{Code, Status};
 
 use crate::{Address, Backoff, Connectivity, Endpoint, RetryConfig, ServiceConfig, Target};
 
-/// A connection that breaks sooner than this has hardly worked.
+/// A connection that served nobody and is lost sooner than this has hardly worked.
 const SHORT_LIFE: Duration = Duration::from_secs(1);
 
 /// So many of these in a row are no accident.
@@ -84,6 +84,18 @@ pub enum Pick {
     Wait,
     /// It fails with this status.
     Fail(Status),
+}
+
+/// How a connection that worked was lost to new calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Lost<'a> {
+    /// For people.
+    pub why: &'a str,
+    /// How long it took calls.
+    pub lived: Duration,
+    /// Whether the server has answered a call on it, or is at work on one: a server that sends its clients away every
+    /// now and then (`max_connection_age`) serves them, however often that is.
+    pub useful: bool,
 }
 
 /// Why an attempt to connect failed.
@@ -256,27 +268,22 @@ impl Channel {
         }
     }
 
-    /// A connection that worked has broken. The channel is IDLE until the next call; but when one connection after the
-    /// other breaks as soon as it works, it backs off, as if they had not worked. `lived` says for how long it did.
-    pub fn handle_broken(&mut self, id: ConnectionId, why: &str, lived: Duration, now: Instant) {
+    /// A connection that worked takes no new calls (GOAWAY) or is gone. The channel is IDLE until the next call; but when
+    /// one after the other is lost before it was of any use, it backs off, as if they had not worked.
+    pub fn handle_lost(&mut self, id: ConnectionId, lost: Lost<'_>, now: Instant) {
         if !matches!(self.phase, Phase::Ready(current) if current == id) {
             return;
         }
-        self.short_lives = if lived < SHORT_LIFE { self.short_lives + 1 } else { 0 };
+        let short = !lost.useful && lost.lived < SHORT_LIFE;
+        self.short_lives = if short { self.short_lives + 1 } else { 0 };
         if self.short_lives < SHORT_LIVES {
-            return self.handle_disconnected(id);
-        }
-        let retry_at = now + self.config.backoff.advance();
-        self.fail_round(format!("connections break as soon as they are made; last error: {why}"), retry_at);
-        self.report();
-    }
-
-    /// A connection that worked takes no new calls (GOAWAY) or is gone. The channel is IDLE until the next call.
-    pub fn handle_disconnected(&mut self, id: ConnectionId) {
-        if matches!(self.phase, Phase::Ready(current) if current == id) {
             self.phase = Phase::Idle;
-            self.report();
+        } else {
+            let retry_at = now + self.config.backoff.advance();
+            let why = lost.why;
+            self.fail_round(format!("connections break as soon as they are made; last error: {why}"), retry_at);
         }
+        self.report();
     }
 
     /// The time of [`poll_timeout`](Channel::poll_timeout) has come.

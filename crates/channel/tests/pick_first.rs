@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use farcall_channel::{Action, Address, Channel, Config, ConnectError, ConnectionId, Connectivity, Pick, Target};
+use farcall_channel::{Action, Address, Channel, Config, ConnectError, ConnectionId, Connectivity, Lost, Pick, Target};
 use farcall_core::Code;
 
 /// A channel, its clock, and what it asked for since last looked at.
@@ -41,6 +41,22 @@ impl Bench {
     fn refuse(&mut self, id: ConnectionId) {
         let why = "Failed to connect to remote host: Connection refused".to_owned();
         self.channel.handle_connect_failed(id, &ConnectError { code: Code::Unknown, why }, self.now);
+    }
+
+    /// A connection that worked is lost after so many milliseconds.
+    fn lose(&mut self, id: ConnectionId, lived: u64, useful: bool) {
+        let lost = Lost { why: "Socket closed", lived: Duration::from_millis(lived), useful };
+        self.channel.handle_lost(id, lost, self.now);
+    }
+
+    /// The state after one connection more, for which a call has asked.
+    fn connect_and_lose(&mut self, lived: u64, useful: bool) -> Connectivity {
+        self.pick(false);
+        let (id, _) = self.attempt();
+        self.channel.handle_connected(id);
+        self.actions();
+        self.lose(id, lived, useful);
+        self.channel.state()
     }
 
     /// Lets time pass to the next timer and fires it; how long that took.
@@ -122,7 +138,7 @@ fn backs_off_between_rounds_and_stays_in_transient_failure_until_one_succeeds() 
     bench.channel.handle_connected(id);
     assert_eq!(bench.states(), [Connectivity::Ready]);
 
-    bench.channel.handle_disconnected(id);
+    bench.lose(id, 5000, true);
     assert_eq!(bench.states(), [Connectivity::Idle]);
     bench.channel.connect(bench.now);
     let (id, _) = bench.attempt();
@@ -216,7 +232,7 @@ fn addresses_that_worked_are_used_again_for_a_while_and_resolved_again_when_they
     bench.channel.handle_resolved(Ok(vec![address(1)]), bench.now);
     let (id, _) = bench.attempt();
     bench.channel.handle_connected(id);
-    bench.channel.handle_disconnected(id);
+    bench.lose(id, 5000, true);
 
     bench.now += Duration::from_secs(29);
     bench.actions();
@@ -236,7 +252,7 @@ fn addresses_that_worked_are_used_again_for_a_while_and_resolved_again_when_they
     bench.channel.handle_resolved(Ok(vec![address(3)]), bench.now);
     let (id, _) = bench.attempt();
     bench.channel.handle_connected(id);
-    bench.channel.handle_disconnected(id);
+    bench.lose(id, 5000, true);
     bench.now += Duration::from_secs(30);
     bench.actions();
     bench.pick(false);
@@ -246,14 +262,7 @@ fn addresses_that_worked_are_used_again_for_a_while_and_resolved_again_when_they
 #[test]
 fn backs_off_from_a_server_whose_connections_break_at_once() {
     let mut bench = Bench::new("ipv4:127.0.0.1:1");
-    let breaks = |bench: &mut Bench, lived: u64| {
-        bench.pick(false);
-        let (id, _) = bench.attempt();
-        bench.channel.handle_connected(id);
-        bench.actions();
-        bench.channel.handle_broken(id, "Socket closed", Duration::from_millis(lived), bench.now);
-        bench.channel.state()
-    };
+    let breaks = |bench: &mut Bench, lived: u64| bench.connect_and_lose(lived, false);
     assert_eq!(breaks(&mut bench, 1), Connectivity::Idle);
     assert_eq!(breaks(&mut bench, 999), Connectivity::Idle);
     assert_eq!(breaks(&mut bench, 1000), Connectivity::Idle, "long enough to count");
@@ -268,4 +277,16 @@ fn backs_off_from_a_server_whose_connections_break_at_once() {
     assert!(second > first, "and longer each time: {first:?}, {second:?}");
     assert_eq!(breaks(&mut bench, 1000), Connectivity::Idle);
     assert_eq!(breaks(&mut bench, 1), Connectivity::Idle, "from the beginning");
+}
+
+#[test]
+fn does_not_back_off_from_a_server_that_serves_and_sends_away() {
+    let mut bench = Bench::new("ipv4:127.0.0.1:1");
+    for _ in 0..100 {
+        assert_eq!(bench.connect_and_lose(300, true), Connectivity::Idle);
+    }
+    assert_eq!(bench.connect_and_lose(0, false), Connectivity::Idle);
+    assert_eq!(bench.connect_and_lose(0, false), Connectivity::Idle);
+    assert_eq!(bench.connect_and_lose(0, true), Connectivity::Idle, "one of use makes up for those before");
+    assert_eq!(bench.connect_and_lose(0, false), Connectivity::Idle);
 }

@@ -103,4 +103,7 @@ pub struct Closed {
     /// Client: whether the server certainly did nothing for this call, so that it may be retried transparently
     /// (never sent, REFUSED_STREAM, or above the last stream of a GOAWAY).
     pub unprocessed: bool,
+    /// Client: whether nothing of it has left this side. Then it is `unprocessed` whatever the server does, and may be made
+    /// again as often as this happens.
+    pub unsent: bool,
 }

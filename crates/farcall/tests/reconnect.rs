@@ -95,6 +95,19 @@ async fn calls_go_on_through_a_graceful_restart() {
 }
 
 #[tokio::test]
+async fn a_server_whose_connections_are_short_is_no_reason_to_back_off() {
+    within(async {
+        let server = Server::builder().max_connection_age(Duration::from_millis(30));
+        let server = serve_with(server, "127.0.0.1:0", echo).await;
+        for _ in 0..100 {
+            assert_eq!(unary(&server.channel, "served").await.unwrap(), "served");
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_second_address_is_tried_when_the_first_fails() {
     within(async {
         let server = serve(echo).await;

@@ -190,6 +190,7 @@ impl Receiver {
                 trailers: Metadata::new(),
                 completed: false,
                 unprocessed: false,
+                unsent: false,
             };
             return Poll::Ready(Box::new(std::mem::replace(closed, told)));
         }

@@ -8,7 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use farcall_channel::{self as brain, Action, Address, ConnectError, ConnectionId, Connectivity, Pick, Target};
+use farcall_channel::{
+    self as brain, Action, Address, Attempts, ConnectError, ConnectionId, Connectivity, Ended, Lost, Next, Pick, Seen,
+    Target,
+};
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{self as engine, ConnectionError, Encoding, RequestHead};
 use tokio::{runtime::Handle, sync::watch, task::AbortHandle};
@@ -248,12 +251,9 @@ impl Channel {
     }
 }
 
-/// Which calls go again without anybody hearing of it (gRFC A6, transparent retries): one that never left this side does
-/// until it has, one that left and that the server certainly did nothing for does once.
+/// The attempts of one call.
 #[derive(Default)]
-struct Retry {
-    used: bool,
-}
+struct Retry(Attempts);
 
 impl Retry {
     fn go_again(
@@ -263,12 +263,18 @@ impl Retry {
         unprocessed: Option<Box<Open>>,
     ) -> Option<Box<Open>> {
         let mut open = unprocessed?;
-        if !std::mem::take(&mut open.taken) {
-            // The connection takes no calls any more, and its word may not have reached the brain yet.
-            shared.disconnected(connection, NO_MORE_CALLS);
-            return Some(open);
+        let seen = if std::mem::take(&mut open.taken) { Seen::Refused } else { Seen::Never };
+        let ended =
+            Ended { code: Code::Unavailable, trailers: &Metadata::new(), completed: false, seen, can_repeat: true };
+        match self.0.handle_ended(ended) {
+            Next::Elsewhere => {
+                // The connection takes no calls any more, and its word may not have reached the brain yet.
+                shared.disconnected(connection, NO_MORE_CALLS);
+                Some(open)
+            }
+            Next::Again => Some(open),
+            Next::Over | Next::After(_) => None,
         }
-        (!std::mem::replace(&mut self.used, true)).then_some(open)
     }
 }
 
@@ -331,7 +337,8 @@ impl Shared {
         self.step(|state| {
             if let Some(ready) = state.ready.take_if(|ready| ready.id == id) {
                 let now = Instant::now();
-                state.brain.handle_broken(id, why, now - ready.since, now);
+                let lost = Lost { why, lived: now - ready.since, useful: ready.mailbox.is_useful() };
+                state.brain.handle_lost(id, lost, now);
             }
         });
     }

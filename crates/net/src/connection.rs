@@ -210,6 +210,13 @@ where
         }
     }
 
+    /// Whether the server is at work on a call.
+    fn note_use(&self) {
+        if self.engine.calls() > 0 {
+            self.mailbox.set_useful();
+        }
+    }
+
     fn open(&mut self, mut open: Box<Open>, slot: Arc<Slot>, now: Instant) {
         let request =
             Request { path: &open.path, authority: &open.authority, metadata: &open.metadata, deadline: open.deadline };
@@ -217,6 +224,7 @@ where
             Ok(id) => id,
             Err(error) => {
                 let status = Status::new(Code::Unavailable, error.to_string());
+                self.note_use();
                 return refuse(&slot, open, status, &mut self.wake);
             }
         };
@@ -336,6 +344,7 @@ where
                 self.begun.push((head, slot));
             }
             Event::Headers { call, metadata } => {
+                self.mailbox.set_useful();
                 if let Some(entry) = entry(&mut self.calls, call) {
                     entry.slot.headers(metadata, &mut self.wake);
                 }
@@ -365,11 +374,19 @@ where
             }
             Event::Closed { call, closed } => {
                 if let Some(entry) = self.calls.get_mut(call.index()).and_then(Option::take) {
-                    let open = if closed.unprocessed { entry.open } else { None };
+                    if closed.completed {
+                        self.mailbox.set_useful();
+                    }
+                    let goes_again = closed.unprocessed && closed.status.code == Code::Unavailable;
+                    let mut open = if goes_again { entry.open } else { None };
+                    if let Some(open) = &mut open {
+                        open.taken = !closed.unsent;
+                    }
                     entry.slot.close(closed, open, &mut self.wake);
                 }
             }
             Event::Draining => {
+                self.note_use();
                 self.mailbox.drain();
                 self.owner.draining(self.engine.next_keepalive_time());
             }
@@ -522,7 +539,7 @@ fn refuse(slot: &Slot, open: Box<Open>, status: Status, wake: &mut Vec<Waker>) {
 }
 
 fn over(status: Status, unprocessed: bool) -> Closed {
-    Closed { status, trailers: Metadata::new(), completed: false, unprocessed }
+    Closed { status, trailers: Metadata::new(), completed: false, unprocessed, unsent: unprocessed }
 }
 
 #[cfg(test)]

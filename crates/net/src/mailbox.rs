@@ -2,7 +2,10 @@
 
 use std::{
     borrow::Cow,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Waker},
     time::Instant,
 };
@@ -72,6 +75,8 @@ pub(crate) struct Mailbox {
     queue: Mutex<Queue>,
     /// Bytes taken by applications that may wait in the queue before the connection is woken to give them back.
     release_threshold: usize,
+    /// Client: the server has answered a call on it, or is at work on one.
+    useful: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -100,7 +105,11 @@ impl Mailbox {
         // Half the smallest window there is: that much is announced again, and a peer that has used up all of it must
         // not wait for bytes that only wait to be told.
         let smallest = limits.initial_stream_window.min(limits.connection_window) as usize;
-        Mailbox { queue: Mutex::default(), release_threshold: (smallest / 2).clamp(1, 64 << 10) }
+        Mailbox {
+            queue: Mutex::default(),
+            release_threshold: (smallest / 2).clamp(1, 64 << 10),
+            useful: AtomicBool::new(false),
+        }
     }
 
     /// Posts a command and wakes the connection. A command that comes too late is given back.
@@ -163,6 +172,17 @@ impl Mailbox {
     /// Whether a command has come since [`wait`](Mailbox::wait) that woke the connection.
     pub(crate) fn has_woken(&self) -> bool {
         !self.lock().asleep
+    }
+
+    pub(crate) fn is_useful(&self) -> bool {
+        self.useful.load(Ordering::Acquire)
+    }
+
+    /// The server has answered a call, or is at work on one.
+    pub(crate) fn set_useful(&self) {
+        if !self.is_useful() {
+            self.useful.store(true, Ordering::Release);
+        }
     }
 
     /// From now on calls are refused.

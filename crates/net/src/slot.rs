@@ -217,7 +217,7 @@ mod tests {
 
     fn closed() -> Box<Closed> {
         let status = Status::from(Code::Cancelled);
-        Box::new(Closed { status, trailers: Metadata::new(), completed: false, unprocessed: false })
+        Box::new(Closed { status, trailers: Metadata::new(), completed: false, unprocessed: false, unsent: false })
     }
 
     #[test]

@@ -10,7 +10,7 @@ use farcall_engine::{Config, Ledger};
 use fastrand::Rng;
 
 use crate::{
-    end::End,
+    end::{End, Seen},
     wire::{Arrival, Weather, Wire},
 };
 
@@ -33,7 +33,7 @@ pub(crate) struct Link {
     /// Since when an end has calls and no peer.
     alone_since: [Option<Instant>; 2],
     /// What the channel has been told of it.
-    pub(crate) told_ready: bool,
+    pub(crate) told_ready: Option<Instant>,
     pub(crate) told_lost: bool,
     silent: bool,
 }
@@ -84,10 +84,17 @@ impl Link {
             refusing,
             patience,
             alone_since: [None; 2],
-            told_ready: false,
+            told_ready: None,
             told_lost: false,
             silent: false,
         }
+    }
+
+    /// Whether the server has answered a call, or is at work on one.
+    pub(crate) fn is_useful(&self) -> bool {
+        let client = &self.ends[0];
+        let answered = |seen: &Seen| seen.headers.is_some() || seen.closed.as_ref().is_some_and(|end| end.completed);
+        client.connection.calls() > 0 || client.seen.values().any(answered)
     }
 
     /// One thing that can happen now, picked at random; its number, if there was one, and which.

@@ -7,7 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farcall_channel::{Action, Address, Channel, ConnectError, ConnectionId, Pick, Target};
+use farcall_channel::{
+    Action, Address, Attempts, Channel, ConnectError, ConnectionId, Ended, Lost, Next, Pick, Seen, Target,
+};
 use farcall_core::{Code, Status};
 use farcall_engine::{Config, Encoding, ErrorCode, Limits, Request};
 use fastrand::Rng;
@@ -71,7 +73,7 @@ struct Call {
     plan: Plan,
     deadline: Option<Instant>,
     attempts: usize,
-    retried: bool,
+    attempts_of: Attempts,
     status: Option<Status>,
 }
 
@@ -291,7 +293,7 @@ impl<'a> World<'a> {
                 hostile.act(now, rng, &mut self.trace);
             }
         }
-        let working = |link: &Link| link.told_ready && !link.told_lost && link.is_alive();
+        let working = |link: &Link| link.told_ready.is_some() && !link.told_lost && link.is_alive();
         let links: Vec<usize> = (0..self.links.len()).filter(|index| working(&self.links[*index])).collect();
         let Some(&index) = self.rng.choice(&links) else { return };
         let [client, _] = &mut self.links[index].ends;
@@ -320,7 +322,7 @@ impl<'a> World<'a> {
     fn begin(&mut self, client: usize, plan: Plan) {
         let deadline = plan.timeout.map(|timeout| self.now + timeout);
         let tag = self.calls.len();
-        self.calls.push(Call { client, plan, deadline, attempts: 0, retried: false, status: None });
+        self.calls.push(Call { client, plan, deadline, attempts: 0, attempts_of: Attempts::default(), status: None });
         self.clients[client].waiting.push(tag);
         self.clients[client].pick_again = true;
     }
@@ -414,10 +416,11 @@ impl<'a> World<'a> {
         let link = &mut self.links[index];
         let mut moved = false;
         let (now, id, client) = (self.now, link.id, link.client);
+        let useful = link.is_useful();
         let channel = &mut self.clients[client].channel;
         let [client_end, _] = &link.ends;
-        if client_end.ready && !link.told_ready {
-            (link.told_ready, moved) = (true, true);
+        if client_end.ready && link.told_ready.is_none() {
+            (link.told_ready, moved) = (Some(now), true);
             channel.handle_connected(id);
         }
         let lost = client_end.disconnected.is_some() || client_end.draining || !client_end.connection.accepts_calls();
@@ -425,10 +428,10 @@ impl<'a> World<'a> {
             (link.told_lost, moved) = (true, true);
             self.clients[client].config.keepalive_time = client_end.connection.next_keepalive_time();
             let channel = &mut self.clients[client].channel;
-            if link.told_ready {
-                channel.handle_disconnected(id);
+            let why = client_end.disconnected.as_ref().map_or("GOAWAY".to_owned(), ToString::to_string);
+            if let Some(since) = link.told_ready {
+                channel.handle_lost(id, Lost { why: &why, lived: now - since, useful }, now);
             } else {
-                let why = client_end.disconnected.as_ref().map_or("GOAWAY".to_owned(), ToString::to_string);
                 channel.handle_connect_failed(id, &ConnectError { code: Code::Unavailable, why }, now);
             }
         }
@@ -485,7 +488,15 @@ impl<'a> World<'a> {
             if closed.unprocessed {
                 assert!(attempt.server.is_none(), "call {tag} was processed");
                 self.unprocessed.push((tag, attempt.number));
-                if call.deadline.is_none_or(|at| at > self.now) && !std::mem::replace(&mut call.retried, true) {
+                let ended = Ended {
+                    code: closed.status.code,
+                    trailers: &closed.trailers,
+                    completed: closed.completed,
+                    seen: if closed.unsent { Seen::Never } else { Seen::Refused },
+                    can_repeat: true,
+                };
+                let next = call.attempts_of.handle_ended(ended);
+                if call.deadline.is_none_or(|at| at > self.now) && next != Next::Over {
                     self.clients[call.client].waiting.push(tag);
                     self.clients[call.client].pick_again = true;
                     continue;
@@ -573,8 +584,10 @@ impl<'a> World<'a> {
                     let link = client.links[&id];
                     if !self.open(tag, link) {
                         // It takes no calls any more, and the word has not reached the channel yet.
+                        let (since, useful) = (self.links[link].told_ready, self.links[link].is_useful());
+                        let lived = since.map_or(Duration::ZERO, |since| self.now - since);
                         let client = &mut self.clients[index];
-                        client.channel.handle_disconnected(id);
+                        client.channel.handle_lost(id, Lost { why: "it takes no more calls", lived, useful }, self.now);
                         self.links[link].told_lost = true;
                         client.waiting.push(tag);
                         client.pick_again = true;

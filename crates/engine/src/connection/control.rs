@@ -56,7 +56,7 @@ impl Connection {
             }
         };
         let unprocessed = self.config.role == Role::Client && reset.code == ErrorCode::REFUSED_STREAM;
-        self.end_call(call, Closed { status, trailers: Metadata::new(), completed: false, unprocessed });
+        self.end_call(call, Closed { status, trailers: Metadata::new(), completed: false, unprocessed, unsent: false });
         Ok(())
     }
 

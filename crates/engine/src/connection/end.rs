@@ -47,8 +47,8 @@ impl Connection {
     /// This side ends a call, for the application or for itself: RST_STREAM.
     pub(super) fn abandon(&mut self, call: CallId, status: Status) {
         let Some(stream) = self.store.live(call) else { return };
-        let unprocessed = stream.id == 0;
-        if !unprocessed && !stream.state.is_open() && stream.ended.is_none() {
+        let unsent = stream.id == 0;
+        if !unsent && !stream.state.is_open() && stream.ended.is_none() {
             // A server's answer that waits in the output only: the client will have it.
             return;
         }
@@ -57,7 +57,7 @@ impl Connection {
             Role::Server => status_map::to_reset(status.code),
         };
         self.reset(call, code);
-        self.end_call(call, Closed { status, trailers: Metadata::new(), completed: false, unprocessed });
+        self.end_call(call, Closed { unprocessed: unsent, unsent, ..Closed::locally(status) });
     }
 
     /// The deadline has passed. A server says so in trailers, for its RST_STREAM could reach a client that has not
@@ -157,11 +157,8 @@ impl Connection {
         let (client, end) = (self.config.role == Role::Client, self.transmit.end());
         let unsent = |stream: &Stream| client && (stream.id == 0 || stream.request_end > end);
         let calls: Vec<(CallId, bool)> = self.store.iter_mut().map(|stream| (stream.call, unsent(stream))).collect();
-        for (call, unprocessed) in calls {
-            self.end_call(
-                call,
-                Closed { status: status.clone(), trailers: Metadata::new(), completed: false, unprocessed },
-            );
+        for (call, unsent) in calls {
+            self.end_call(call, Closed { unprocessed: unsent, unsent, ..Closed::locally(status.clone()) });
         }
         self.events.push_back(Event::Disconnected(error));
     }
@@ -212,7 +209,7 @@ impl Connection {
     /// Client: ends the calls that wait for a stream.
     pub(super) fn end_waiting(&mut self, status: &Status) {
         for call in std::mem::take(&mut self.waiting) {
-            self.end_call(call, Closed { unprocessed: true, ..Closed::locally(status.clone()) });
+            self.end_call(call, Closed { unprocessed: true, unsent: true, ..Closed::locally(status.clone()) });
         }
     }
 
@@ -264,6 +261,6 @@ impl Connection {
 
 impl Closed {
     pub(super) fn locally(status: Status) -> Closed {
-        Closed { status, trailers: Metadata::new(), completed: false, unprocessed: false }
+        Closed { status, trailers: Metadata::new(), completed: false, unprocessed: false, unsent: false }
     }
 }

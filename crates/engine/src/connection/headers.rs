@@ -428,7 +428,7 @@ impl Connection {
         };
         // What was not sent is not wanted any more.
         self.reset(call, ErrorCode::NO_ERROR);
-        let closed = Closed { status, trailers, completed: true, unprocessed: false };
+        let closed = Closed { status, trailers, completed: true, unprocessed: false, unsent: false };
         let Some(stream) = self.store.live(call) else { return };
         if stream.packed.is_empty() {
             return self.end_call(call, closed);

@@ -3,11 +3,11 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, Weak},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
-use farcall_channel::{Attempt, MethodConfig, PREVIOUS_ATTEMPTS, Retry};
+use farcall_channel::{Attempts, Ended, MethodConfig, Next, PREVIOUS_ATTEMPTS, Retry};
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{CallError, CallId, Closed, Connection as Engine, Encoding};
 use pyo3::{prelude::*, types::PyBool};
@@ -23,7 +23,7 @@ use crate::{
     channelz::Tally,
     process,
     sync::{
-        call::{Message, too_large},
+        call::{Message, seen, too_large},
         lock,
         transport::Auth,
     },
@@ -37,9 +37,6 @@ const RELEASE: usize = 128 << 10;
 
 /// What a message costs its sender besides its own bytes.
 const PREFIX: usize = 5;
-
-/// How often a call is put onto a connection at most. Each time the server has certainly done nothing for it.
-const ATTEMPTS: u32 = 5;
 
 /// One call of a client or of a server.
 pub(crate) struct Call {
@@ -107,9 +104,8 @@ pub(crate) struct CallState {
     taken: (usize, usize),
     /// Client: what it takes to start over, as long as nothing but this was sent and nothing was received.
     replay: Option<Box<Outbox>>,
-    attempts: u32,
-    /// Client: whether it is made again when the server fails it.
-    retry: Option<Box<Retry>>,
+    /// Client: whether it is made again, and where.
+    attempts: Attempts,
     tally: Option<Tally>,
 }
 
@@ -223,7 +219,12 @@ impl Call {
         retry: Option<Box<Retry>>,
     ) -> Arc<Call> {
         let tally = outbox.tally.take();
-        let state = CallState { place: Place::Waiting(Box::new(outbox)), retry, tally, ..CallState::default() };
+        let state = CallState {
+            place: Place::Waiting(Box::new(outbox)),
+            attempts: Attempts::new(retry),
+            tally,
+            ..CallState::default()
+        };
         Call::new(deadline, event_loop, config, None, state)
     }
 
@@ -585,25 +586,24 @@ impl CallState {
         if let Some(tally) = &mut self.tally {
             tally.place_on(&connection.entity);
         }
-        self.attempts += 1;
         let place = std::mem::replace(&mut self.place, Place::On(Arc::clone(connection), id));
         if let Place::Waiting(outbox) = place {
-            if self.retry.is_some() && outbox.bytes > outbox.retry_buffer {
-                self.retry = None;
+            if outbox.bytes > outbox.retry_buffer {
+                self.attempts.retry = None;
             }
-            self.replay = Some(outbox).filter(|_| self.retry.is_some() || self.attempts < ATTEMPTS);
+            self.replay = Some(outbox);
         }
     }
 
     /// Client: a message about to be sent is kept if the call may have to be made again, and otherwise nothing is any
     /// more.
     fn keep<'a>(&mut self, message: Message<'a>, compress: bool) -> Message<'a> {
-        let Some(replay) = self.replay.as_mut().filter(|_| self.retry.is_some()) else {
+        let Some(replay) = self.replay.as_mut().filter(|_| self.attempts.retry.is_some()) else {
             self.replay = None;
             return message;
         };
         if replay.bytes + message.len() > replay.retry_buffer {
-            (self.replay, self.retry) = (None, None);
+            (self.replay, self.attempts.retry) = (None, None);
             return message;
         }
         let message = message.into_bytes();
@@ -664,27 +664,23 @@ impl CallState {
         self.full = false;
     }
 
-    /// Client: whether the call goes back to waiting for a connection, and after how long: because the connection
-    /// failed it before the server saw it, or because its service config asks for that.
-    pub(crate) fn start_over(&mut self, closed: &Closed) -> Option<Duration> {
-        let code = closed.status.code;
-        let unseen = closed.unprocessed && code == Code::Unavailable && self.attempts < ATTEMPTS;
-        let delay = if unseen && self.replay.is_some() {
-            Duration::ZERO
-        } else if closed.completed || code == Code::Unavailable {
-            let attempt = Attempt { code, trailers: &closed.trailers, can_repeat: self.replay.is_some() };
-            self.retry.as_mut()?.handle_ended(attempt)?
-        } else {
-            return None;
-        };
-        let mut outbox = self.replay.take()?;
-        if let Some(ended) = self.retry.as_ref().map(|retry| retry.ended()).filter(|ended| *ended > 0) {
+    /// Client: what becomes of it now that this attempt is over; unless that is its end, it waits for a connection again.
+    pub(crate) fn start_over(&mut self, closed: &Closed) -> Next {
+        let next = self.attempts.handle_ended(Ended {
+            code: closed.status.code,
+            trailers: &closed.trailers,
+            completed: closed.completed,
+            seen: seen(closed),
+            can_repeat: self.replay.is_some(),
+        });
+        let (false, Some(mut outbox)) = (next == Next::Over, self.replay.take()) else { return Next::Over };
+        if let Some(ended) = self.attempts.retry.as_ref().map(|retry| retry.ended()).filter(|ended| *ended > 0) {
             outbox.metadata.remove(PREVIOUS_ATTEMPTS);
             // The key and the digits of a number may always be sent.
             let _ = outbox.metadata.append(PREVIOUS_ATTEMPTS, ended.to_string());
         }
         self.place = Place::Waiting(outbox);
-        Some(delay)
+        next
     }
 
     /// Throws away what nobody has read, and with it how the call ended; false when nothing was left to read.
@@ -733,7 +729,7 @@ pub(crate) struct GivenUp(
 
 /// The end of a call that never reached a connection.
 fn locally_ended(status: Status) -> Box<Closed> {
-    Box::new(Closed { status, trailers: Metadata::new(), completed: false, unprocessed: true })
+    Box::new(Closed { status, trailers: Metadata::new(), completed: false, unprocessed: true, unsent: true })
 }
 
 /// How a call ends whose deadline passed before it had a connection.

@@ -8,8 +8,8 @@ use std::{
 };
 
 use farcall_channel::{
-    Action, Address, Channel as Brain, ConnectError, ConnectionId, Connectivity, Endpoint, MethodConfig, Pick, Retry,
-    RetryConfig, ServiceConfig, Target, Throttle,
+    Action, Address, Channel as Brain, ConnectError, ConnectionId, Connectivity, Endpoint, Lost, MethodConfig, Next,
+    Pick, Retry, RetryConfig, ServiceConfig, Target, Throttle,
 };
 use farcall_core::{Code, Status};
 use farcall_engine::Config;
@@ -34,7 +34,7 @@ use crate::{
     process, proxy,
     sync::{
         call::{Message, too_large},
-        channel::Proxied,
+        channel::{NO_MORE_CALLS, Proxied},
         lock,
         socket::{Socket, connect_error, os_text},
         transport::Transport,
@@ -556,7 +556,7 @@ impl Channel {
         for (call, connection) in chores.place {
             if !connection.adopt(py, &call, &self.authority)? {
                 // Its end is about to be told; the call waits for what comes after.
-                lock(&self.state).lose(&connection);
+                lock(&self.state).lose(&connection, NO_MORE_CALLS);
                 self.find_connection(py, &call)?;
                 told = true;
             }
@@ -705,11 +705,12 @@ impl State {
     }
 
     /// A connection takes no more calls, whatever it is about to say itself.
-    fn lose(&mut self, connection: &Arc<Connection>) {
-        let id = self.connections.iter().find(|(_, link)| Arc::ptr_eq(&link.connection, connection)).map(|(id, _)| *id);
-        if let Some(id) = id {
-            self.brain.handle_disconnected(id);
-        }
+    fn lose(&mut self, connection: &Arc<Connection>, why: &str) {
+        let found = self.connections.iter().find(|(_, link)| Arc::ptr_eq(&link.connection, connection));
+        let Some((id, since)) = found.and_then(|(id, link)| Some((*id, link.works?))) else { return };
+        let now = Instant::now();
+        let lost = Lost { why, lived: now - since, useful: connection.is_useful() };
+        self.brain.handle_lost(id, lost, now);
     }
 
     /// Every call that has no connection.
@@ -795,13 +796,11 @@ impl Attempt {
                     state.brain.handle_connected(self.id);
                 }
             }
-            Due::Draining => state.brain.handle_disconnected(self.id),
+            Due::Draining => state.lose(connection, NO_MORE_CALLS),
             Due::Lost { why, connected, refused } => {
+                state.lose(connection, &why);
                 link = state.connections.remove(&self.id);
-                if let Some(since) = link.as_ref().and_then(|link: &Link| link.works) {
-                    let now = Instant::now();
-                    state.brain.handle_broken(self.id, &why, now - since, now);
-                } else {
+                if link.as_ref().is_none_or(|link: &Link| link.works.is_none()) {
                     let error = if let Some(refused) = refused {
                         refused
                     } else if connected {
@@ -812,13 +811,15 @@ impl Attempt {
                     state.brain.handle_connect_failed(self.id, &error, Instant::now());
                 }
             }
-            Due::Again(call, delay) if !delay.is_zero() => {
+            Due::Again(call, Next::After(delay)) => {
                 drop(state);
                 channel.rest(py, &call, Some(Instant::now() + delay))?;
                 state = lock(&channel.state);
             }
-            Due::Again(call, _) => {
-                state.lose(connection);
+            Due::Again(call, next) => {
+                if next == Next::Elsewhere {
+                    state.lose(connection, NO_MORE_CALLS);
+                }
                 drop(state);
                 channel.find_connection(py, &call)?;
                 state = lock(&channel.state);

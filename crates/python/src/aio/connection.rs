@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farcall_channel::Connectivity;
+use farcall_channel::{Connectivity, Next};
 use farcall_core::Status;
 use farcall_engine::{CallId, Config, Connection as Engine, ErrorCode, Event, Farewell};
 use pyo3::prelude::*;
@@ -67,6 +67,8 @@ struct State {
     connecting: bool,
     /// The handshake of the transport went well.
     connected: bool,
+    /// Client: the server has answered a call.
+    answered: bool,
     /// The socket took no more bytes; the loop says when it does.
     blocked: bool,
     /// The brain is done and the socket shut.
@@ -134,6 +136,7 @@ impl Connection {
                 calls: Vec::new(),
                 connecting,
                 connected: !connecting,
+                answered: false,
                 blocked: false,
                 over: false,
                 shut: false,
@@ -163,6 +166,12 @@ impl Connection {
     /// How long connections to the same server may be silent before they are asked whether they are there.
     pub(crate) fn next_keepalive_time(&self) -> Option<Duration> {
         self.lock().engine.next_keepalive_time()
+    }
+
+    /// Client: whether the server has answered a call, or is at work on one.
+    pub(crate) fn is_useful(&self) -> bool {
+        let state = self.lock();
+        state.answered || state.engine.calls() > 0
     }
 
     /// Whether no call is on it.
@@ -397,7 +406,10 @@ impl Connection {
                     state.place(id, Arc::clone(&call));
                     due.push(Due::Request(call, head));
                 }
-                Event::Headers { call, metadata } => state.update(call, due, |call| call.headers_arrived(metadata)),
+                Event::Headers { call, metadata } => {
+                    state.answered = true;
+                    state.update(call, due, |call| call.headers_arrived(metadata));
+                }
                 Event::Message { call: id, message } => {
                     let Some(Some(call)) = state.calls.get(id.index()) else { continue };
                     if let Some(status) = call.refuse_response(&message) {
@@ -420,9 +432,11 @@ impl Connection {
                 Event::Closed { call: id, mut closed } => {
                     if let Some(call) = state.calls.get_mut(id.index()).and_then(Option::take) {
                         let mut call_state = call.lock();
-                        if let Some(delay) = call_state.start_over(&closed) {
+                        state.answered |= closed.completed;
+                        let next = call_state.start_over(&closed);
+                        if next != Next::Over {
                             drop(call_state);
-                            due.push(Due::Again(call, delay));
+                            due.push(Due::Again(call, next));
                         } else {
                             if let Some(status) = call_state.refused() {
                                 closed.status = status;

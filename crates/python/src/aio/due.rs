@@ -1,8 +1,8 @@
 //! What is left to do once no lock is held: the words of a brain that concern Python or other brains.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use farcall_channel::ConnectError;
+use farcall_channel::{ConnectError, Next};
 use farcall_engine::RequestHead;
 use pyo3::prelude::*;
 
@@ -36,9 +36,8 @@ pub(crate) enum Due {
     },
     /// Server: a call begins.
     Request(Arc<Call>, Box<RequestHead>),
-    /// Client: a call ended that is to be made again after this time; at once, on another connection, if the server has
-    /// done nothing for it.
-    Again(Arc<Call>, Duration),
+    /// Client: an attempt at a call ended, and this is what becomes of the call: never [`Next::Over`].
+    Again(Arc<Call>, Next),
     /// A call has ended, and with it what it held.
     Ended(Arc<Call>, GivenUp),
 }

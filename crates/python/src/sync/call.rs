@@ -3,11 +3,11 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
-use farcall_channel::{Attempt, MethodConfig, PREVIOUS_ATTEMPTS, Retry};
+use farcall_channel::{Attempts, Ended, MethodConfig, Next, PREVIOUS_ATTEMPTS, Retry, Seen};
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{CallError, CallId, Closed, Connection as Engine, Encoding, Outgoing};
 
@@ -28,9 +28,6 @@ const RELEASE: usize = 128 << 10;
 
 /// What a message costs its sender besides its own bytes.
 const PREFIX: usize = 5;
-
-/// How often a call is put onto a connection at most. Each time the server has certainly done nothing for it.
-const ATTEMPTS: u32 = 5;
 
 /// How a wait ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,9 +86,8 @@ pub(crate) struct CallState {
     taken: (usize, usize),
     /// Client: what it takes to start over, as long as nothing but this was sent and nothing was received.
     replay: Option<Box<Outbox>>,
-    attempts: u32,
-    /// Client: whether it is made again when the server fails it.
-    retry: Option<Box<Retry>>,
+    /// Client: whether it is made again, and where.
+    attempts: Attempts,
     tally: Option<Tally>,
 }
 
@@ -196,7 +192,12 @@ impl Call {
         retry: Option<Box<Retry>>,
     ) -> Arc<Call> {
         let tally = outbox.tally.take();
-        let state = CallState { place: Place::Waiting(Box::new(outbox)), retry, tally, ..CallState::default() };
+        let state = CallState {
+            place: Place::Waiting(Box::new(outbox)),
+            attempts: Attempts::new(retry),
+            tally,
+            ..CallState::default()
+        };
         Call::new(deadline, Some(notifier), config, None, state)
     }
 
@@ -527,14 +528,13 @@ impl CallState {
         if let Some(tally) = &mut self.tally {
             tally.place_on(&connection.entity);
         }
-        self.attempts += 1;
         let place = std::mem::replace(&mut self.place, Place::On(Arc::clone(connection), id));
         if let Place::Waiting(mut outbox) = place {
             (outbox.expiry, outbox.again) = (None, None);
-            if self.retry.is_some() && outbox.bytes > outbox.retry_buffer {
-                self.retry = None;
+            if outbox.bytes > outbox.retry_buffer {
+                self.attempts.retry = None;
             }
-            self.replay = Some(outbox).filter(|_| self.retry.is_some() || self.attempts < ATTEMPTS);
+            self.replay = Some(outbox);
         }
     }
 
@@ -549,12 +549,12 @@ impl CallState {
     fn keep<'a>(&mut self, message: Message<'a>) -> Message<'a> {
         self.count_sent();
         self.has_asked = true;
-        let Some(replay) = self.replay.as_mut().filter(|_| self.retry.is_some()) else {
+        let Some(replay) = self.replay.as_mut().filter(|_| self.attempts.retry.is_some()) else {
             self.replay = None;
             return message;
         };
         if replay.bytes + message.len() > replay.retry_buffer {
-            (self.replay, self.retry) = (None, None);
+            (self.replay, self.attempts.retry) = (None, None);
             return message;
         }
         let message = message.into_bytes();
@@ -568,28 +568,23 @@ impl CallState {
         }
     }
 
-    /// Client: whether the call goes back to waiting for a connection, and after how long: because the connection
-    /// failed it before the server saw it, or because its service config asks for that.
-    pub(crate) fn start_over(&mut self, closed: &Closed) -> Option<Duration> {
-        let code = closed.status.code;
-        let unseen = closed.unprocessed && code == Code::Unavailable && self.attempts < ATTEMPTS;
-        let delay = if unseen && self.replay.is_some() {
-            Duration::ZERO
-        } else if closed.completed || code == Code::Unavailable {
-            let can_repeat = self.replay.is_some();
-            let attempt = Attempt { code, trailers: &closed.trailers, can_repeat };
-            self.retry.as_mut()?.handle_ended(attempt)?
-        } else {
-            return None;
-        };
-        let mut outbox = self.replay.take()?;
-        if let Some(ended) = self.retry.as_ref().map(|retry| retry.ended()).filter(|ended| *ended > 0) {
+    /// Client: what becomes of it now that this attempt is over; unless that is its end, it waits for a connection again.
+    pub(crate) fn start_over(&mut self, closed: &Closed) -> Next {
+        let next = self.attempts.handle_ended(Ended {
+            code: closed.status.code,
+            trailers: &closed.trailers,
+            completed: closed.completed,
+            seen: seen(closed),
+            can_repeat: self.replay.is_some(),
+        });
+        let (false, Some(mut outbox)) = (next == Next::Over, self.replay.take()) else { return Next::Over };
+        if let Some(ended) = self.attempts.retry.as_ref().map(|retry| retry.ended()).filter(|ended| *ended > 0) {
             outbox.metadata.remove(PREVIOUS_ATTEMPTS);
             // The key and the digits of a number may always be sent.
             let _ = outbox.metadata.append(PREVIOUS_ATTEMPTS, ended.to_string());
         }
         self.place = Place::Waiting(outbox);
-        Some(delay)
+        next
     }
 
     /// Marks the end; the callbacks that it calls for.
@@ -609,9 +604,18 @@ impl CallState {
     }
 }
 
+/// What the server may have seen of an attempt that has ended.
+pub(crate) fn seen(closed: &Closed) -> Seen {
+    match (closed.unprocessed, closed.unsent) {
+        (true, true) => Seen::Never,
+        (true, false) => Seen::Refused,
+        (false, _) => Seen::Perhaps,
+    }
+}
+
 /// The end of a call that never reached a connection.
 fn locally_ended(status: Status) -> Box<Closed> {
-    Box::new(Closed { status, trailers: Metadata::new(), completed: false, unprocessed: true })
+    Box::new(Closed { status, trailers: Metadata::new(), completed: false, unprocessed: true, unsent: true })
 }
 
 /// How a call ends whose deadline passed before it had a connection.

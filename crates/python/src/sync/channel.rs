@@ -10,8 +10,8 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use farcall_channel::{
-    Action, Address, Channel as Brain, ConnectError, ConnectionId, Connectivity, Endpoint, InvalidProxy, MethodConfig,
-    Pick, Proxy, Retry, RetryConfig, ServiceConfig, Target, Throttle,
+    Action, Address, Channel as Brain, ConnectError, ConnectionId, Connectivity, Endpoint, InvalidProxy, Lost,
+    MethodConfig, Next, Pick, Proxy, Retry, RetryConfig, ServiceConfig, Target, Throttle,
 };
 use farcall_core::{Code, Status};
 use farcall_engine::{Config, ErrorCode};
@@ -32,6 +32,9 @@ use crate::{
     options::{ChannelOptions, SocketOptions},
     process, proxy, trace,
 };
+
+/// Why a connection is left that has not broken.
+pub(crate) const NO_MORE_CALLS: &str = "the server takes no more calls";
 
 /// A channel with its calls.
 pub(crate) struct Channel {
@@ -459,7 +462,7 @@ impl Channel {
         for (call, connection) in chores.place {
             if !connection.adopt(&call, &self.authority, Then::Go) {
                 // Its end is about to be told; the call waits for what comes after.
-                lock(&self.state).lose(&connection);
+                lock(&self.state).lose(&connection, NO_MORE_CALLS);
                 self.find_connection_again(&call);
                 told = true;
             }
@@ -623,11 +626,12 @@ impl State {
     }
 
     /// This connection takes no new calls.
-    fn lose(&mut self, connection: &Arc<Connection>) {
+    fn lose(&mut self, connection: &Arc<Connection>, why: &str) {
         let found = self.connections.iter().find(|(_, link)| Arc::ptr_eq(&link.connection, connection));
-        if let Some(id) = found.map(|(id, _)| *id) {
-            self.brain.handle_disconnected(id);
-        }
+        let Some((id, since)) = found.and_then(|(id, link)| Some((*id, link.works?))) else { return };
+        let now = Instant::now();
+        let lost = Lost { why, lived: now - since, useful: connection.lock().is_useful() };
+        self.brain.handle_lost(id, lost, now);
     }
 }
 
@@ -671,13 +675,11 @@ impl Owner for Attempt {
                         state.brain.handle_connected(self.id);
                     }
                 }
-                Notice::Draining => state.brain.handle_disconnected(self.id),
+                Notice::Draining => state.lose(connection, NO_MORE_CALLS),
                 Notice::Lost { why, connected, refused } => {
+                    state.lose(connection, &why);
                     let worked = state.connections.remove(&self.id).and_then(|link| link.works);
-                    if let Some(since) = worked {
-                        let now = Instant::now();
-                        state.brain.handle_broken(self.id, &why, now - since, now);
-                    } else {
+                    if worked.is_none() {
                         let error = match refused {
                             Some(refused) => refused,
                             None if connected => ConnectError { code: Code::Unavailable, why },
@@ -686,13 +688,15 @@ impl Owner for Attempt {
                         state.brain.handle_connect_failed(self.id, &error, Instant::now());
                     }
                 }
-                Notice::Again(call, delay) if !delay.is_zero() => {
+                Notice::Again(call, Next::After(delay)) => {
                     drop(state);
                     channel.start_over(&call, delay);
                     state = lock(&channel.state);
                 }
-                Notice::Again(call, _) => {
-                    state.lose(connection);
+                Notice::Again(call, next) => {
+                    if next == Next::Elsewhere {
+                        state.lose(connection, NO_MORE_CALLS);
+                    }
                     drop(state);
                     channel.find_connection_again(&call);
                     state = lock(&channel.state);

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farcall_channel::{ConnectError, Connectivity};
+use farcall_channel::{ConnectError, Connectivity, Next};
 use farcall_engine::{CallId, Config, Connection as Engine, Event, RequestHead, Role};
 
 use super::{
@@ -66,6 +66,8 @@ pub(crate) struct State {
     pub(crate) connecting: bool,
     /// The handshake of the transport went well.
     connected: bool,
+    /// Client: the server has answered a call.
+    answered: bool,
     /// The socket took no more bytes; the keeper waits until it does.
     pub(crate) blocked: bool,
     /// The reactor is told when the socket takes bytes again.
@@ -133,9 +135,8 @@ pub(crate) enum Notice {
     },
     /// Server: a call begins.
     Request(Arc<Call>, Box<RequestHead>),
-    /// Client: a call ended that is to be made again after this time; at once, on another connection, if the server has
-    /// done nothing for it.
-    Again(Arc<Call>, Duration),
+    /// Client: an attempt at a call ended, and this is what becomes of the call: never [`Next::Over`].
+    Again(Arc<Call>, Next),
     /// A call has ended, and these callbacks are due.
     Ended(Arc<Call>, Vec<Callback>),
 }
@@ -164,6 +165,11 @@ pub(crate) fn next_token() -> usize {
 impl State {
     pub(crate) fn is_over(&self) -> bool {
         self.over
+    }
+
+    /// Client: whether the server has answered a call, or is at work on one.
+    pub(crate) fn is_useful(&self) -> bool {
+        self.answered || self.engine.calls() > 0
     }
 
     /// Whether so many threads wait that handing the lead from one to the next would cost more than the reactor does:
@@ -208,6 +214,7 @@ impl Connection {
                 followers: VecDeque::new(),
                 connecting,
                 connected: !connecting,
+                answered: false,
                 blocked: false,
                 room_watched: false,
                 armed: None,
@@ -480,7 +487,10 @@ impl Connection {
                 state.place(id, Arc::clone(&call));
                 notices.push(Notice::Request(call, head));
             }
-            Event::Headers { call, metadata } => state.update(call, |call| call.headers_arrived(metadata)),
+            Event::Headers { call, metadata } => {
+                state.answered = true;
+                state.update(call, |call| call.headers_arrived(metadata));
+            }
             Event::Message { call: id, message } => {
                 let Some(Some(call)) = state.calls.get(id.index()) else { return };
                 if let Some(status) = call.refuse_response(&message) {
@@ -503,8 +513,10 @@ impl Connection {
             Event::Writable { call } => state.update(call, |call| call.full = false),
             Event::Closed { call: id, mut closed } => {
                 if let Some(call) = state.calls.get_mut(id.index()).and_then(Option::take) {
-                    if let Some(delay) = call.update(|call| call.start_over(&closed)) {
-                        notices.push(Notice::Again(call, delay));
+                    state.answered |= closed.completed;
+                    let next = call.update(|call| call.start_over(&closed));
+                    if next != Next::Over {
+                        notices.push(Notice::Again(call, next));
                         return;
                     }
                     if let Some(status) = call.lock().refused.take() {

@@ -54,6 +54,12 @@ class Logged(grpc.UnaryUnaryClientInterceptor):
         return continuation(details, metadata and request)
 
 
+def described(error: grpc.RpcError) -> str:
+    """As the guide has it: every error of a call has both."""
+    assert_type(error.code(), grpc.StatusCode)
+    return error.details() or error.code().name
+
+
 def blocking() -> None:
     options = [("grpc.max_receive_message_length", -1), ("grpc.primary_user_agent", "me")]
     with grpc.insecure_channel("localhost:1", options=options, compression=grpc.Compression.Gzip) as channel:

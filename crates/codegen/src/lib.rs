@@ -7,6 +7,7 @@
 //! Not here: parsing `.proto` text and its diagnostics (`farcall-schema`), and files, argv and standard error
 //! (`farcall-protoc`, `farcall-build`).
 
+mod edition;
 mod escape;
 mod grpc_python;
 mod pyi;
@@ -17,11 +18,14 @@ mod rust;
 mod schema;
 mod text;
 
+pub use edition::encode_file;
 pub use grpc_python::GrpcPython;
 pub use pyi::Pyi;
 pub use python::Python;
 pub use runtime::is_read_for_python;
-pub use rust::{Attribute, AttributeTarget, Include, MessageCodec, Rust, RustOptions, is_in_a_crate};
+pub use rust::{
+    Attribute, AttributeTarget, FieldKind, FieldType, Include, MessageCodec, Rust, RustOptions, is_in_a_crate,
+};
 pub use schema::Schema;
 
 /// The grpcio version that `_pb2_grpc.py` asks for.

@@ -14,7 +14,7 @@ use crate::python_names::{
 };
 use crate::schema::{file_name, has_generic_services, public_dependencies};
 use crate::text::{Text, line};
-use crate::{Generator, OutputFile, Pyi, Request, Schema, escape, parse_parameter, runtime};
+use crate::{Generator, OutputFile, Pyi, Request, Schema, encode_file, escape, parse_parameter, runtime};
 
 use self::protobuf::Runtime;
 
@@ -79,7 +79,7 @@ macro_rules! emit {
 impl<'a> Module<'a> {
     fn new(schema: &'a Schema<'a>, file: &FileDescriptorProto, imports: Imports, target: Runtime) -> Self {
         let file = runtime::descriptor(file);
-        let serialized = file.encode_to_vec();
+        let serialized = encode_file(&file);
         Self { schema, file, serialized, imports, target, out: String::new() }
     }
 

@@ -80,6 +80,9 @@ pub mod codegen {
     pub use std::{future::Future, sync::Arc};
 
     pub use futures_core::Stream;
+
+    /// The responses of a method in a server trait whose methods have bodies.
+    pub type BoxStream<T> = std::pin::Pin<Box<dyn Stream<Item = Result<T, crate::Status>> + Send + 'static>>;
 }
 
 /// Includes the code that `farcall-build` generated for a proto package.

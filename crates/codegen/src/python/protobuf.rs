@@ -16,6 +16,9 @@ pub(super) struct Runtime(u32, u32, u32);
 /// The oldest that can be asked for: the last of 4.x, whose modules are built as ours are.
 const OLDEST: Runtime = Runtime(4, 25, 0);
 
+/// The newest that can be asked for, one release ahead.
+const NEXT: (u32, u32) = (7, 36);
+
 /// The first that resets options by `_loaded_options`.
 const LOADED_OPTIONS: Runtime = Runtime(5, 26, 0);
 
@@ -23,8 +26,12 @@ const LOADED_OPTIONS: Runtime = Runtime(5, 26, 0);
 const CHECKED: Runtime = Runtime(5, 27, 0);
 
 /// The first runtime that loads files of an edition.
-const EDITIONS: [(Edition, &str, Runtime); 2] =
-    [(Edition::EDITION_2023, "2023", Runtime(5, 27, 0)), (Edition::EDITION_2024, "2024", Runtime(6, 32, 0))];
+const EDITIONS: [(Edition, &str, Runtime); 3] = [
+    (Edition::EDITION_2023, "2023", Runtime(5, 27, 0)),
+    (Edition::EDITION_2024, "2024", Runtime(6, 32, 0)),
+    // The typed descriptors call it so.
+    (Edition::EDITION_MAX, "2026", Runtime(7, 36, 0)),
+];
 
 impl Runtime {
     /// The one that is written for by default.
@@ -41,9 +48,12 @@ impl Runtime {
                 return Err(format!("{OPTION}={value}: expected a version of the Python package protobuf, as in 5.29"));
             }
         };
-        if runtime < OLDEST || runtime > Self::NEWEST {
-            let range = format!("{} to {}", OLDEST.text(), Self::NEWEST.text());
-            return Err(format!("{OPTION}={value}: code can be written for protobuf {range}"));
+        if runtime < OLDEST || (runtime.0, runtime.1) > NEXT {
+            let (major, minor) = NEXT;
+            return Err(format!(
+                "{OPTION}={value}: code can be written for protobuf {} to {major}.{minor}",
+                OLDEST.text()
+            ));
         }
         Ok(runtime)
     }
@@ -112,7 +122,7 @@ mod tests {
         {
             assert_eq!(Runtime::parse(text), Ok(expected));
         }
-        let past = format!("{}.{}.{}", Runtime::NEWEST.0, Runtime::NEWEST.1, Runtime::NEWEST.2 + 1);
+        let past = format!("{}.{}", NEXT.0, NEXT.1 + 1);
         for text in ["4.24.9", &past, "99.0", "5", "5.x", "", "5.29.0.1", "4294967296.0"] {
             assert!(Runtime::parse(text).is_err_and(|error| error.starts_with("protobuf_runtime=")), "{text}");
         }
@@ -121,9 +131,11 @@ mod tests {
     #[test]
     fn files_of_editions_that_a_runtime_lacks_are_refused() {
         let file = |edition| FileDescriptorProto { edition: Some(edition), ..FileDescriptorProto::default() };
-        for (edition, before, from) in
-            [(Edition::EDITION_2023, "5.26.9", "5.27"), (Edition::EDITION_2024, "6.31.9", "6.32")]
-        {
+        for (edition, before, from) in [
+            (Edition::EDITION_2023, "5.26.9", "5.27"),
+            (Edition::EDITION_2024, "6.31.9", "6.32"),
+            (Edition::EDITION_MAX, "7.35.1", "7.36"),
+        ] {
             let error = Runtime::parse(before).and_then(|runtime| runtime.check(&file(edition))).unwrap_err();
             assert!(error.contains(&format!("protobuf_runtime={from}")), "{error}");
             assert_eq!(Runtime::parse(from).and_then(|runtime| runtime.check(&file(edition))), Ok(()));

@@ -3,12 +3,23 @@
 //! `buffa-codegen` calls generic parameters `A`, `D`, `E` and `S`, which hide types of these names. While it writes,
 //! such types bear a mark; afterwards they are `self::E` wherever a parameter could be meant.
 
-/// Part of no name in a `.proto`, for those are ASCII; and a letter to Rust, neither small nor capital.
-const MARK: char = 'ꟷ';
+use super::marks::{MARK, plain};
+use super::names::{converted, is_good};
 
 /// The name to give to `buffa-codegen`.
 pub(super) fn marked(name: &str) -> String {
     if name.len() == 1 { format!("{name}{MARK}") } else { name.to_owned() }
+}
+
+/// The letter that a type is called by, if that is all of its Rust name.
+pub(super) fn only(name: &str) -> Option<String> {
+    let name = plain(&if is_good(name) { name.to_owned() } else { converted(name) });
+    (name.len() == 1).then_some(name)
+}
+
+/// What the views of such a type are called.
+pub(super) fn views_of(letter: String) -> [String; 3] {
+    ["View", "OwnedView", "LazyView"].map(|view| format!("{letter}{view}"))
 }
 
 /// What precedes Rust names in literals.

@@ -10,30 +10,34 @@ mod finish;
 mod google;
 mod letters;
 mod links;
+mod marks;
 mod members;
 mod names;
+mod numbers;
 mod options;
+mod packages;
 mod prost_path;
 mod service;
 mod tree;
 
 use std::collections::BTreeMap;
 
-use buffa_codegen::GeneratedFileKind;
 use buffa_codegen::context::CodeGenContext;
 use buffa_codegen::idents::escape_mod_ident;
+use buffa_codegen::{GeneratedFile, GeneratedFileKind};
 use buffa_descriptor::generated::descriptor::{FileDescriptorProto, ServiceDescriptorProto};
 
 use self::deprecated::Deprecated;
 use self::names::Names;
-pub use self::options::{Attribute, AttributeTarget, Include, MessageCodec, RustOptions};
+pub use self::options::{Attribute, AttributeTarget, FieldKind, FieldType, Include, MessageCodec, RustOptions};
+use self::packages::Packages;
 use crate::schema::package;
 use crate::{Generator, OutputFile, Request, Schema};
 
 /// Writes Rust.
 ///
 /// Options of the parameter, on top of those given: `codec=buffa|prost`, `extern_path=.pkg=::path`, `client=false`,
-/// `server=false`, `json`, `text`, `views`, `bytes=.path`, `btree_map=.path`.
+/// `server=false`, `json`, `text`, `views`, `bytes=.path`, `btree_map=.path`, `boxed=.path`, `default_stubs`.
 #[derive(Clone, Debug, Default)]
 pub struct Rust {
     /// What to write.
@@ -45,6 +49,7 @@ impl Generator for Rust {
         let options = self.options.clone().with_parameter(request.parameter)?;
         // `buffa-codegen` wants the files side by side.
         let mut files: Vec<FileDescriptorProto> = request.schema.files().iter().copied().cloned().collect();
+        let left_out = numbers::leave_out(&mut files, request.files_to_generate);
         let mut names = Names::choose(&files);
         names.rename(&mut files);
         let deprecated = Deprecated::find(&files);
@@ -53,12 +58,14 @@ impl Generator for Rust {
         google::prepare(&mut files, &mut to_generate, &mut config.extern_paths);
         let mut packages = BTreeMap::new();
         if options.codec == MessageCodec::Buffa {
-            let generated =
-                buffa_codegen::generate(&files, &to_generate, &config).map_err(|error| error.to_string())?;
-            for file in generated.into_iter().filter(|file| file.kind == GeneratedFileKind::PackageMod) {
-                let code = links::relative(&file.content, &file.package);
-                let code = finish::finished(&code, &deprecated.words);
-                packages.insert(file.package.clone(), names.restore(code, &file.package));
+            let generated = buffa_codegen::generate(&files, &to_generate, &config).map_err(|error| {
+                located(&error.to_string(), request.files_to_generate, |file| {
+                    buffa_codegen::generate(&files, &[file], &config).err()
+                })
+            })?;
+            packages = finished(generated, &names, &deprecated);
+            for (package, comment) in left_out {
+                packages.entry(package).or_default().push_str(&comment);
             }
         }
         let context = CodeGenContext::for_generate(&files, &to_generate, &config);
@@ -72,17 +79,31 @@ impl Generator for Rust {
             }
         }
         packages.retain(|_, content| content.lines().any(|line| !line.is_empty() && !line.starts_with("//")));
-        let tree = tree::module_tree(packages.keys().map(String::as_str), options.include);
-        let files = packages
-            .into_iter()
-            .map(|(package, content)| OutputFile::new(package_file(&package), letters::unmarked(&content)));
-        Ok(files.chain([tree]).collect())
+        let tree = tree::file_name(options.include);
+        let files = Packages::files(packages.keys().map(String::as_str), tree);
+        let modules = packages.keys().map(|package| (names.packages.modules(package), files[package].as_str()));
+        let tree = tree::module_tree(modules, options.include);
+        let content = |content: &str| letters::unmarked(&names.marks.unmarked(content));
+        let outputs = packages.iter().map(|(package, code)| OutputFile::new(&files[package], content(code)));
+        Ok(outputs.chain([tree]).collect())
     }
 }
 
-/// The file that has everything of a package; `_.rs` for files without one.
-fn package_file(package: &str) -> String {
-    if package.is_empty() { "_.rs".into() } else { format!("{package}.rs") }
+/// What `buffa-codegen` wrote for each package, by its proto name, as it goes into files but for marks.
+fn finished(generated: Vec<GeneratedFile>, names: &Names, deprecated: &Deprecated) -> BTreeMap<String, String> {
+    let packages = generated.into_iter().filter(|file| file.kind == GeneratedFileKind::PackageMod);
+    let finish = |file: GeneratedFile| {
+        let code = links::relative(&file.content, &file.package);
+        let code = finish::finished(&code, &deprecated.words);
+        (names.old_package(&file.package), names.restore(code, &file.package))
+    };
+    packages.map(finish).collect()
+}
+
+/// `error` with the name of the first file that has it when it is generated alone.
+fn located<E: ToString>(error: &str, files: &[String], generate: impl Fn(String) -> Option<E>) -> String {
+    let alone = |file: &String| generate(file.clone()).map(|error| format!("{file}: {}", error.to_string()));
+    files.iter().find_map(alone).unwrap_or_else(|| error.to_owned())
 }
 
 /// Whether the types of a file are in the crates `buffa-types` and `buffa-descriptor`, with JSON if `json`, so that it
@@ -109,7 +130,10 @@ fn write_service(
     declared: &ServiceDescriptorProto,
 ) -> Result<String, String> {
     let resolve = |name: &str| match options.codec {
-        MessageCodec::Buffa => context.rust_type_relative(names.of(name), package(file), 1).map(|path| escaped(&path)),
+        MessageCodec::Buffa => {
+            let from = names.packages.of(package(file));
+            context.rust_type_relative(names.of(name), from, 1).map(|path| escaped(&path))
+        }
         MessageCodec::Prost => prost_path::resolve(schema, &options.extern_paths, package(file), name),
     };
     let mut types = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Rust names for messages and enums.
+//! Rust names for packages, messages, enums and services.
 //!
 //! A type keeps its name where Rust can have it. `foo_bar` becomes `FooBar`, which no keyword, primitive type or module
 //! is called; what then is taken (`HTTPServer` and `HttpServer` would both need a module `http_server`) gets an
@@ -12,11 +12,15 @@ use buffa_descriptor::generated::descriptor::{
 };
 use heck::ToUpperCamelCase;
 
+use super::marks::Marks;
+use super::packages::Packages;
 use super::{letters, members};
 use crate::schema::{is_map_entry, package};
 
 #[derive(Debug, Default)]
 pub(super) struct Names {
+    pub(super) marks: Marks,
+    pub(super) packages: Packages,
     /// Types whose Rust name is not their own: full names with a leading dot, old to new. What is nested in a type that
     /// is renamed is here as well.
     renamed: HashMap<String, String>,
@@ -24,6 +28,8 @@ pub(super) struct Names {
     old: HashMap<String, String>,
     /// Fields and oneofs that are called otherwise in Rust, by full name with a leading dot: their new names.
     members: HashMap<String, String>,
+    /// Values of enums that are called otherwise in Rust, old and new, by the full name of the enum with a leading dot.
+    values: HashMap<String, Vec<(String, String)>>,
     /// What services are called in Rust: by full name, with a leading dot.
     services: HashMap<String, String>,
 }
@@ -39,6 +45,12 @@ enum Nested<'a> {
     Message(&'a DescriptorProto),
 }
 
+impl Candidate<'_> {
+    fn is_map_entry(&self) -> bool {
+        matches!(self.nested, Nested::Message(message) if is_map_entry(message))
+    }
+}
+
 impl Names {
     pub(super) fn choose(files: &[FileDescriptorProto]) -> Self {
         let mut packages: BTreeMap<&str, Vec<Candidate<'_>>> = BTreeMap::new();
@@ -47,37 +59,51 @@ impl Names {
             types.extend(candidates(&file.message_type, &file.enum_type));
         }
         let mut names = Self::default();
+        names.packages = Packages::choose(packages.keys().copied(), &mut names.marks);
         for (&package, types) in &packages {
-            let below = packages.keys().filter_map(|other| segment_below(package, other));
-            let scope = if package.is_empty() { String::new() } else { format!(".{package}") };
-            let modules = names.choose_in_scope(&scope, &scope, types, &below.collect());
+            let modules = names.packages.modules(package);
+            let below = packages.keys().filter_map(|other| segment_below(&modules, &names.packages.modules(other)));
+            let below: BTreeSet<String> = below.collect();
+            let (old, new) = (scope(package), scope(names.packages.of(package)));
+            let modules = names.choose_in_scope(&old, &new, types, &below);
             let services =
                 files.iter().filter(|file| crate::schema::package(file) == package).flat_map(|file| &file.service);
-            names.choose_services(&scope, services.filter_map(|service| service.name.as_deref()), &modules);
+            names.choose_services(&old, services.filter_map(|service| service.name.as_deref()), &modules);
         }
+        let renamed = names.packages.renamed().map(|(old, new)| (scope(old), scope(new)));
+        names.renamed.extend(renamed);
         names.old = names.renamed.iter().map(|(old, new)| (new[1..].to_owned(), old[1..].to_owned())).collect();
         names
     }
 
-    /// Returns the modules of the scope.
+    /// Returns the modules of the scope. `packages` are those that packages in it become.
     fn choose_in_scope(
         &mut self,
         old: &str,
         new: &str,
         types: &[Candidate<'_>],
-        packages: &BTreeSet<&str>,
+        packages: &BTreeSet<String>,
     ) -> HashSet<String> {
         let mut taken: HashSet<String> =
             types.iter().map(|t| t.name).filter(|name| is_good(name)).map(Into::into).collect();
+        // A package is a module, which cannot be called like a type; and `buffa-codegen` does not see that the view of a type
+        // with a mark is called like another type.
+        let views = types.iter().filter_map(|t| letters::only(t.name)).flat_map(letters::views_of);
+        let reserved: BTreeSet<String> = packages.iter().cloned().chain(views).collect();
+        taken.extend(reserved.iter().cloned());
         let mut modules: HashSet<String> = HashSet::new();
-        // Those that are good already come first.
-        let (good, others): (Vec<_>, Vec<_>) = types.iter().partition(|candidate| is_good(candidate.name));
+        // Those that are good already come first, and last the entries of maps, whose names nobody chose.
+        let (good, mut others): (Vec<_>, Vec<_>) =
+            types.iter().partition(|candidate| is_good(candidate.name) && !candidate.is_map_entry());
+        others.sort_by_key(|candidate| candidate.is_map_entry());
         for candidate in good.into_iter().chain(others) {
             let mut name = if is_good(candidate.name) {
-                taken.remove(candidate.name);
-                letters::marked(candidate.name)
+                if !reserved.contains(candidate.name) {
+                    taken.remove(candidate.name);
+                }
+                candidate.name.to_owned()
             } else {
-                letters::marked(&converted(candidate.name))
+                converted(candidate.name)
             };
             let is_unavailable =
                 |module: &str| packages.contains(module) || matches!(module, "self" | "super" | "crate");
@@ -91,7 +117,8 @@ impl Names {
             while taken.contains(&name) || !is_free(&name) {
                 name.push('_');
             }
-            let (old, new) = (format!("{old}.{}", candidate.name), format!("{new}.{name}"));
+            let marked = letters::marked(&name);
+            let (old, new) = (format!("{old}.{}", candidate.name), format!("{new}.{marked}"));
             if let Nested::Message(message) = candidate.nested {
                 modules.insert(module_name(&name));
                 let inner: Vec<_> = candidates(&message.nested_type, &message.enum_type).collect();
@@ -102,13 +129,17 @@ impl Names {
             }
             taken.insert(name);
         }
+        modules.extend(packages.iter().cloned());
         modules
     }
 
     fn choose_services<'a>(&mut self, scope: &str, services: impl Iterator<Item = &'a str>, modules: &HashSet<String>) {
         let mut taken = HashSet::new();
-        for service in services {
-            let plain = if is_good(service) { service.to_owned() } else { service.to_upper_camel_case() };
+        let (good, others): (Vec<_>, Vec<_>) = services.partition(|name| is_good(name));
+        for service in good.into_iter().chain(others) {
+            let plain = if is_good(service) { service.to_owned() } else { converted(service) };
+            // A number does instead of the underscore, which Rust's style has no use for in a type.
+            let plain = plain.trim_end_matches('_').to_owned();
             let mut is_free = |name: &str| {
                 let module = super::service::snake_case(name);
                 let mut faces = ["client", "server"].into_iter().map(|face| format!("{module}_{face}"));
@@ -126,8 +157,12 @@ impl Names {
 
     /// What a service is called in Rust.
     pub(super) fn of_service(&self, package: &str, service: &str) -> String {
-        let dot = if package.is_empty() { "" } else { "." };
-        self.services.get(&format!("{dot}{package}.{service}")).map_or(service, String::as_str).to_owned()
+        self.services.get(&format!("{}.{service}", scope(package))).map_or(service, String::as_str).to_owned()
+    }
+
+    /// What a package of the renamed files is called in proto.
+    pub(super) fn old_package(&self, package: &str) -> String {
+        self.old.get(package).map_or(package, String::as_str).to_owned()
     }
 
     /// The full name that a type has in the renamed files.
@@ -154,12 +189,20 @@ impl Names {
 
     /// Renames declarations and references.
     pub(super) fn rename(&mut self, files: &mut [FileDescriptorProto]) {
+        for file in files.iter_mut() {
+            let scope = scope(package(file));
+            self.rename_values(&mut file.message_type, &mut file.enum_type, &scope);
+        }
         let mut constants: HashMap<String, HashSet<String>> = HashMap::new();
         for file in files {
             let package = package(file).to_owned();
-            let scope = if package.is_empty() { String::new() } else { format!(".{package}") };
+            let scope = scope(&package);
             let taken = constants.entry(package.clone()).or_default();
-            self.old.extend(members::rename_extensions(&mut file.extension, &package, taken));
+            let new_package = self.packages.of(&package).to_owned();
+            self.old.extend(members::rename_extensions(&mut file.extension, &package, &new_package, taken));
+            if new_package != package {
+                file.package = Some(new_package);
+            }
             self.rename_types(&mut file.message_type, &mut file.enum_type, &scope);
             self.rename_references(&mut file.extension);
             for method in file.service.iter_mut().flat_map(|service| &mut service.method) {
@@ -169,15 +212,30 @@ impl Names {
         }
     }
 
+    fn rename_values(&mut self, messages: &mut [DescriptorProto], enums: &mut [EnumDescriptorProto], scope: &str) {
+        for declared in enums {
+            let renamed = members::rename_values(declared, &mut self.marks);
+            if !renamed.is_empty() {
+                self.values.insert(format!("{scope}.{}", declared.name.as_deref().unwrap_or_default()), renamed);
+            }
+        }
+        for message in messages {
+            let scope = format!("{scope}.{}", message.name.as_deref().unwrap_or_default());
+            self.rename_values(&mut message.nested_type, &mut message.enum_type, &scope);
+        }
+    }
+
     fn rename_types(&mut self, messages: &mut [DescriptorProto], enums: &mut [EnumDescriptorProto], scope: &str) {
         for message in messages {
             let full_name = format!("{scope}.{}", message.name.as_deref().unwrap_or_default());
             self.rename_types(&mut message.nested_type, &mut message.enum_type, &full_name);
             self.rename_references(&mut message.field);
-            for (old, new) in members::rename(message) {
+            for (old, new) in members::rename(message, &mut self.marks) {
                 self.members.insert(format!("{full_name}.{old}"), new);
             }
-            let renamed = members::rename_extensions(&mut message.extension, &full_name[1..], &mut HashSet::new());
+            let new_name = self.of(&full_name)[1..].to_owned();
+            let renamed =
+                members::rename_extensions(&mut message.extension, &full_name[1..], &new_name, &mut HashSet::new());
             self.old.extend(renamed);
             self.rename_references(&mut message.extension);
             self.rename_declaration(&mut message.name, &full_name);
@@ -196,6 +254,12 @@ impl Names {
 
     fn rename_references(&self, fields: &mut [FieldDescriptorProto]) {
         for field in fields {
+            let values = field.type_name.as_ref().and_then(|name| self.values.get(name)).into_iter().flatten();
+            if let Some(default) = &mut field.default_value
+                && let Some((_, new)) = values.clone().find(|(old, _)| old == default)
+            {
+                *default = new.clone();
+            }
             self.rename_reference(&mut field.type_name);
             self.rename_reference(&mut field.extendee);
         }
@@ -207,7 +271,7 @@ impl Names {
         }
     }
 
-    /// Puts the names that protobuf knows back into the string literals of generated code.
+    /// Puts the names that protobuf knows back into the string literals of the code for the renamed files of `package`.
     pub(super) fn restore(&self, code: String, package: &str) -> String {
         if self.old.is_empty() {
             return code;
@@ -243,7 +307,8 @@ impl Names {
             }
             Some(package) => {
                 let old = self.old.get(&format!("{package}.{literal}"))?;
-                Some(old.strip_prefix(package)?.strip_prefix('.')?.to_owned())
+                let old_package = self.old.get(package).map_or(package, String::as_str);
+                Some(old.strip_prefix(old_package)?.strip_prefix('.')?.to_owned())
             }
         }
     }
@@ -253,7 +318,7 @@ fn candidates<'a>(
     messages: &'a [DescriptorProto],
     enums: &'a [EnumDescriptorProto],
 ) -> impl Iterator<Item = Candidate<'a>> {
-    let messages = messages.iter().filter(|message| !is_map_entry(message)).map(|message| Candidate {
+    let messages = messages.iter().map(|message| Candidate {
         name: message.name.as_deref().unwrap_or_default(),
         nested: Nested::Message(message),
     });
@@ -263,10 +328,14 @@ fn candidates<'a>(
     messages.chain(enums)
 }
 
-/// The module of `package` that leads to `other`, if that is below it.
-fn segment_below<'a>(package: &str, other: &'a str) -> Option<&'a str> {
-    let below = if package.is_empty() { other } else { other.strip_prefix(package)?.strip_prefix('.')? };
-    below.split('.').next().filter(|segment| !segment.is_empty())
+/// The full name of a package as names of types begin with it.
+fn scope(package: &str) -> String {
+    if package.is_empty() { String::new() } else { format!(".{package}") }
+}
+
+/// The module in that of a package that leads to the modules of another, if that is below it.
+fn segment_below(package: &[String], other: &[String]) -> Option<String> {
+    other.strip_prefix(package)?.first().cloned()
 }
 
 /// Whether there is a module for what is in the message.
@@ -278,15 +347,16 @@ fn has_module(message: &DescriptorProto) -> bool {
 }
 
 /// Whether Rust can have the name as it is, and would.
-fn is_good(name: &str) -> bool {
+pub(super) fn is_good(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_uppercase()) && !name.contains('_') && name != "Self"
 }
 
-fn converted(name: &str) -> String {
+/// A name that `is_good`, made of any.
+pub(super) fn converted(name: &str) -> String {
     match name.to_upper_camel_case() {
         camel if camel == "Self" => "Self_".into(),
         camel if camel.starts_with(|first: char| first.is_ascii_uppercase()) => camel,
-        // `_1` and `_`.
+        // `_1` and `_`, or a letter without case.
         other => format!("X{other}"),
     }
 }

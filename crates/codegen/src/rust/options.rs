@@ -1,6 +1,6 @@
 //! What a user may choose, and what that means to `buffa-codegen`.
 
-use buffa_codegen::{BytesRepr, CodeGenConfig, MapRepr};
+use buffa_codegen::{BytesRepr, CodeGenConfig, MapRepr, PointerRepr, RepeatedRepr, StringRepr};
 
 use super::deprecated::Deprecated;
 use super::names::Names;
@@ -41,6 +41,12 @@ pub struct RustOptions {
     pub bytes: Vec<String>,
     /// Proto paths, as above, below which maps are `BTreeMap`s instead of `HashMap`s.
     pub btree_maps: Vec<String>,
+    /// Proto paths, as above, below which message fields are boxed whether or not they contain themselves.
+    pub boxed: Vec<String>,
+    /// Types of the user's own for fields, by proto path. Later ones win.
+    pub field_types: Vec<FieldType>,
+    /// Whether methods of server traits have bodies, which answer UNIMPLEMENTED. Default: false.
+    pub default_stubs: bool,
     /// How `mod.rs` includes the package files. Default: [`Include::Relative`].
     pub include: Include,
 }
@@ -67,6 +73,42 @@ pub enum AttributeTarget {
     Enums,
     /// Fields, those of oneofs among them.
     Fields,
+    /// The structs of clients. The path is `.`, `.pkg` or `.pkg.Service`, here and below.
+    Clients,
+    /// The structs of servers.
+    Servers,
+    /// The traits of servers.
+    Traits,
+    /// The modules of clients.
+    ClientModules,
+    /// The modules of servers.
+    ServerModules,
+}
+
+/// A type of the user's own for fields of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldType {
+    /// Which fields have it.
+    pub kind: FieldKind,
+    /// The proto path they are below.
+    pub path: String,
+    /// The type as Rust writes it: see [`FieldKind`].
+    pub rust: String,
+}
+
+/// What can have a type of the user's own, and how that is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldKind {
+    /// `string` fields: a path, `::my::Str`, of a type that is `buffa::ProtoString`.
+    String,
+    /// `bytes` fields: a path, `::my::Bytes`, of a type that is `buffa::ProtoBytes`.
+    Bytes,
+    /// Maps: a path without parameters, `::my::Map`, of a type that is `buffa::MapStorage`.
+    Map,
+    /// `repeated` fields: a type with `*` for the elements', `::my::List<*>`, that is `buffa::ProtoList`.
+    Repeated,
+    /// Fields that are one message: a type with `*` for the message, `::my::Pointer<*>`, that is `buffa::ProtoBox`.
+    Message,
 }
 
 /// How the module tree finds the package files.
@@ -92,6 +134,9 @@ impl Default for RustOptions {
             attributes: Vec::new(),
             bytes: Vec::new(),
             btree_maps: Vec::new(),
+            boxed: Vec::new(),
+            field_types: Vec::new(),
+            default_stubs: false,
             include: Include::default(),
         }
     }
@@ -120,12 +165,27 @@ impl RustOptions {
                 ("text", "false") => self.text = false,
                 ("bytes", path) => self.bytes.push(path.to_owned()),
                 ("btree_map", path) => self.btree_maps.push(path.to_owned()),
+                ("boxed", path) => self.boxed.push(path.to_owned()),
+                ("default_stubs", "" | "true") => self.default_stubs = true,
+                ("default_stubs", "false") => self.default_stubs = false,
                 ("views", "" | "true") => self.views = true,
                 ("views", "false") => self.views = false,
                 _ => return Err(format!("Unknown generator option: {option}")),
             }
         }
         Ok(self)
+    }
+
+    /// The attributes that `target` has in the code of a service, a line each behind `indent`. `service` is its full name.
+    pub(super) fn attributes_of(&self, target: AttributeTarget, service: &str, indent: &str) -> String {
+        let service = format!(".{service}");
+        let is_for = |path: &str| {
+            let path = path.trim_end_matches('.');
+            service.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        let attributes =
+            self.attributes.iter().filter(|attribute| attribute.target == target && is_for(&attribute.path));
+        attributes.map(|attribute| format!("{indent}{}\n", attribute.text)).collect()
     }
 
     /// What `buffa-codegen` is to do.
@@ -138,10 +198,21 @@ impl RustOptions {
         config.idiomatic_field_names = true;
         // protoc takes them, so do we.
         config.allow_message_set = true;
-        let renamed = |(proto, rust): &(String, String)| (names.of(proto).to_owned(), rust.clone());
+        let renamed = |(proto, rust): &(String, String)| (names.path(proto), rust.clone());
         config.extern_paths = self.extern_paths.iter().map(renamed).collect();
         config.bytes_fields = self.bytes.iter().map(|path| (names.path(path), BytesRepr::Bytes)).collect();
         config.map_fields = self.btree_maps.iter().map(|path| (names.path(path), MapRepr::BTreeMap)).collect();
+        config.pointer_fields = self.boxed.iter().map(|path| (names.path(path), PointerRepr::Box)).collect();
+        for FieldType { kind, path, rust } in &self.field_types {
+            let (path, rust) = (names.path(path), rust.clone());
+            match kind {
+                FieldKind::String => config.string_fields.push((path, StringRepr::Custom(rust))),
+                FieldKind::Bytes => config.bytes_fields.push((path, BytesRepr::Custom(rust))),
+                FieldKind::Map => config.map_fields.push((path, MapRepr::Custom(rust))),
+                FieldKind::Repeated => config.repeated_fields.push((path, RepeatedRepr::Custom(rust))),
+                FieldKind::Message => config.pointer_fields.push((path, PointerRepr::Custom(rust))),
+            }
+        }
         let attribute = |path: &String| (path.clone(), "#[deprecated]".to_owned());
         config.message_attributes = deprecated.messages.iter().map(attribute).collect();
         config.enum_attributes = deprecated.enums.iter().map(attribute).collect();
@@ -152,6 +223,8 @@ impl RustOptions {
                 AttributeTarget::Messages => &mut config.message_attributes,
                 AttributeTarget::Enums => &mut config.enum_attributes,
                 AttributeTarget::Fields => &mut config.field_attributes,
+                // Those of services, which `attributes_of` finds.
+                _ => continue,
             };
             attributes.push((names.path(path), text.clone()));
         }

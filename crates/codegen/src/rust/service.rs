@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use std::fmt::Write;
 
 use buffa_descriptor::generated::descriptor::{MethodDescriptorProto, ServiceDescriptorProto};
-use heck::ToUpperCamelCase;
 
 use super::docs::docs;
-use super::{Comments, MessageCodec, RustOptions};
+use super::names::converted;
+use super::{AttributeTarget, Comments, MessageCodec, RustOptions};
 
 /// Lints that generated text cannot keep, for its names and comments are the author's.
 const ALLOW: &str = "#![allow(deprecated, unused, clippy::all, clippy::pedantic)]";
@@ -49,6 +49,7 @@ pub(super) fn generate(
         comment: &comments.service,
         methods: &methods,
         codec,
+        options,
         is_deprecated: service.options.as_option().is_some_and(|options| options.deprecated == Some(true)),
     };
     let mut out = String::new();
@@ -67,13 +68,14 @@ struct Service<'a> {
     comment: &'a [String],
     methods: &'a [Method<'a>],
     codec: &'static str,
+    options: &'a RustOptions,
     is_deprecated: bool,
 }
 
 struct Method<'a> {
     /// As on the wire.
     name: &'a str,
-    /// The function of the trait and the client, before keywords are escaped.
+    /// The function of the trait and the client.
     function: String,
     /// The associated type of a stream of responses.
     stream: String,
@@ -130,8 +132,11 @@ impl<'a> Method<'a> {
         };
         Method {
             name,
-            function: snake_case(name),
-            stream: format!("{}Stream", name.to_upper_camel_case()),
+            function: match snake_case(name).as_str() {
+                "_" => "underscore".to_owned(),
+                snake => identifier(snake),
+            },
+            stream: format!("{}Stream", converted(name)),
             path: format!("/{service}/{name}"),
             request: types(method.input_type.as_deref().unwrap_or_default()),
             response: types(method.output_type.as_deref().unwrap_or_default()),
@@ -165,16 +170,18 @@ impl Service<'_> {
         }
         let docs = docs("    ", self.comment, &format!("A client of `{full_name}`."));
         let deprecated = if self.is_deprecated { "    #[deprecated]\n" } else { "" };
+        let of_module = self.options.attributes_of(AttributeTarget::ClientModules, full_name, "");
+        let of_client = self.options.attributes_of(AttributeTarget::Clients, full_name, "    ");
         push(
             out,
             &format!(
                 r#"
 /// The client of `{full_name}`.
-pub mod {module}_client {{
+{of_module}pub mod {module}_client {{
     {ALLOW}
 
 {docs}    #[derive(Clone, Debug)]
-{deprecated}    pub struct {name}Client {{
+{deprecated}{of_client}    pub struct {name}Client {{
         channel: ::farcall::Channel,
     }}
 
@@ -205,7 +212,7 @@ pub mod {module}_client {{
         let Method { name, path, request, response, kind, .. } = method;
         let docs = docs("        ", method.comment, &format!("Calls `{name}`."));
         let deprecated = if method.is_deprecated { "        #[deprecated]\n" } else { "" };
-        let function = identifier(&method.function);
+        let function = &method.function;
         let (argument, conversion) = if kind.streams_requests() {
             (format!("impl ::farcall::IntoStreamingRequest<Message = {request}>"), "into_streaming_request")
         } else {
@@ -234,53 +241,58 @@ pub mod {module}_client {{
         let module = snake_case(name);
         let (mut declarations, mut arms) = (String::new(), String::new());
         for method in self.methods {
-            write_declaration(&mut declarations, method);
+            write_declaration(&mut declarations, method, self.options.default_stubs);
             self.write_arm(&mut arms, method);
         }
         let docs = docs("    ", self.comment, &format!("What a server of `{full_name}` implements."));
+        let of_module = self.options.attributes_of(AttributeTarget::ServerModules, full_name, "");
+        let of_trait = self.options.attributes_of(AttributeTarget::Traits, full_name, "    ");
+        let of_server = self.options.attributes_of(AttributeTarget::Servers, full_name, "    ");
+        // The parameter must not hide the trait.
+        let inner = if *name == "T" { "U" } else { "T" };
         push(
             out,
             &format!(
                 r#"
 /// The server of `{full_name}`.
-pub mod {module}_server {{
+{of_module}pub mod {module}_server {{
     {ALLOW}
 
     /// The full name of the service.
     pub const SERVICE_NAME: &str = "{full_name}";
 
-{docs}    pub trait {name}: ::std::marker::Send + ::std::marker::Sync + 'static {{{declarations}    }}
+{docs}{of_trait}    pub trait {name}: ::std::marker::Send + ::std::marker::Sync + 'static {{{declarations}    }}
 
     /// Serves an implementation of [`{name}`].
     #[derive(Debug)]
-    pub struct {name}Server<T> {{
-        inner: ::farcall::codegen::Arc<T>,
+{of_server}    pub struct {name}Server<{inner}> {{
+        inner: ::farcall::codegen::Arc<{inner}>,
     }}
 
-    impl<T> {name}Server<T> {{
+    impl<{inner}> {name}Server<{inner}> {{
         /// The full name of the service.
         pub const NAME: &'static str = SERVICE_NAME;
 
         /// Serves `inner`.
         #[must_use]
-        pub fn new(inner: T) -> Self {{
+        pub fn new(inner: {inner}) -> Self {{
             Self::from_arc(::farcall::codegen::Arc::new(inner))
         }}
 
         /// Serves `inner`, which others may hold too.
         #[must_use]
-        pub fn from_arc(inner: ::farcall::codegen::Arc<T>) -> Self {{
+        pub fn from_arc(inner: ::farcall::codegen::Arc<{inner}>) -> Self {{
             Self {{ inner }}
         }}
     }}
 
-    impl<T> ::std::clone::Clone for {name}Server<T> {{
+    impl<{inner}> ::std::clone::Clone for {name}Server<{inner}> {{
         fn clone(&self) -> Self {{
             Self::from_arc(::farcall::codegen::Arc::clone(&self.inner))
         }}
     }}
 
-    impl<T: {name}> ::farcall::server::Service for {name}Server<T> {{
+    impl<{inner}: {name}> ::farcall::server::Service for {name}Server<{inner}> {{
         fn name(&self) -> &'static str {{
             SERVICE_NAME
         }}
@@ -299,7 +311,7 @@ pub mod {module}_server {{
     }
 
     fn write_arm(&self, out: &mut String, method: &Method<'_>) {
-        let (name, verb, function, codec) = (method.name, method.kind.verb(), identifier(&method.function), self.codec);
+        let (name, verb, function, codec) = (method.name, method.kind.verb(), &method.function, self.codec);
         push(
             out,
             &format!(
@@ -311,27 +323,27 @@ pub mod {module}_server {{
     }
 }
 
-fn write_declaration(out: &mut String, method: &Method<'_>) {
-    let Method { name, request, response, kind, .. } = method;
+fn write_declaration(out: &mut String, method: &Method<'_>, with_body: bool) {
+    let Method { name, request, response, kind, function, .. } = method;
     let docs = docs("        ", method.comment, &format!("Answers `{name}`."));
-    let function = identifier(&method.function);
     let argument = if kind.streams_requests() { format!("::farcall::Streaming<{request}>") } else { request.clone() };
-    let answer = if kind.streams_responses() {
-        let stream = &method.stream;
-        push(
-            out,
-            &format!(
-                r#"
-        /// The responses of `{name}`.
-        type {stream}: ::farcall::codegen::Stream<Item = ::std::result::Result<{response}, ::farcall::Status>>
-            + ::std::marker::Send
-            + 'static;
-"#
-            ),
-        );
-        format!("Self::{stream}")
+    let answer = match kind.streams_responses() {
+        // A type that has a default is not to be had, so that every stream is of one.
+        true if with_body => format!("::farcall::codegen::BoxStream<{response}>"),
+        true => {
+            write_stream(out, method);
+            format!("Self::{}", method.stream)
+        }
+        false => response.clone(),
+    };
+    let end = if with_body {
+        format!(
+            " {{\n            async {{ ::std::result::Result::Err(::farcall::Status::unimplemented(\"Method not \
+             implemented: {}\")) }}\n        }}",
+            method.path
+        )
     } else {
-        response.clone()
+        ";".to_owned()
     };
     push(
         out,
@@ -342,7 +354,22 @@ fn write_declaration(out: &mut String, method: &Method<'_>) {
             request: ::farcall::Request<{argument}>,
         ) -> impl ::farcall::codegen::Future<
             Output = ::std::result::Result<::farcall::Response<{answer}>, ::farcall::Status>,
-        > + ::std::marker::Send;
+        > + ::std::marker::Send{end}
+"#
+        ),
+    );
+}
+
+fn write_stream(out: &mut String, method: &Method<'_>) {
+    let Method { name, response, stream, .. } = method;
+    push(
+        out,
+        &format!(
+            r#"
+        /// The responses of `{name}`.
+        type {stream}: ::farcall::codegen::Stream<Item = ::std::result::Result<{response}, ::farcall::Status>>
+            + ::std::marker::Send
+            + 'static;
 "#
         ),
     );

@@ -5,32 +5,37 @@ use std::fmt::Write;
 
 use buffa_codegen::idents::escape_mod_ident;
 
-use super::{Include, finish, package_file};
+use super::{Include, finish};
 use crate::OutputFile;
 
 #[derive(Default)]
 struct Module<'a> {
-    package: Option<&'a str>,
-    children: BTreeMap<&'a str, Module<'a>>,
+    file: Option<&'a str>,
+    children: BTreeMap<String, Module<'a>>,
 }
 
-/// `mod.rs` (or `_includes.rs`, to be included), with a module for each segment of the packages' names.
-pub(super) fn module_tree<'a>(packages: impl Iterator<Item = &'a str>, include: Include) -> OutputFile {
+/// The name of the tree's file, which [`module_tree`] writes.
+pub(super) fn file_name(include: Include) -> &'static str {
+    if include == Include::OutDir { "_includes.rs" } else { "mod.rs" }
+}
+
+/// `mod.rs` (or `_includes.rs`, to be included), with a module for each segment of the packages' names. Of each package
+/// it takes the modules and the file.
+pub(super) fn module_tree<'a>(packages: impl Iterator<Item = (Vec<String>, &'a str)>, include: Include) -> OutputFile {
     let mut root = Module::default();
-    for package in packages {
-        let segments = package.split('.').filter(|segment| !segment.is_empty());
-        segments.fold(&mut root, |module, segment| module.children.entry(segment).or_default()).package = Some(package);
+    for (modules, file) in packages {
+        let leaf = modules.into_iter().fold(&mut root, |module, segment| module.children.entry(segment).or_default());
+        leaf.file = Some(file);
     }
     let mut out = finish::HEADER.to_owned();
     root.write(&mut out, 0, include);
-    OutputFile::new(if include == Include::OutDir { "_includes.rs" } else { "mod.rs" }, out)
+    OutputFile::new(file_name(include), out)
 }
 
 impl Module<'_> {
     fn write(&self, out: &mut String, depth: usize, include: Include) {
         let indent = "    ".repeat(depth);
-        if let Some(package) = self.package {
-            let file = package_file(package);
+        if let Some(file) = self.file {
             // Writing to a string cannot fail.
             let _ = match include {
                 Include::Relative => writeln!(out, "{indent}include!(\"{file}\");"),

@@ -1,9 +1,12 @@
-//! Compiles the files that `corpus.txt` names, and makes the table of their messages; and one file with all that a user
-//! may choose chosen.
+//! Compiles the files that `corpus.txt` names, and makes the table of their messages; two files with all that a user
+//! may choose chosen; and files that are made up to have names that are hard on Rust.
 //!
 //! Its lines are `-I` and a directory, files below those directories.
 
+mod shapes;
+
 use std::error::Error;
+use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +22,81 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("no OUT_DIR")?);
     fs::write(out.join("table.rs"), table(&out)?)?;
     fs::write(out.join("registration.rs"), registration(&out)?)?;
-    compile_chosen(&out.join("chosen"))
+    compile_chosen(&out.join("chosen"))?;
+    compile_custom(&out.join("custom"))?;
+    compile_hard(&out.join("hard"))?;
+    compile_made_up(&out.join("made_up"))
+}
+
+/// The files below `proto/hard`: names that Rust cannot have, and packages that it would have twice.
+fn compile_hard(out: &Path) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(out)?;
+    let files: Vec<PathBuf> =
+        fs::read_dir("proto/hard")?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    let builder = farcall_build::configure().build_json(true).build_text(true).build_views(true);
+    builder.out_dir(out).compile(&files, &["proto/hard"])?;
+    Ok(())
+}
+
+/// How many of the made-up sets of files are compiled, and the first; more of them are judged by `crates/build`, which
+/// is faster than a compiler.
+const MADE_UP: std::ops::Range<u64> = 0..2;
+
+/// Sets of files with hard names, a module for each.
+fn compile_made_up(out: &Path) -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=shapes.rs");
+    println!("cargo:rerun-if-env-changed=FARCALL_SEEDS");
+    let seeds = std::env::var("FARCALL_SEEDS").ok().and_then(|seeds| {
+        let (first, end) = seeds.split_once("..")?;
+        Some(first.parse().ok()?..end.parse().ok()?)
+    });
+    let mut modules = String::new();
+    for seed in seeds.unwrap_or(MADE_UP) {
+        let directory = out.join(format!("seed{seed}"));
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(directory.join("rust"))?;
+        let mut paths = Vec::new();
+        for (name, text) in shapes::files(&mut shapes::Choices::seeded(seed)) {
+            let path = directory.join(name);
+            fs::write(&path, text)?;
+            paths.push(path);
+        }
+        let builder = farcall_build::configure().build_json(true).build_text(true).build_views(true);
+        // Not all that is made up is legal.
+        match builder.out_dir(directory.join("rust")).compile(&paths, &[&directory]) {
+            Ok(()) => writeln!(modules, "pub mod seed{seed} {{\n    include!(\"seed{seed}/rust/mod.rs\");\n}}")?,
+            Err(error) if error.to_string().starts_with("error: ") => {}
+            Err(error) => return Err(format!("seed {seed}: {error}").into()),
+        }
+    }
+    fs::write(out.join("mod.rs"), modules)?;
+    Ok(())
+}
+
+/// `kinds.proto` with attributes on services, methods that have bodies, and types that are given for fields.
+fn compile_custom(out: &Path) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(out)?;
+    farcall_build::configure()
+        .out_dir(out)
+        .generate_default_stubs(true)
+        .client_attribute(".sample.kinds", "#[must_use]")
+        .client_attribute(".sample.kinds.Kind", "#[no_such_attribute]")
+        .client_mod_attribute(".", "#[cfg(not(any()))]")
+        .server_mod_attribute(".sample.kinds.Kinds", "#[cfg(all())]")
+        .server_attribute(".", "#[derive(PartialEq)]")
+        .trait_attribute(".sample.kinds.Kinds", "#[diagnostic::on_unimplemented(message = \"no server of kinds\")]")
+        .compile(&["proto/sample/kinds.proto"], &["proto"])?;
+    farcall_build::configure()
+        .out_dir(out)
+        .boxed(".library.v1.Book")
+        .box_type(".library.v1.Book.bought", "::std::boxed::Box<*>")
+        .string_type(".", "::std::string::String")
+        .bytes_type(".library.v1", "::buffa::bytes::Bytes")
+        .map_type(".library.v1.Book.ratings", "::std::collections::BTreeMap")
+        .repeated_type(".library.v1.Book.authors", "::std::vec::Vec<*>")
+        .compile(&["proto/guide/library/v1/library.proto"], &["proto/guide"])?;
+    fs::remove_file(out.join("mod.rs"))?;
+    Ok(())
 }
 
 /// `lending.proto`, which uses the messages of `library.proto` as they were generated above.

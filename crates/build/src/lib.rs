@@ -25,8 +25,10 @@ use std::sync::Arc;
 
 use buffa::Message;
 use buffa_descriptor::generated::descriptor::FileDescriptorSet;
-use farcall_codegen::{Attribute, AttributeTarget, Generator, Include, Request, Rust, RustOptions, Schema};
-use farcall_schema::{Compiler, Severity};
+use farcall_codegen::{
+    Attribute, AttributeTarget, FieldKind, FieldType, Generator, Include, Request, Rust, RustOptions, Schema,
+};
+use farcall_schema::{Compiler, Drawing, Severity};
 
 use tree::IncludePath;
 
@@ -116,6 +118,31 @@ impl Builder {
         self.attribute(AttributeTarget::Fields, path.into(), attribute.into())
     }
 
+    /// Puts an attribute on the structs of clients: those of all services (`.`), of a package's or of `.pkg.Service`.
+    pub fn client_attribute(self, path: impl Into<String>, attribute: impl Into<String>) -> Self {
+        self.attribute(AttributeTarget::Clients, path.into(), attribute.into())
+    }
+
+    /// As [`client_attribute`](Self::client_attribute), on the structs of servers.
+    pub fn server_attribute(self, path: impl Into<String>, attribute: impl Into<String>) -> Self {
+        self.attribute(AttributeTarget::Servers, path.into(), attribute.into())
+    }
+
+    /// As [`client_attribute`](Self::client_attribute), on the traits of servers.
+    pub fn trait_attribute(self, path: impl Into<String>, attribute: impl Into<String>) -> Self {
+        self.attribute(AttributeTarget::Traits, path.into(), attribute.into())
+    }
+
+    /// As [`client_attribute`](Self::client_attribute), on the modules of clients: `#[cfg(feature = "client")]`, say.
+    pub fn client_mod_attribute(self, path: impl Into<String>, attribute: impl Into<String>) -> Self {
+        self.attribute(AttributeTarget::ClientModules, path.into(), attribute.into())
+    }
+
+    /// As [`client_attribute`](Self::client_attribute), on the modules of servers.
+    pub fn server_mod_attribute(self, path: impl Into<String>, attribute: impl Into<String>) -> Self {
+        self.attribute(AttributeTarget::ServerModules, path.into(), attribute.into())
+    }
+
     fn attribute(mut self, target: AttributeTarget, path: String, text: String) -> Self {
         self.options.attributes.push(Attribute { target, path, text });
         self
@@ -132,6 +159,55 @@ impl Builder {
     /// the same order, instead of `HashMap`s.
     pub fn btree_map(mut self, path: impl Into<String>) -> Self {
         self.options.btree_maps.push(path.into());
+        self
+    }
+
+    /// Has fields below `path` that are one message be boxed, which those that contain themselves are anyway.
+    pub fn boxed(mut self, path: impl Into<String>) -> Self {
+        self.options.boxed.push(path.into());
+        self
+    }
+
+    /// Has `string` fields below `path` be of another type than `String`: `rust_type` is its path, `::my::Str`, and it
+    /// implements `buffa::ProtoString`. Keys and values of maps stay `String`s. Of two calls for a field the later counts,
+    /// here and with the other types.
+    pub fn string_type(self, path: impl Into<String>, rust_type: impl Into<String>) -> Self {
+        self.field_type(FieldKind::String, path.into(), rust_type.into())
+    }
+
+    /// As [`string_type`](Self::string_type) for `bytes` fields, of a type that implements `buffa::ProtoBytes`.
+    pub fn bytes_type(self, path: impl Into<String>, rust_type: impl Into<String>) -> Self {
+        self.field_type(FieldKind::Bytes, path.into(), rust_type.into())
+    }
+
+    /// Has maps below `path` be of another type than `HashMap`: `rust_type` is its path without parameters, `::my::Map`,
+    /// and it implements `buffa::MapStorage`.
+    pub fn map_type(self, path: impl Into<String>, rust_type: impl Into<String>) -> Self {
+        self.field_type(FieldKind::Map, path.into(), rust_type.into())
+    }
+
+    /// Has `repeated` fields below `path` be of another type than `Vec`: `rust_type` has `*` where the element's type
+    /// goes, `::my::List<*>`, and implements `buffa::ProtoList`.
+    pub fn repeated_type(self, path: impl Into<String>, rust_type: impl Into<String>) -> Self {
+        self.field_type(FieldKind::Repeated, path.into(), rust_type.into())
+    }
+
+    /// Has fields below `path` that are one message be kept behind another pointer: `rust_type` has `*` where the
+    /// message's type goes, `::my::Pointer<*>`, and implements `buffa::ProtoBox`.
+    pub fn box_type(self, path: impl Into<String>, rust_type: impl Into<String>) -> Self {
+        self.field_type(FieldKind::Message, path.into(), rust_type.into())
+    }
+
+    fn field_type(mut self, kind: FieldKind, path: String, rust: String) -> Self {
+        self.options.field_types.push(FieldType { kind, path, rust });
+        self
+    }
+
+    /// Whether the methods of server traits have bodies, which answer UNIMPLEMENTED, so that a server may leave some out.
+    /// Responses that are a stream are a `farcall::codegen::BoxStream` then, and no type of the implementer's. Default:
+    /// false.
+    pub fn generate_default_stubs(mut self, enable: bool) -> Self {
+        self.options.default_stubs = enable;
         self
     }
 
@@ -176,21 +252,49 @@ impl Builder {
     /// to run again when one of the files that were read changes.
     ///
     /// # Errors
-    /// [`Error`], with all that is wrong with the files in protoc's form, `file:line:column: message`.
+    /// [`Error`], with all that is wrong with the files: each with protoc's sentence, `file:line:column`, the line of the
+    /// file and, where there is a plain one, the way out.
     pub fn compile(self, protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Result<(), Error> {
+        let tree = IncludePath::new(includes.iter().map(|include| include.as_ref().to_path_buf()).collect());
+        let inputs = protos.iter().map(|proto| tree.virtual_path(proto.as_ref())).collect::<Result<Vec<_>, _>>()?;
+        let files = load(&tree, Vec::new(), &inputs);
+        for path in tree.files_read() {
+            println!("cargo:rerun-if-changed={}", path.display());
+        }
+        self.generate(&files?, &inputs)
+    }
+
+    /// Generates what [`compile`](Self::compile) does, from a file that holds a `google.protobuf.FileDescriptorSet` instead
+    /// of `.proto` files: as `protoc --include_imports --include_source_info --descriptor_set_out` or `buf build` write it.
+    /// Code is generated for all that is in it, but for `google/protobuf/*.proto` and what extern paths cover.
+    /// `google/protobuf/*.proto` may be missing. Comments come along if the set has source information.
+    ///
+    /// # Errors
+    /// [`Error`]: the file cannot be read, or is no set of files that go together.
+    pub fn compile_descriptor_set(self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        println!("cargo:rerun-if-changed={}", path.display());
+        let bytes = tree::read_file(path).map_err(|error| Error(format!("{}: {error}", path.display())))?;
+        let set = FileDescriptorSet::decode_from_slice(&bytes)
+            .map_err(|error| Error(format!("{}: not a FileDescriptorSet: {error}", path.display())))?;
+        let inputs: Vec<String> = set.file.iter().filter_map(|file| file.name.clone()).collect();
+        let files = load(&IncludePath::new(Vec::new()), set.file, &inputs)?;
+        // All are inputs, but those that are at home elsewhere are none of ours.
+        let inputs: Vec<String> = files
+            .iter()
+            .filter(|file| !self.exists_already(file))
+            .filter_map(|file| file.name.clone().filter(|name| inputs.contains(name)))
+            .collect();
+        self.generate(&files, &inputs)
+    }
+
+    fn generate(self, files: &[Arc<File>], inputs: &[String]) -> Result<(), Error> {
         let out_dir = match &self.out_dir {
             Some(directory) => directory.clone(),
             None => std::env::var_os("OUT_DIR").map(PathBuf::from).ok_or_else(|| {
                 Error("OUT_DIR is not set: call this from build.rs, or set an output directory".into())
             })?,
         };
-        let tree = IncludePath::new(includes.iter().map(|include| include.as_ref().to_path_buf()).collect());
-        let inputs = protos.iter().map(|proto| tree.virtual_path(proto.as_ref())).collect::<Result<Vec<_>, _>>()?;
-        let files = self.load(&tree, &inputs);
-        for path in tree.files_read() {
-            println!("cargo:rerun-if-changed={}", path.display());
-        }
-        let files = files?;
         let schema = Schema::new(files.iter().map(Arc::as_ref));
         let generated: Vec<String> = files
             .iter()
@@ -219,29 +323,38 @@ impl Builder {
             || elsewhere
                 .any(|path| package.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
     }
+}
 
-    fn load(&self, tree: &IncludePath, inputs: &[String]) -> Result<Vec<Arc<File>>, Error> {
-        let mut compiler = Compiler::new(tree);
-        let paths: Vec<&str> = inputs.iter().map(String::as_str).collect();
-        let result = compiler.compile(&paths);
-        let (errors, others): (Vec<_>, Vec<_>) =
-            result.diagnostics.iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
-        for warning in others {
-            println!("cargo:warning={warning}");
-        }
-        if result.ok {
-            let with_source_info = |mut file: Arc<File>| {
-                let info = file.name.as_deref().and_then(|name| compiler.source_info(name, |_| true));
-                let changed = Arc::make_mut(&mut file);
-                changed.source_code_info = info.into();
-                farcall_schema::complete_json_names(changed);
-                file
-            };
-            return Ok(result.files.into_iter().map(with_source_info).collect());
-        }
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        Err(Error(lines.join("\n")))
+/// The files at these virtual paths and all they import, with source information. `supplied` are linked already.
+fn load(tree: &IncludePath, supplied: Vec<File>, inputs: &[String]) -> Result<Vec<Arc<File>>, Error> {
+    let mut compiler = Compiler::new(tree);
+    for file in supplied {
+        compiler.add_descriptor(file);
     }
+    let paths: Vec<&str> = inputs.iter().map(String::as_str).collect();
+    let result = compiler.compile(&paths);
+    let (errors, others): (Vec<_>, Vec<_>) =
+        result.diagnostics.iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
+    for warning in others {
+        // Cargo takes one line.
+        let file = tree.disk_path(&warning.file).unwrap_or_else(|| warning.file.clone());
+        println!("cargo:warning={}", farcall_schema::Diagnostic { file, ..warning.clone() });
+    }
+    if result.ok {
+        let with_source_info = |mut file: Arc<File>| {
+            let info = file.name.as_deref().and_then(|name| compiler.source_info(name, |_| true));
+            let changed = Arc::make_mut(&mut file);
+            if info.is_some() {
+                changed.source_code_info = info.into();
+            }
+            farcall_schema::complete_json_names(changed);
+            file
+        };
+        return Ok(result.files.into_iter().map(with_source_info).collect());
+    }
+    let mut drawing = Drawing::new(&tree, |file| tree.disk_path(file), false);
+    let drawn: Vec<String> = errors.iter().map(|error| drawing.draw(error)).collect();
+    Err(Error(drawn.join("\n\n")))
 }
 
 fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
@@ -250,7 +363,7 @@ fn write(path: &Path, content: &[u8]) -> Result<(), Error> {
 
 type File = buffa_descriptor::generated::descriptor::FileDescriptorProto;
 
-/// Why no code was generated: the `.proto` files' errors, one a line, or what the file system said.
+/// Why no code was generated: the `.proto` files' errors, drawn one below the other, or what the file system said.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error(String);
 

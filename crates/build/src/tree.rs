@@ -39,6 +39,14 @@ impl IncludePath {
         }
     }
 
+    /// Where a file is that imports know by this name, from the root of the file system on, so that whoever is shown it
+    /// need not know where Cargo runs build scripts.
+    pub(crate) fn disk_path(&self, virtual_path: &str) -> Option<String> {
+        let path = self.roots.iter().map(|root| root.join(virtual_path)).find(|path| path.is_file())?;
+        let path = std::path::absolute(&path).unwrap_or(path);
+        Some(without_dots(&path).display().to_string())
+    }
+
     pub(crate) fn files_read(&self) -> Vec<PathBuf> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
@@ -69,7 +77,7 @@ impl SourceTree for IncludePath {
     }
 }
 
-fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+pub(crate) fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE_SIZE {

@@ -73,10 +73,80 @@ fn imports_that_have_a_home_are_not_generated_again() {
 fn errors_say_where() {
     let root = place("errors", &[("bad.proto", "syntax = \"proto3\";\nmessage A { B b = 1; }\n")]);
     let error = configure().out_dir(root.join("out")).compile(&[root.join("bad.proto")], &[&root]);
-    assert_eq!(error.expect_err("an error").to_string(), "bad.proto:2:13: \"B\" is not defined.");
+    let path = root.join("bad.proto");
+    let expected = format!(
+        "error: \"B\" is not defined.\n --> {}:2:13\n  |\n2 | message A {{ B b = 1; }}\n  |             ^",
+        path.display()
+    );
+    assert_eq!(error.expect_err("an error").to_string(), expected);
     assert!(names(&root.join("out")).is_empty());
     let error = configure().out_dir(root.join("out")).compile(&[root.join("bad.proto")], &[root.join("elsewhere")]);
     assert!(error.expect_err("an error").to_string().contains("not below any include directory"));
+}
+
+#[test]
+fn errors_are_drawn_with_a_path_that_leads_to_the_file_and_the_way_out() {
+    let root = place(
+        "drawn",
+        &[
+            ("protos/a.proto", "syntax = \"proto3\";\nimport \"deep/b.proto\";\nmessage A { B b = 1; }\n"),
+            ("protos/deep/b.proto", "syntax = \"proto3\";\nmessage B {\n  strng name = 1;\n}\n"),
+        ],
+    );
+    // A relative path, as a build script has it.
+    let relative = |path: &Path| {
+        let here = std::env::current_dir().expect("a directory");
+        let up: PathBuf = here.components().skip(1).map(|_| "..").collect();
+        up.join(path.strip_prefix("/").expect("an absolute path"))
+    };
+    let protos = relative(&root.join("protos"));
+    let error = configure().out_dir(root.join("out")).compile(&[protos.join("a.proto")], &[&protos]);
+    let text = error.expect_err("an error").to_string();
+    let place = text.lines().find_map(|line| line.trim_start().strip_prefix("--> ")).expect("a place");
+    let (path, position) = place.split_once(".proto:").expect("a path");
+    let path = PathBuf::from(format!("{path}.proto"));
+    assert!(path.is_absolute() && path.is_file(), "{text}");
+    assert_eq!(path.canonicalize().ok(), root.join("protos/deep/b.proto").canonicalize().ok());
+    assert_eq!(position, "3:3");
+    assert!(text.contains("= help: did you mean `string`?") && text.contains("  strng name = 1;"), "{text}");
+}
+
+#[test]
+fn an_error_of_generation_names_the_file() {
+    let root = place(
+        "generation",
+        &[
+            ("a.proto", "syntax = \"proto3\";\nmessage A {}\n"),
+            ("b.proto", "syntax = \"proto3\";\npackage b;\nmessage B {}\n"),
+        ],
+    );
+    let builder = configure().type_attribute(".b.B", "#[(").out_dir(root.join("out"));
+    let error = builder.compile(&[root.join("a.proto"), root.join("b.proto")], &[&root]).expect_err("an error");
+    assert!(error.to_string().starts_with("b.proto: ") && error.to_string().contains(".b.B"), "{error}");
+}
+
+#[test]
+fn a_descriptor_set_gives_what_the_files_give() {
+    let files = [("proto/hello.proto", GREETER), ("proto/common/types.proto", TYPES)];
+    let root = place("set", &files);
+    let proto = root.join("proto");
+    let set = root.join("set.binpb");
+    fs::create_dir_all(root.join("second")).expect("a directory");
+    let builder = configure().file_descriptor_set_path(&set).out_dir(root.join("out"));
+    builder.compile(&[proto.join("hello.proto")], &[&proto]).expect("compiled");
+    configure().out_dir(root.join("second")).compile_descriptor_set(&set).expect("compiled");
+    for name in ["common.rs", "hello.v1.rs", "mod.rs"] {
+        let read = |directory: &str| fs::read_to_string(root.join(directory).join(name)).expect("code");
+        assert_eq!(read("out"), read("second"), "{name}");
+    }
+    assert!(fs::read_to_string(root.join("second/hello.v1.rs")).expect("code").contains("/// Greets."));
+    for (bytes, words) in
+        [(&b"\xff"[..], "not a FileDescriptorSet"), (b"\x0a\x09\x0a\x01x\x22\x04\x0a\x00\x12\x00", "x")]
+    {
+        fs::write(&set, bytes).expect("a written file");
+        let error = configure().out_dir(root.join("second")).compile_descriptor_set(&set);
+        assert!(error.expect_err("an error").to_string().contains(words));
+    }
 }
 
 #[test]

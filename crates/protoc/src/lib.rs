@@ -2,18 +2,15 @@
 //!
 //! `arguments` reads argv, `source_tree` finds files under `-I`, `output` gathers what generators wrote and puts it
 //! on disk (by way of `staging` and `create`, or into an `archive`), `plugin` runs generators that are programs, `descriptor_set` reads and writes
-//! descriptor sets, `codec` messages, `drawing` draws
-//! diagnostics with `advice`, `imports` checks what inputs may import. Nothing stays written unless everything succeeded.
+//! descriptor sets, `codec` messages, `imports` checks what inputs may import. Nothing stays written unless everything succeeded.
 //!
 //! Not here: what `.proto` means (`farcall-schema`) and what code looks like (`farcall-codegen`).
 
-mod advice;
 mod archive;
 mod arguments;
 mod codec;
 mod create;
 mod descriptor_set;
-mod drawing;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -16,7 +16,7 @@
 //! (what waits until all files are there). `compiler` leads files through, imports first. Besides: `pool` knows all
 //! names (and `index` the members of large messages), `dynamic`, `text_format` and
 //! `text_printer` are the messages options are made of (and those that `messages` encodes and decodes), `features` the editions', `retention`
-//! takes out what is for source only, `site` finds positions when there is something to complain of, `limits` bounds
+//! takes out what is for source only, `drawing` draws diagnostics for people, with `advice`, `site` finds positions when there is something to complain of, `limits` bounds
 //! everything a file could ask for. Files are parsed as
 //! [`SourceTree::for_each`] has it, at the same time if it can, and linked one by one, for names must be found in
 //! protoc's order.
@@ -27,12 +27,14 @@
 //! Not here: the file system, search paths and the command line (`farcall-protoc`), and the writing of code
 //! (`farcall-codegen`). The caller gives a [`SourceTree`].
 
+mod advice;
 mod builtin;
 mod c_number;
 mod comments;
 mod compiler;
 mod default_value;
 mod diagnostic;
+mod drawing;
 mod dynamic;
 mod edition_defaults;
 mod elements;
@@ -67,6 +69,7 @@ pub mod wellknown;
 
 pub use compiler::{CompileResult, Compiler};
 pub use diagnostic::{Diagnostic, Severity};
+pub use drawing::Drawing;
 pub use edition_defaults::edition_by_name;
 pub use final_checks::may_be_unfinished;
 pub use json_name::complete_json_names;

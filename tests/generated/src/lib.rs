@@ -14,6 +14,30 @@ pub mod chosen {
     include!(concat!(env!("OUT_DIR"), "/chosen/mod.rs"));
 }
 
+/// Code with attributes and types of the user's own.
+pub mod custom {
+    /// The services.
+    #[allow(missing_docs)]
+    pub mod kinds {
+        include!(concat!(env!("OUT_DIR"), "/custom/sample.kinds.rs"));
+    }
+    /// The messages.
+    pub mod library {
+        include!(concat!(env!("OUT_DIR"), "/custom/library.v1.rs"));
+    }
+}
+
+/// Code for names that Rust cannot have.
+pub mod hard {
+    include!(concat!(env!("OUT_DIR"), "/hard/mod.rs"));
+}
+
+/// Code for files that were made up: that it compiles is the test.
+#[allow(unused)]
+pub mod made_up {
+    include!(concat!(env!("OUT_DIR"), "/made_up/mod.rs"));
+}
+
 /// The descriptors of `chosen`, and of all they import.
 pub const DESCRIPTORS: &[u8] = farcall::include_file_descriptor_set!("chosen/lending.binpb");
 

@@ -157,3 +157,35 @@ fn descriptors() -> Result<(), Box<dyn Error>> {
     // end
     Ok(())
 }
+
+#[test]
+fn names_that_rust_cannot_have_are_those_of_the_proto_outside() -> Result<(), Box<dyn Error>> {
+    use farcall_generated::hard::hard::{Members, Value, members};
+    let message = Members {
+        value: Some(Value::UNDERSCORE_value),
+        self_: Some(1),
+        o: Some(members::O::X1(2)),
+        x_2fa: Some(members::X2fa::A(3)),
+        foo_bar: Some("f".to_owned()),
+        ..Default::default()
+    };
+    let json = serde_json::to_string(&message)?;
+    assert!(json.contains(r#""value":"_""#), "{json}");
+    assert_eq!(serde_json::from_str::<Members>(&json)?, message);
+    let text = buffa::text::encode_to_string(&message);
+    assert!(text.contains("_1: 2") && text.contains("value: _") && text.contains("self_: 1"), "{text}");
+    assert_eq!(buffa::text::decode_from_str::<Members>(&text)?, message);
+    assert_eq!(Members::default().value.unwrap_or_default(), Value::UNDERSCORE);
+    Ok(())
+}
+
+#[test]
+fn fields_have_the_types_that_were_chosen() {
+    use farcall_generated::custom::library::{Book, Shelf};
+    let book = Book::default();
+    let (_, _): (&buffa::bytes::Bytes, &std::collections::BTreeMap<String, i32>) =
+        (&book.cover.clone().unwrap_or_default(), &book.ratings);
+    // What is boxed is so by its type, whether it contains itself or not.
+    let _: &MessageField<Shelf> = &book.shelf;
+    let _: &MessageField<Timestamp, Box<Timestamp>> = &book.bought;
+}

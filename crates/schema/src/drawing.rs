@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use farcall_schema::{Diagnostic, Severity, SourceTree};
 
 use crate::advice::advice;
-use crate::source_tree::DiskTree;
+use crate::{Diagnostic, Severity, SourceTree};
 
 /// Longer lines are not drawn. Bounds the work for a file that is one line.
 pub(crate) const DRAWN_LINE: usize = 1000;
@@ -17,8 +16,10 @@ pub(crate) const DRAWN_LINE: usize = 1000;
 const CANDIDATES: usize = 10_000;
 
 /// Draws the diagnostics of one run.
-pub(crate) struct Drawing<'a> {
-    tree: &'a DiskTree,
+pub struct Drawing<'a, T> {
+    tree: &'a T,
+    /// Where a file is on disk, for whoever is shown it.
+    disk_path: Box<dyn Fn(&str) -> Option<String> + 'a>,
     renderer: Renderer,
     sources: HashMap<String, Option<Source>>,
 }
@@ -31,18 +32,19 @@ pub(crate) struct Source {
     pub(crate) has_syntax: bool,
 }
 
-impl<'a> Drawing<'a> {
-    /// `colour` is for terminals.
-    pub(crate) fn new(tree: &'a DiskTree, colour: bool) -> Self {
+impl<'a, T: SourceTree> Drawing<'a, T> {
+    /// `tree` is where the text of files comes from. `disk_path` says where a file is on disk, if it is; others are shown by
+    /// their virtual path. `colour` is for terminals.
+    pub fn new(tree: &'a T, disk_path: impl Fn(&str) -> Option<String> + 'a, colour: bool) -> Self {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        Self { tree, renderer, sources: HashMap::new() }
+        Self { tree, disk_path: Box::new(disk_path), renderer, sources: HashMap::new() }
     }
 
     /// The drawing, without a line feed at its end.
-    pub(crate) fn draw(&mut self, diagnostic: &Diagnostic) -> String {
+    pub fn draw(&mut self, diagnostic: &Diagnostic) -> String {
         let Diagnostic { file, line, column, severity, message } = diagnostic;
         let tree = self.tree;
-        let path = tree.disk_path(file).unwrap_or_else(|| file.clone());
+        let path = (self.disk_path)(file).unwrap_or_else(|| file.clone());
         let source = self.sources.entry(file.clone()).or_insert_with(|| Source::read(tree, file)).as_ref();
         let level = match severity {
             Severity::Error => Level::ERROR,
@@ -90,7 +92,7 @@ impl Place {
 }
 
 impl Source {
-    fn read(tree: &DiskTree, file: &str) -> Option<Self> {
+    fn read(tree: &impl SourceTree, file: &str) -> Option<Self> {
         let text = String::from_utf8(tree.read(file).ok()?).ok()?;
         let lines: Vec<String> = text.split('\n').map(str::to_owned).collect();
         let words = |line: &String| {

@@ -212,7 +212,9 @@ impl Plugin<'_> {
                  proto2/proto3.\n\nSee https://protobuf.dev/editions/overview/ for more information."
             ));
         }
-        let (edition, shown) = (edition as i32, edition_name(edition as i32));
+        // The typed descriptors know edition 2026 by no other name.
+        let edition = if edition == Edition::EDITION_MAX { EDITION_2026 } else { edition as i32 };
+        let shown = edition_name(edition);
         let unsupported =
             format!("{name}: is a file using edition {shown}, which isn't supported by code generator {plugin}.  ");
         if edition == Edition::EDITION_UNSTABLE as i32 && may_be_unfinished(name) {
@@ -242,8 +244,11 @@ fn has_proto3_optional(file: &FileDescriptorProto) -> bool {
     file.syntax.as_deref() == Some("proto3") && fields.iter().any(|field| field.proto3_optional == Some(true))
 }
 
+const EDITION_2026: i32 = 1002;
+
 fn edition_name(number: i32) -> String {
     match number {
+        EDITION_2026 => "2026".into(),
         number if number == Edition::EDITION_PROTO2 as i32 => "PROTO2".into(),
         number if number == Edition::EDITION_PROTO3 as i32 => "PROTO3".into(),
         number if number == Edition::EDITION_2023 as i32 => "2023".into(),

@@ -4,13 +4,11 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::sync::Arc;
 
-use buffa::Message;
 use buffa_descriptor::generated::descriptor::{Edition, FileDescriptorProto};
-use farcall_codegen::{Generator, GrpcPython, OutputFile, Pyi, Python, Request, Rust, Schema};
-use farcall_schema::{Compiler, Diagnostic, Severity, complete_json_names};
+use farcall_codegen::{Generator, GrpcPython, OutputFile, Pyi, Python, Request, Rust, Schema, encode_file};
+use farcall_schema::{Compiler, Diagnostic, Drawing, Severity, complete_json_names};
 
 use crate::arguments::{self, Action, Arguments, ErrorFormat, Mapping, Mode, OutputDirective};
-use crate::drawing::Drawing;
 use crate::output::{OutputDirectory, with_trailing_slash};
 use crate::plugin::Plugin;
 use crate::source_tree::DiskTree;
@@ -255,7 +253,8 @@ fn load(
 ) -> Result<(Compiler<DiskTree>, Loaded), Failure> {
     let supplied = descriptor_set::read(&arguments.descriptor_set_in)?;
     let supplied_names: HashSet<String> = supplied.iter().filter_map(|file| file.name.clone()).collect();
-    let tree = DiskTree::new(&arguments.roots, bundled).beside(supplied_names);
+    let mut tree = DiskTree::new(&arguments.roots, bundled).beside(supplied_names);
+    tree.for_2026 = arguments.experimental_editions;
     let mut inputs = Vec::new();
     for input in &arguments.inputs {
         inputs.push(tree.virtual_path(input)?);
@@ -268,6 +267,9 @@ fn load(
         // Whoever made the sets has been told.
         compiler.accept_unused_imports();
     }
+    if arguments.experimental_editions {
+        compiler.accept_edition_2026();
+    }
     // That is said below, and of the virtual path: protoc does so.
     compiler.accept_unfinished_editions();
     let paths: Vec<&str> = inputs.iter().map(String::as_str).collect();
@@ -279,7 +281,7 @@ fn load(
         Reader::Person { colour } => (ErrorFormat::Pretty, colour),
     };
     let format = arguments.error_format.unwrap_or(format);
-    let mut drawing = Drawing::new(tree, colour);
+    let mut drawing = Drawing::new(tree, |file| tree.disk_path(file), colour);
     for diagnostic in &result.diagnostics {
         let _ = match format {
             ErrorFormat::Pretty => writeln!(stderr, "{}\n", drawing.draw(diagnostic)),
@@ -287,6 +289,7 @@ fn load(
         };
         fatal |= arguments.fatal_warnings && diagnostic.severity == Severity::Warning;
     }
+    drop(drawing);
     if fatal {
         return Err(Failure::Reported);
     }
@@ -337,7 +340,7 @@ fn encoded_files(arguments: &Arguments, compiler: &Compiler<DiskTree>, loaded: &
             if arguments.include_source_info { with_source_info(compiler, file, |_| true) } else { Arc::clone(file) };
         let mut file = if arguments.retain_options { file } else { compiler.strip_source_retention(&file) };
         complete_json_names(Arc::make_mut(&mut file));
-        file.encode_to_vec()
+        encode_file(&file)
     })
 }
 

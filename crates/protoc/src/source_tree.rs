@@ -20,6 +20,8 @@ pub(crate) struct DiskTree {
     bundled: Bundled,
     /// What descriptor sets have, which comes before what is bundled.
     supplied: HashSet<String>,
+    /// Whether bundled files are those of edition 2026.
+    pub(crate) for_2026: bool,
 }
 
 /// Why an input on the command line is no file of the tree.
@@ -31,7 +33,7 @@ impl DiskTree {
             .iter()
             .map(|root| Mapping { virtual_path: root.virtual_path.clone(), disk: canonical(&root.disk) })
             .collect();
-        Self { roots, bundled, supplied: HashSet::new() }
+        Self { roots, bundled, supplied: HashSet::new(), for_2026: false }
     }
 
     /// The same, with the bundled files of these names left out.
@@ -95,8 +97,10 @@ impl DiskTree {
 
     fn bundled(&self, virtual_path: &str) -> Option<&'static str> {
         match self.bundled {
-            Bundled::Fallback if !self.supplied.contains(virtual_path) => wellknown::find(virtual_path),
-            Bundled::Fallback | Bundled::Absent => None,
+            Bundled::Fallback if self.supplied.contains(virtual_path) => None,
+            Bundled::Fallback if self.for_2026 => wellknown::find_for_2026(virtual_path),
+            Bundled::Fallback => wellknown::find(virtual_path),
+            Bundled::Absent => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
-use buffa_descriptor::generated::descriptor::{FileDescriptorProto, SourceCodeInfo};
+use buffa_descriptor::generated::descriptor::{Edition, FileDescriptorProto, SourceCodeInfo};
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::final_checks;
@@ -11,7 +11,7 @@ use crate::lexer::Finding;
 use crate::limits::FINDINGS_TEXT;
 use crate::linker;
 use crate::parser::{Parsed, parse};
-use crate::pool::{FileId, Pool};
+use crate::pool::{EDITION_2026, EDITION_FIELD, FileId, Pool};
 use crate::positions::Positions;
 use crate::retention;
 use crate::site::{Locations, Site};
@@ -74,6 +74,17 @@ struct Stack {
     places: HashMap<String, usize>,
 }
 
+/// Edition 2026 as the parser has it; read from bytes it is a number that the field does not know.
+fn with_known_edition(mut file: FileDescriptorProto) -> FileDescriptorProto {
+    let is_2026 = |field: &buffa::UnknownField| {
+        field.number == EDITION_FIELD && field.data == buffa::UnknownFieldData::Varint(EDITION_2026 as u64)
+    };
+    if file.edition.is_none() && file.__buffa_unknown_fields.iter().any(is_2026) {
+        file.edition = Some(Edition::EDITION_MAX);
+    }
+    file
+}
+
 impl<S: SourceTree> Compiler<S> {
     /// A compiler that reads from `tree` and from nowhere else.
     pub fn new(tree: S) -> Self {
@@ -100,6 +111,13 @@ impl<S: SourceTree> Compiler<S> {
         self.accepts_unused_imports = true;
     }
 
+    /// From now on files may be of edition 2026 as libprotoc 36 has it, and options are those of its `descriptor.proto`
+    /// where files import none. To be called first. Those that the tree reads should be
+    /// [`wellknown::find_for_2026`](crate::wellknown::find_for_2026)'s.
+    pub fn accept_edition_2026(&mut self) {
+        self.pool.accepts_2026 = true;
+    }
+
     /// Where it reads from.
     pub fn tree(&self) -> &S {
         &self.tree
@@ -107,7 +125,7 @@ impl<S: SourceTree> Compiler<S> {
 
     /// Supplies an already linked file (as from `--descriptor_set_in`); it is used where `tree` has no such file.
     pub fn add_descriptor(&mut self, file: FileDescriptorProto) {
-        self.supplied.insert(file.name.clone().unwrap_or_default(), file);
+        self.supplied.insert(file.name.clone().unwrap_or_default(), with_known_edition(file));
     }
 
     /// Compiles the files at these virtual paths, in this order, with all their imports. Stops at the first that

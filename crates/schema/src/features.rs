@@ -11,6 +11,17 @@ use buffa_descriptor::generated::descriptor::{Edition, FeatureSet};
 
 use crate::dynamic::encode_fields;
 
+/// `FeatureSet.enforce_naming_style` and its values.
+const NAMING_STYLE_FIELD: u32 = 7;
+pub(crate) const STYLE_2024: i32 = EnforceNamingStyle::STYLE2024 as i32;
+const STYLE_LEGACY: i32 = EnforceNamingStyle::STYLE_LEGACY as i32;
+pub(crate) const STYLE_2026: i32 = 3;
+
+/// `FeatureSet.enforce_proto_limits` and its values.
+const PROTO_LIMITS_FIELD: u32 = 9;
+pub(crate) const NO_LIMITS: i32 = 1;
+const LIMITS_2026: i32 = 2;
+
 /// Resolved features: every one has a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Features {
@@ -20,7 +31,9 @@ pub(crate) struct Features {
     pub(crate) utf8_validation: Utf8Validation,
     pub(crate) message_encoding: MessageEncoding,
     pub(crate) json_format: JsonFormat,
-    pub(crate) enforce_naming_style: EnforceNamingStyle,
+    /// Numbers, for the typed features do not know all of them.
+    pub(crate) enforce_naming_style: i32,
+    pub(crate) enforce_proto_limits: i32,
     pub(crate) default_symbol_visibility: DefaultSymbolVisibility,
 }
 
@@ -40,7 +53,8 @@ impl Features {
             utf8_validation: Utf8Validation::NONE,
             message_encoding: MessageEncoding::LENGTH_PREFIXED,
             json_format: JsonFormat::LEGACY_BEST_EFFORT,
-            enforce_naming_style: EnforceNamingStyle::STYLE_LEGACY,
+            enforce_naming_style: STYLE_LEGACY,
+            enforce_proto_limits: NO_LIMITS,
             default_symbol_visibility: DefaultSymbolVisibility::EXPORT_ALL,
         };
         if number < Edition::EDITION_PROTO3 as i32 {
@@ -59,10 +73,20 @@ impl Features {
         if number < Edition::EDITION_2024 as i32 {
             return edition_2023;
         }
-        Features {
-            enforce_naming_style: EnforceNamingStyle::STYLE2024,
+        let edition_2024 = Features {
+            enforce_naming_style: STYLE_2024,
             default_symbol_visibility: DefaultSymbolVisibility::EXPORT_TOP_LEVEL,
             ..edition_2023
+        };
+        match edition {
+            Edition::EDITION_MAX => Features {
+                enforce_naming_style: STYLE_2026,
+                enforce_proto_limits: LIMITS_2026,
+                default_symbol_visibility: DefaultSymbolVisibility::STRICT,
+                ..edition_2024
+            },
+            Edition::EDITION_UNSTABLE => Features { enforce_naming_style: STYLE_2026, ..edition_2024 },
+            _ => edition_2024,
         }
     }
 
@@ -80,7 +104,14 @@ impl Features {
         replace(&mut self.utf8_validation, own.utf8_validation);
         replace(&mut self.message_encoding, own.message_encoding);
         replace(&mut self.json_format, own.json_format);
-        replace(&mut self.enforce_naming_style, own.enforce_naming_style);
+        replace(&mut self.enforce_naming_style, own.enforce_naming_style.map(|style| style as i32));
+        for field in own.__buffa_unknown_fields.iter() {
+            match (field.number, &field.data) {
+                (NAMING_STYLE_FIELD, UnknownFieldData::Varint(style)) => self.enforce_naming_style = *style as i32,
+                (PROTO_LIMITS_FIELD, UnknownFieldData::Varint(limits)) => self.enforce_proto_limits = *limits as i32,
+                _ => {}
+            }
+        }
         replace(&mut self.default_symbol_visibility, own.default_symbol_visibility);
         self
     }
@@ -94,7 +125,8 @@ impl Features {
             (self.utf8_validation as i32, "utf8_validation", "UTF8_VALIDATION"),
             (self.message_encoding as i32, "message_encoding", "MESSAGE_ENCODING"),
             (self.json_format as i32, "json_format", "JSON_FORMAT"),
-            (self.enforce_naming_style as i32, "enforce_naming_style", "ENFORCE_NAMING_STYLE"),
+            (self.enforce_naming_style, "enforce_naming_style", "ENFORCE_NAMING_STYLE"),
+            (self.enforce_proto_limits, "enforce_proto_limits", "ProtoLimitsFeature::PROTO_LIMITS"),
             (
                 self.default_symbol_visibility as i32,
                 "default_symbol_visibility",

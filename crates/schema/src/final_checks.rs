@@ -10,14 +10,14 @@ use crate::feature_support::{Support, short_name};
 use crate::lexer::Finding;
 use crate::limits::RESERVED_NUMBERS;
 use crate::nodes::{Item, Node, visit};
-use crate::pool::{File, FileId, Pool};
+use crate::pool::{File, FileId, Pool, number_of};
 use crate::site::{Locations, Site};
 
 /// An options message with extensions known.
 fn dynamic_options<'a>(pool: &'a Pool, node: &Node<'a, '_>) -> Option<Dynamic<'a>> {
     let options = node.options?;
     let name = options.message_name();
-    let message = MessageRef::find(pool, name).or_else(|| MessageRef::find(builtin::pool(), name))?;
+    let message = MessageRef::find(pool, name).or_else(|| MessageRef::find(builtin::pool(pool.accepts_2026), name))?;
     Dynamic::decode(message, &options.encode())
 }
 
@@ -29,6 +29,7 @@ fn is_plain(node: &Node<'_, '_>, edition: Edition) -> bool {
 /// Reports options and features used before or after their time. Warnings are for files the user named.
 pub(crate) fn lifetimes(pool: &Pool, file: FileId, is_input: bool) -> Vec<Finding> {
     let edition = pool.file(file).edition();
+    let now = number_of(edition);
     let mut findings = Vec::new();
     let mut locations = None;
     visit(pool, file, &mut |node| {
@@ -41,7 +42,7 @@ pub(crate) fn lifetimes(pool: &Pool, file: FileId, is_input: bool) -> Vec<Findin
         let mut results = Vec::new();
         for message in features.iter().chain([&options]) {
             let mut found = Vec::new();
-            message_lifetimes(message, edition, &mut found);
+            message_lifetimes(message, now, &mut found);
             // Of one message, errors come before warnings.
             found.sort_by_key(|(severity, _)| *severity != Severity::Error);
             results.extend(found);
@@ -68,11 +69,11 @@ fn finding(locations: &Locations, site: &Site, severity: Severity, message: Stri
     Finding { line, column, severity, message }
 }
 
-fn message_lifetimes(message: &Dynamic<'_>, edition: Edition, results: &mut Vec<(Severity, String)>) {
+fn message_lifetimes(message: &Dynamic<'_>, now: i32, results: &mut Vec<(Severity, String)>) {
     for slot in message.fields.values() {
         for value in &slot.values {
             match value {
-                Value::Message(inner) => message_lifetimes(inner, edition, results),
+                Value::Message(inner) => message_lifetimes(inner, now, results),
                 Value::Varint(number) => {
                     if let Some(definition) = slot.field.enumeration() {
                         let number = *number as i32;
@@ -82,7 +83,7 @@ fn message_lifetimes(message: &Dynamic<'_>, edition: Edition, results: &mut Vec<
                             let name = value.and_then(|value| value.name.as_deref()).unwrap_or_default();
                             let scope = definition.full_name().rsplit_once('.');
                             let scope = scope.map_or(String::new(), |(scope, _)| format!("{scope}."));
-                            lifetime(support, &format!("{scope}{name}"), edition, results);
+                            lifetime(support, &format!("{scope}{name}"), now, results);
                         }
                     }
                 }
@@ -91,14 +92,13 @@ fn message_lifetimes(message: &Dynamic<'_>, edition: Edition, results: &mut Vec<
         }
         let options: Option<&FieldOptions> = slot.field.proto.options.as_option();
         if let Some(support) = options.and_then(|options| options.feature_support.as_option()) {
-            lifetime(support, &slot.field.full_name(), edition, results);
+            lifetime(support, &slot.field.full_name(), now, results);
         }
     }
 }
 
-fn lifetime(support: &FeatureSupport, name: &str, edition: Edition, results: &mut Vec<(Severity, String)>) {
+fn lifetime(support: &FeatureSupport, name: &str, now: i32, results: &mut Vec<(Severity, String)>) {
     let support = Support::of(support);
-    let now = edition as i32;
     if let Some(introduced) = support.introduced.filter(|&introduced| now < introduced) {
         let message = format!(
             "{name} wasn't introduced until edition {} and can't be used in edition {}",
@@ -147,12 +147,13 @@ pub fn may_be_unfinished(name: &str) -> bool {
 /// Reports an edition that is not finished.
 pub(crate) fn edition(pool: &Pool, file: FileId) -> Option<Finding> {
     let file = pool.file(file);
-    if may_be_unfinished(file.name()) || file.edition() as i32 <= Edition::EDITION_2024 as i32 {
+    let edition = number_of(file.edition());
+    if may_be_unfinished(file.name()) || edition <= Edition::EDITION_2024 as i32 {
         return None;
     }
     let message = format!(
         "is a file using edition {}, which is later than the protoc maximum supported edition 2024.",
-        short_name(file.edition() as i32)
+        short_name(edition)
     );
     Some(Finding { line: None, column: 0, severity: Severity::Error, message })
 }

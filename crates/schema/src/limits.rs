@@ -42,3 +42,10 @@ pub(crate) const FINDINGS_TEXT: usize = 16 << 20;
 
 /// Fields in one message on the wire, fields of groups in it included. Bounds memory: two bytes can make a field.
 pub(crate) const WIRE_FIELDS: usize = 16 << 20;
+
+/// What one declaration of edition 2026 may hold, unless `features.enforce_proto_limits` says otherwise: fields of a
+/// message, oneofs of a message, fields of a oneof, values of an enum.
+pub(crate) const MAX_FIELDS_2026: usize = 1500;
+pub(crate) const MAX_ONEOFS_2026: usize = 1000;
+pub(crate) const MAX_ONEOF_FIELDS_2026: usize = 1200;
+pub(crate) const MAX_VALUES_2026: usize = 1700;

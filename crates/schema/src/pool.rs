@@ -98,6 +98,18 @@ impl File {
     }
 }
 
+/// Edition 2026, which the typed descriptors do not know: a file of it has `EDITION_MAX` there, and this number as an
+/// unknown field.
+pub(crate) const EDITION_2026: i32 = 1002;
+
+/// `FileDescriptorProto.edition`.
+pub(crate) const EDITION_FIELD: u32 = 14;
+
+/// The number of an edition.
+pub(crate) fn number_of(edition: Edition) -> i32 {
+    if edition == Edition::EDITION_MAX { EDITION_2026 } else { edition as i32 }
+}
+
 /// The edition of a file, proto2 and proto3 included.
 pub(crate) fn edition_of(file: &FileDescriptorProto) -> Edition {
     match (file.edition, file.syntax.as_deref()) {
@@ -152,6 +164,8 @@ struct DeclaredExtension {
 /// All files and names known so far.
 #[derive(Default)]
 pub(crate) struct Pool {
+    /// Whether files may be of edition 2026, and options are those it has.
+    pub(crate) accepts_2026: bool,
     files: Vec<File>,
     by_path: HashMap<String, FileId>,
     symbols: HashMap<String, Symbol>,

@@ -42,8 +42,11 @@ pub(crate) fn strip(pool: &Pool, id: FileId, file: &mut Arc<FileDescriptorProto>
 }
 
 fn edits(pool: &Pool, id: FileId) -> Edits {
-    let options_pool =
-        if pool.symbol("google.protobuf.FileDescriptorProto").is_some() { pool } else { builtin::pool() };
+    let options_pool = if pool.symbol("google.protobuf.FileDescriptorProto").is_some() {
+        pool
+    } else {
+        builtin::pool(pool.accepts_2026)
+    };
     let mut edits = Edits::default();
     visit(pool, id, &mut |node| {
         let Some(options) = node.options.filter(|options| !options.is_plain()) else { return };

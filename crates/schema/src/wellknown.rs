@@ -27,6 +27,22 @@ pub const FILES: &[(&str, &str)] = bundled![
     "google/protobuf/wrappers.proto",
 ];
 
+/// What protoc 36 carries anew or changed, which edition 2026 needs.
+const NEXT: &[(&str, &str)] = &[
+    ("google/protobuf/descriptor.proto", include_str!("../../../proto/next/google/protobuf/descriptor.proto")),
+    (
+        "google/protobuf/json_enumvalue_options.proto",
+        include_str!("../../../proto/next/google/protobuf/json_enumvalue_options.proto"),
+    ),
+    ("google/protobuf/json_options.proto", include_str!("../../../proto/next/google/protobuf/json_options.proto")),
+];
+
+/// The text of a bundled file, as whoever accepts edition 2026 has it: see
+/// [`Compiler::accept_edition_2026`](crate::Compiler::accept_edition_2026).
+pub fn find_for_2026(virtual_path: &str) -> Option<&'static str> {
+    NEXT.iter().find(|(path, _)| *path == virtual_path).map(|(_, text)| *text).or_else(|| find(virtual_path))
+}
+
 /// The text of a bundled file.
 pub fn find(virtual_path: &str) -> Option<&'static str> {
     let index = FILES.binary_search_by_key(&virtual_path, |(path, _)| path).ok()?;

@@ -24,7 +24,7 @@ use crate::elements::each_options;
 use crate::feature_support::short_name;
 use crate::lexer::Finding;
 use crate::limits::{FINDINGS, FINDINGS_TEXT};
-use crate::pool::{ExtensionId, File, FileId, Pool, edition_of};
+use crate::pool::{EDITION_2026, EDITION_FIELD, ExtensionId, File, FileId, Pool, edition_of};
 use crate::positions::Positions;
 use crate::site::{Locations, Site};
 use crate::tag;
@@ -155,12 +155,15 @@ impl<'p> Linker<'p> {
         let proto = self.proto();
         if let Some(syntax) = proto.syntax.as_deref().filter(|syntax| !matches!(*syntax, "proto2" | "proto3"))
             && proto.edition.is_none()
-            && !proto.__buffa_unknown_fields.iter().any(|field| field.number == 14)
+            && !proto.__buffa_unknown_fields.iter().any(|field| field.number == EDITION_FIELD)
         {
             self.error(Site::At(vec![tag::file::SYNTAX]), format!("Unrecognized syntax: {syntax}"));
         }
-        let is_2026 = proto.__buffa_unknown_fields.iter().any(|field| field.number == 14);
-        let edition = if is_2026 { 1002 } else { edition_of(&proto) as i32 };
+        let is_2026 = proto.__buffa_unknown_fields.iter().any(|field| field.number == EDITION_FIELD);
+        if is_2026 && self.pool.accepts_2026 {
+            return;
+        }
+        let edition = if is_2026 { EDITION_2026 } else { edition_of(&proto) as i32 };
         let name = short_name(edition);
         let site = Site::At(vec![tag::file::SYNTAX]);
         if edition < Edition::EDITION_PROTO2 as i32 {

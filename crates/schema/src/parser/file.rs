@@ -5,6 +5,7 @@ use buffa_descriptor::generated::descriptor::{Edition, FileDescriptorProto, Symb
 use super::{Failed, Parse, Parser, Place, Syntax};
 use crate::diagnostic::Severity;
 use crate::lexer::Finding;
+use crate::pool::{EDITION_2026, EDITION_FIELD};
 use crate::tag;
 
 impl Parser<'_> {
@@ -24,9 +25,9 @@ impl Parser<'_> {
                     file.syntax = Some("editions".into());
                     file.edition = Some(self.edition);
                     if self.is_2026 {
-                        // Known by name and number, but not to the typed descriptors; nothing can be linked in it.
-                        let data = buffa::UnknownFieldData::Varint(EDITION_2026);
-                        file.__buffa_unknown_fields.push(buffa::UnknownField { number: 14, data });
+                        // Known by name and number, but not to the typed descriptors.
+                        let data = buffa::UnknownFieldData::Varint(EDITION_2026 as u64);
+                        file.__buffa_unknown_fields.push(buffa::UnknownField { number: EDITION_FIELD, data });
                     }
                 }
             }
@@ -211,8 +212,6 @@ impl Parser<'_> {
         })
     }
 }
-
-const EDITION_2026: u64 = 1002;
 
 /// Any edition a file may name, test editions included.
 fn edition_by_name(name: &str) -> Option<Edition> {

@@ -127,7 +127,7 @@ impl<'a> Interpreter<'a> {
     fn options_type(&mut self, full_name: &str) -> Option<MessageRef<'a>> {
         match self.names.find_anywhere(self.pool, full_name).map(|symbol| symbol.kind) {
             Some(Kind::Message(id)) => Some(MessageRef { pool: self.pool, id }),
-            _ => MessageRef::find(builtin::pool(), full_name),
+            _ => MessageRef::find(builtin::pool(self.pool.accepts_2026), full_name),
         }
     }
 

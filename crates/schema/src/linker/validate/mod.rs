@@ -9,6 +9,8 @@ mod maps;
 mod naming;
 mod proto3;
 
+use std::collections::HashMap;
+
 use buffa_descriptor::generated::descriptor::file_options::OptimizeMode;
 use buffa_descriptor::generated::descriptor::{Edition, FileDescriptorProto};
 
@@ -61,6 +63,10 @@ impl Linker<'_> {
         }
         let mut validator = Validator { pool: self.pool, file: self.id, edition, report: &mut self.report };
         visit(self.pool, self.id, &mut |node| validator.naming(&node));
+        if !validator.report.had_errors {
+            let mut oneofs = HashMap::new();
+            visit(self.pool, self.id, &mut |node| validator.proto_limits(&node, &mut oneofs));
+        }
         if !validator.report.had_errors {
             visit(self.pool, self.id, &mut |node| validator.message_visibility(&node));
             visit(self.pool, self.id, &mut |node| validator.enum_visibility(&node));

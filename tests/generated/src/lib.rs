@@ -22,6 +22,7 @@ pub mod custom {
         include!(concat!(env!("OUT_DIR"), "/custom/sample.kinds.rs"));
     }
     /// The messages.
+    #[allow(unused_imports)]
     pub mod library {
         include!(concat!(env!("OUT_DIR"), "/custom/library.v1.rs"));
     }

@@ -73,7 +73,7 @@ fn push_item(out: &mut String, item: &str, head: usize, deprecated: &HashSet<Str
     if !deprecated.is_empty() && words().any(|word| deprecated.contains(word)) {
         lints.push("deprecated");
     }
-    if words().any(|word| word.contains("__") && !word.starts_with("__")) {
+    if words().any(|word| word.trim_start_matches('_').contains("__")) {
         lints.push("non_snake_case");
     }
     // From a nested module `[A](super::A)` is where `[A]` leads too, or not: it does not matter.

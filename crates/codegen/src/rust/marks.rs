@@ -25,7 +25,13 @@ impl Marks {
     pub(super) fn unmarked(&self, code: &str) -> String {
         let mut out = String::with_capacity(code.len());
         for line in code.split_inclusive('\n') {
-            if line.contains(MARK) { self.push_line(&mut out, line) } else { out.push_str(line) }
+            if line.contains(MARK) {
+                let start = out.len();
+                self.push_line(&mut out, line);
+                drop_second_pattern(&mut out, start);
+            } else {
+                out.push_str(line);
+            }
         }
         out
     }
@@ -52,6 +58,17 @@ impl Marks {
             rest = after;
         }
         out.push_str(rest);
+    }
+}
+
+/// Makes `"a" | "a" =>` of the line from `start` on `"a" =>`: the JSON name and the name without its mark may be one.
+fn drop_second_pattern(out: &mut String, start: usize) {
+    let line = &out[start..];
+    let Some((first, second)) = line.split_once(" | ") else { return };
+    let literal = first.trim_start();
+    if literal.starts_with('"') && second.starts_with(literal) && second[literal.len()..].starts_with(" =>") {
+        let at = start + first.len();
+        out.replace_range(at..at + " | ".len() + literal.len(), "");
     }
 }
 
@@ -101,6 +118,8 @@ mod tests {
             (format!("/// [`{field}`] \"{field}\"\n"), "/// [`self_`] \"self_\"\n"),
             (format!("with_{field}, Eꟷ, \"Self{}\"", &field[5..]), "with_self_, Eꟷ, \"Self\""),
             ("ꟷ ꟷ9ꟷ".to_owned(), "ꟷ "),
+            (format!("  \"{field}\" | \"self\" => {{\n"), "  \"self\" => {\n"),
+            (format!("  \"selfs\" | \"{field}\" => {{\n"), "  \"selfs\" | \"self\" => {\n"),
         ] {
             assert_eq!(marks.unmarked(&code), expected);
         }

@@ -92,7 +92,9 @@ def make_set(reference: Reference, roots: Sequence[str], name: str, way: str) ->
         return Path(f"{directory}/in.pb").read_bytes()
 
 
-def compile_text(compiler: Compiler, roots: Sequence[str], name: str, option: str = "", flags: Sequence[str] = ()):
+def compile_text(
+    compiler: Compiler, roots: Sequence[str], name: str, option: str = "", flags: Sequence[str] = ()
+) -> Result:
     """What comes of a file below one of the roots."""
     return compile_one(compiler, [*(f"-I{root}" for root in roots), *flags, name], option)
 

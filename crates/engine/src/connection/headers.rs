@@ -105,6 +105,7 @@ fn leeway(timeout: Duration) -> Duration {
 
 impl Connection {
     /// A frame of a header block begins: whether all of it together is within bounds.
+    #[inline]
     pub(super) fn count_block(&mut self, head: Head) -> Result<(), Fault> {
         if head.kind == kind::HEADERS {
             (self.block.length, self.block.continuations) = (0, 0);
@@ -203,6 +204,7 @@ impl Connection {
     ///
     /// # Errors
     /// The connection is broken by the head alone.
+    #[inline]
     fn purpose(&mut self, head: Head) -> Result<Purpose, Fault> {
         let id = head.stream;
         let Some(stream) = self.store.by_id(id) else {

@@ -154,7 +154,16 @@ impl Fields for Writer<'_> {
         self.hpack.encode(name, self.scratch.trim_ascii(), Indexing::Without, self.out);
     }
 
+    #[inline]
     fn metadata(&mut self, metadata: &Metadata) {
+        if !metadata.is_empty() {
+            self.some_metadata(metadata);
+        }
+    }
+}
+
+impl Writer<'_> {
+    fn some_metadata(&mut self, metadata: &Metadata) {
         for (key, value) in sent(metadata) {
             if matches!(key, "authorization" | "cookie" | "set-cookie") {
                 self.hpack.encode(key.as_bytes(), value.trim_ascii(), Indexing::Never, self.out);

@@ -17,7 +17,12 @@ const WORTH: usize = 256;
 const MESSAGE_FIELD: usize = 12 + 32 + 4;
 
 /// The least that can be said for sure of metadata and texts without looking at every byte: an upper bound of their size.
+#[inline]
 pub(crate) fn most(texts: usize, metadata: &Metadata) -> usize {
+    if metadata.is_empty() { FIXED + 3 * texts } else { most_with(texts, metadata) }
+}
+
+fn most_with(texts: usize, metadata: &Metadata) -> usize {
     FIXED + 3 * texts + metadata.iter().map(|(key, value)| key.len() + 32 + 2 * value.len()).sum::<usize>()
 }
 

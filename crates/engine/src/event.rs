@@ -69,6 +69,14 @@ pub enum Event {
         /// How it ended.
         closed: Box<Closed>,
     },
+    /// A bound turned something away, and the connection goes on: a stream was refused, a call ended. For the operator's
+    /// eyes ([`Reporter`](crate::Reporter)); nobody waits for it.
+    Struck {
+        /// The bound's name in [`Limits`](crate::Limits), and what was done, in words.
+        what: &'static str,
+        /// How often in a row.
+        times: u32,
+    },
     /// The peer takes no new calls (GOAWAY received, or stream ids ran out); calls in flight go on.
     Draining,
     /// The connection is over. Always the last event. Bytes that [`poll_transmit`](crate::Connection::poll_transmit)

@@ -83,6 +83,7 @@ mod keepalive;
 mod lifetime;
 mod limits;
 mod recv;
+mod report;
 mod send;
 mod settings;
 mod stream;
@@ -99,4 +100,5 @@ pub use grpc::{
     encoding::{Encoding, Encodings},
     run::{Run, RunBuilder},
 };
-pub use limits::Limits;
+pub use limits::{Limits, REPORT_INTERVAL};
+pub use report::{Cause, Report, Reporter};

@@ -1,5 +1,10 @@
 use std::time::Duration;
 
+/// How often a server or a channel writes a line about one [`Cause`](crate::Cause): at once, then after this time with
+/// the count of what happened in between. Keeps a peer that strikes all the time from filling the disk, and is short
+/// enough for who watches.
+pub const REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Every bound on what a peer may cost, in one place: what it stops, its unit, its default.
 ///
 /// Each has a test at the limit and one past it.

@@ -1,5 +1,7 @@
 //! SETTINGS: what this side announces, and what the peer did.
 
+use std::fmt;
+
 use crate::{
     Limits, Role,
     frame::{DEFAULT_MAX_FRAME_SIZE, DEFAULT_WINDOW, LARGEST_MAX_FRAME_SIZE, MAX_U31, Setting},
@@ -29,6 +31,13 @@ impl Default for PeerSettings {
             max_header_list_size: u32::MAX,
             max_concurrent_streams: STREAMS_BEFORE_SETTINGS,
         }
+    }
+}
+
+impl fmt::Display for PeerSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "INITIAL_WINDOW_SIZE {}, ", self.initial_window)?;
+        write!(f, "MAX_CONCURRENT_STREAMS {}", self.max_concurrent_streams)
     }
 }
 

@@ -47,6 +47,47 @@ fn http_1_to_a_server() {
 }
 
 #[test]
+fn a_client_of_http_1_is_answered_in_http_1() {
+    for text in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST /s.S/M HTTP/1.0\r\n\r\n", "OPTIONS * HTTP/1.1\r\n"] {
+        for cut in 1..4 {
+            let mut raw = Raw::new(Config::server());
+            assert_eq!(raw.bytes(), b"", "SETTINGS would be noise to it");
+            raw.send_bytes(&text.as_bytes()[..cut]);
+            raw.send_bytes(&text.as_bytes()[cut..]);
+            let answer = String::from_utf8(raw.bytes()).expect("nothing but text");
+            let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
+            assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{head}");
+            assert!(head.contains("Connection: close"), "{head}");
+            assert_eq!(body.lines().count(), 1, "{body}");
+            assert!(body.contains("gRPC") && body.contains("HTTP/2"), "{body}");
+        }
+    }
+}
+
+#[test]
+fn a_server_speaks_once_it_has_heard_the_preface() {
+    let mut raw = Raw::new(Config::server());
+    let (last, begin) = PREFACE.split_last().unwrap();
+    for byte in begin {
+        raw.send_bytes(&[*byte]);
+        assert_eq!(raw.bytes(), b"");
+    }
+    raw.send_bytes(&[*last]);
+    assert_eq!(raw.frames().first().map(|frame| frame.kind), Some(Frame::SETTINGS));
+}
+
+#[test]
+fn a_client_that_says_nothing_hears_at_the_end_why() {
+    let config = Config::server();
+    let timeout = config.limits.settings_timeout;
+    let mut raw = Raw::new(config);
+    raw.sleep(timeout);
+    let frames: Vec<u8> = raw.frames().iter().map(|frame| frame.kind).collect();
+    assert_eq!(frames.first(), Some(&Frame::SETTINGS));
+    assert_eq!(frames.last(), Some(&Frame::GOAWAY));
+}
+
+#[test]
 fn http_1_to_a_client() {
     let mut raw = Raw::new(Config::client());
     let call = raw.open(None);

@@ -31,12 +31,14 @@ fn goaway(raw: &mut Raw) -> Option<u32> {
 fn streams_at_once_announced_or_not() {
     let announced = |limits: &mut Limits| limits.max_concurrent_streams = Some(3);
     let unannounced = |limits: &mut Limits| limits.unannounced_streams = 3;
-    for set in [announced as fn(&mut Limits), unannounced] {
+    for (set, name) in [(announced as fn(&mut Limits), "max_concurrent_streams"), (unannounced, "unannounced_streams")]
+    {
         let mut raw = server(set);
         raw.send(&[1, 3, 5].map(|stream| Frame::request(stream, true, &[])));
         assert_eq!(raw.frames_of(Frame::RST_STREAM), []);
         raw.send(&[Frame::request(7, true, &[])]);
         assert_eq!(raw.frames_of(Frame::RST_STREAM), [Frame::reset(7, REFUSED_STREAM)]);
+        assert_eq!(raw.end.struck, [(name, 1)].into());
         assert_eq!(raw.end.connection.calls(), 3);
         // One ends, so there is room for one.
         let call = raw.end.request();

@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::{fmt, time::Instant};
 
 use bytes::Bytes;
 use farcall_core::Metadata;
@@ -24,6 +24,12 @@ impl CallId {
     /// The slot, dense from 0; reused after [`Event::Closed`](crate::Event::Closed) was polled.
     pub fn index(self) -> usize {
         self.index as usize
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.index, self.generation)
     }
 }
 

@@ -126,6 +126,14 @@ impl Connection {
         self.finish(error, &status);
     }
 
+    /// A bound has turned something away, and the connection goes on.
+    pub(super) fn strike(&mut self, what: &'static str) {
+        match self.events.back_mut() {
+            Some(Event::Struck { what: before, times }) if *before == what => *times = times.saturating_add(1),
+            _ => self.events.push_back(Event::Struck { what, times: 1 }),
+        }
+    }
+
     pub(super) fn write_goaway(&mut self, code: ErrorCode, debug: &[u8]) {
         let last_stream = self.last_peer_stream;
         let debug = &debug[..debug.len().min(DEBUG_KEPT)];
@@ -150,6 +158,7 @@ impl Connection {
         if self.error.replace(error.clone()).is_some() {
             return;
         }
+        self.transmit.release();
         self.answered.clear();
         self.waiting.clear();
         self.scheduler.clear();

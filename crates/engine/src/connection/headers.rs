@@ -259,6 +259,12 @@ impl Connection {
             (headers > limits.request_headers && !list.too_large) || self.overdraft() > self.config.limits.unread;
         // A call whose answer the client has not let us write is open still, as far as it can know.
         if calm || crowded || self.store.len() >= streams as usize {
+            self.strike(match (calm, crowded, limits.max_concurrent_streams) {
+                (true, ..) => "resets: a call was refused, for too many were reset before they were served",
+                (_, true, _) => "request_headers: a call was refused, for those at hand have very large headers",
+                (.., Some(_)) => "max_concurrent_streams: a call was refused, for there are as many already",
+                (.., None) => "unannounced_streams: a call was refused, for there are as many already",
+            });
             self.store.remember(id, State::ResetByUs);
             self.transmit.small(|out| Reset { stream: id, code: ErrorCode::REFUSED_STREAM }.encode(out));
             return self.count_induced();

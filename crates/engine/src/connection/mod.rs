@@ -19,7 +19,6 @@ mod upkeep;
 
 use std::{collections::VecDeque, fmt, time::Instant};
 
-use bytes::Buf;
 use farcall_core::{Code, Metadata, Status};
 
 pub use call::{CallId, Outgoing, Request, Role};
@@ -134,7 +133,8 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// A fresh connection; its preface and SETTINGS wait in [`poll_transmit`](Connection::poll_transmit).
+    /// A fresh connection; its preface and SETTINGS wait in [`poll_transmit`](Connection::poll_transmit). A server's wait
+    /// until the client's preface is here.
     pub fn new(config: Config, now: Instant) -> Connection {
         let config = Config { limits: settings::legal(config.limits), ..config };
         let limits = &config.limits;
@@ -149,6 +149,11 @@ impl Connection {
                 WindowUpdate { stream: 0, increment }.encode(out);
             }
         });
+        if config.role == Role::Server {
+            // Until the client's preface has come, or the connection ends: to one of HTTP/1 these words would be noise.
+            // It costs nothing, for a client of HTTP/2 speaks at once (RFC 9113 3.4).
+            transmit.hold();
+        }
         Connection {
             store: Store::default(),
             events: VecDeque::new(),
@@ -605,7 +610,7 @@ impl Connection {
     pub fn poll_transmit(&mut self, now: Instant) -> Option<&mut Transmit> {
         self.clock = now;
         self.gather(now);
-        self.transmit.has_remaining().then_some(&mut self.transmit)
+        self.transmit.is_due().then_some(&mut self.transmit)
     }
 
     /// When [`handle_timeout`](Connection::handle_timeout) must be called, if nothing happens before.
@@ -645,6 +650,16 @@ impl Connection {
         };
         let limits = &self.config.limits;
         (owed && !self.transport_lost && !limits.linger.is_zero()).then(|| Farewell::new(limits, now))
+    }
+
+    /// What the peer has announced, of what matters here; for people who look for a fault.
+    pub fn peer_settings(&self) -> impl fmt::Display {
+        self.peer
+    }
+
+    /// The code and debug data of the peer's GOAWAY, if it has sent one.
+    pub fn peer_goaway(&self) -> Option<(ErrorCode, &[u8])> {
+        self.going_away.peer.as_ref().map(|peer| (peer.code, peer.debug.as_slice()))
     }
 
     /// Why the connection is over; `None` while it lives.

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use farcall_core::{Code, Status};
+
 use super::{Connection, Role, data::Data};
 use crate::{
     ConnectionError,
@@ -12,6 +14,13 @@ use crate::{
     recv::Inbox,
     stream::{Input, State, Step},
 };
+
+/// The answer to a request of HTTP/1. It has no length, because the connection ends behind it.
+const HTTP1_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\
+    Content-Type: text/plain; charset=utf-8\r\n\
+    Connection: close\r\n\
+    \r\n\
+    This port speaks gRPC, which needs HTTP/2 from the first byte (curl: --http2-prior-knowledge).\n";
 
 /// What the next bytes are.
 #[derive(Clone, Copy, Debug)]
@@ -65,6 +74,8 @@ pub(super) enum Stop {
     Starved,
     /// The peer is not one of HTTP/2.
     Incompatible(&'static str),
+    /// The client speaks HTTP/1.
+    Http1,
     /// A breach of the protocol on this stream, or on the connection.
     Fault(Fault, u32),
 }
@@ -94,6 +105,7 @@ impl Connection {
                 Err(Stop::Incompatible(what)) => {
                     self.give_up(ErrorCode::PROTOCOL_ERROR, ConnectionError::PeerIncompatible(what));
                 }
+                Err(Stop::Http1) => self.answer_http1(),
                 Err(Stop::Fault(fault, id)) => self.punish(fault, id, now),
             }
         }
@@ -180,18 +192,29 @@ impl Connection {
         let bytes = inbox.bytes();
         let length = bytes.len().min(PREFACE.len());
         if bytes[..length] != PREFACE[..length] {
-            return Err(Stop::Incompatible(match bytes {
-                [0x16, 3, ..] => "it speaks TLS",
-                [b'A'..=b'Z', b'A'..=b'Z', ..] => "it speaks HTTP/1",
-                _ => "its first bytes are not the preface of HTTP/2",
-            }));
+            return Err(match bytes {
+                [0x16, 3, ..] => Stop::Incompatible("it speaks TLS"),
+                // No method is shorter.
+                bytes if bytes.iter().take(3).all(u8::is_ascii_uppercase) => Stop::Http1,
+                _ => Stop::Incompatible("its first bytes are not the preface of HTTP/2"),
+            });
         }
         if length < PREFACE.len() {
             return Err(Stop::Starved);
         }
         inbox.consume(length);
         self.reading = Reading::Head;
+        self.transmit.release();
         Ok(())
+    }
+
+    /// Answers a client of HTTP/1, mostly a person with curl or a browser, in its own language.
+    fn answer_http1(&mut self) {
+        let error = ConnectionError::PeerIncompatible("it speaks HTTP/1");
+        let status = Status::new(Code::Unavailable, format!("Stream removed ({error})"));
+        self.transmit.discard();
+        self.transmit.small(|out| out.extend_from_slice(HTTP1_ANSWER));
+        self.finish(error, &status);
     }
 
     fn read_head(&mut self, inbox: &mut Inbox, now: Instant) -> Result<(), Stop> {

@@ -14,6 +14,8 @@ pub struct Transmit {
     remaining: usize,
     /// Bytes ever written by the hands; with `remaining` it tells where in the connection's output a frame ends.
     written: u64,
+    /// Nothing is written yet, until [`release`](Transmit::release).
+    held: bool,
 }
 
 #[derive(Debug)]
@@ -60,6 +62,21 @@ impl Transmit {
         self.written
     }
 
+    /// Keeps everything back for now.
+    pub(crate) fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// Lets everything go.
+    pub(crate) fn release(&mut self) {
+        self.held = false;
+    }
+
+    /// Whether there is something to write now.
+    pub(crate) fn is_due(&self) -> bool {
+        self.remaining > 0 && !self.held
+    }
+
     /// Drops what is not written; it will not be.
     pub(crate) fn discard(&mut self) {
         self.chunks.clear();
@@ -70,7 +87,7 @@ impl Transmit {
     /// Gives the memory back while nothing is in it.
     pub(crate) fn slim(&mut self) {
         if self.remaining == 0 {
-            *self = Transmit { written: self.written, ..Transmit::default() };
+            *self = Transmit { written: self.written, held: self.held, ..Transmit::default() };
         }
     }
 

@@ -29,6 +29,8 @@ pub struct End {
     pub large: Vec<CallId>,
     pub ready: bool,
     pub draining: bool,
+    /// Bounds that have struck, by name, with how often.
+    pub struck: BTreeMap<&'static str, u32>,
     pub disconnected: Option<ConnectionError>,
     /// The transport has ended for this end, or it let go of it.
     hung_up: bool,
@@ -58,6 +60,7 @@ impl End {
             large: Vec::new(),
             ready: false,
             draining: false,
+            struck: BTreeMap::new(),
             disconnected: None,
             hung_up: false,
         }
@@ -232,6 +235,10 @@ impl End {
             Event::Draining => {
                 assert!(!self.draining, "Draining comes once");
                 self.draining = true;
+            }
+            Event::Struck { what, times } => {
+                let name = what.split(':').next().unwrap_or(what);
+                *self.struck.entry(name).or_default() += times;
             }
             Event::Disconnected(error) => {
                 for (call, seen) in &self.seen {

@@ -253,11 +253,20 @@ impl Raw {
         self.now = end;
     }
 
+    /// The bytes written since last asked.
+    pub fn bytes(&mut self) -> Vec<u8> {
+        self.collect();
+        std::mem::take(&mut self.written)
+    }
+
     /// The frames written since last asked.
     pub fn frames(&mut self) -> Vec<Frame> {
         self.collect();
         if let Some(rest) = self.written.strip_prefix(PREFACE) {
             self.written = rest.to_vec();
+        }
+        if self.written.starts_with(b"HTTP/1.1 400 ") {
+            self.written.clear();
         }
         let frames = Frame::decode_all(&mut self.written);
         assert!(self.written.is_empty(), "only whole frames are written");

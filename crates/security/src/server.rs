@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustls::{
@@ -104,20 +107,32 @@ impl fmt::Debug for ServerConfig {
 pub(crate) struct Choose {
     identities: Arc<[Identity]>,
     asked: OnceLock<String>,
+    /// The client does not offer HTTP/2.
+    no_protocol: AtomicBool,
 }
 
 impl Choose {
     fn new(identities: &Arc<[Identity]>) -> Choose {
-        Choose { identities: Arc::clone(identities), asked: OnceLock::new() }
+        Choose { identities: Arc::clone(identities), asked: OnceLock::new(), no_protocol: AtomicBool::new(false) }
     }
 
     pub(crate) fn asked(&self) -> Option<String> {
         self.asked.get().cloned()
     }
+
+    /// Whether there was no identity to choose because the client does not offer HTTP/2.
+    pub(crate) fn lacks_protocol(&self) -> bool {
+        self.no_protocol.load(Ordering::Relaxed)
+    }
 }
 
 impl ResolvesServerCert for Choose {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        // rustls lets a client through that offers nothing at all, to which nothing could be said then.
+        if !hello.alpn().is_some_and(|mut offered| offered.any(|protocol| protocol == PROTOCOL)) {
+            self.no_protocol.store(true, Ordering::Relaxed);
+            return None;
+        }
         let usable = |identity: &&Identity| identity.0.key.choose_scheme(hello.signature_schemes()).is_some();
         let mut named = None;
         if let Some(name) = hello.server_name() {

@@ -23,6 +23,9 @@ const RECORD: usize = 16 << 10;
 /// What TLS puts around a record, at most, and some room.
 const AROUND: usize = 64;
 
+/// The fatal alert `no_application_protocol` (RFC 7301 3.2), which answers a client's first words and so is in the clear.
+const NO_PROTOCOL: &[u8] = &[21, 3, 3, 0, 2, 2, 120];
+
 /// One TLS connection between a transport and what is spoken over it. See the [contract](crate).
 pub struct Session {
     tls: Tls,
@@ -239,6 +242,10 @@ impl Session {
                 Next::First(_) => {}
                 Next::PeerClosed => self.peer_closed = true,
                 Next::Idle | Next::Done => break,
+                Next::Failed(_) if self.tls.lacks_protocol() => {
+                    self.outgoing.bytes.extend_from_slice(NO_PROTOCOL);
+                    self.fail(Error::NoProtocol);
+                }
                 Next::Failed(error) => {
                     self.tell_why(&mut incoming[used..]);
                     self.fail(Error::from_rustls(&error, !sure));
@@ -385,6 +392,11 @@ impl Tls {
             Tls::Client(connection) => turn(connection.process_tls_records(incoming), want, out, opened),
             Tls::Server(connection, _) => turn(connection.process_tls_records(incoming), want, out, opened),
         }
+    }
+
+    /// Server: whether it gave up because the client does not offer HTTP/2.
+    fn lacks_protocol(&self) -> bool {
+        matches!(self, Tls::Server(_, choose) if choose.lacks_protocol())
     }
 
     fn summary(&self) -> Handshake {

@@ -221,6 +221,31 @@ fn plain_text_is_recognised() {
     assert_eq!(pair.client.error(), Some(&Error::NotTls));
 }
 
+/// A client of rustls itself, since ours always offers HTTP/2.
+fn stranger(version: &'static rustls::SupportedProtocolVersion, protocols: &[&[u8]]) -> rustls::ClientConnection {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
+    let mut config = builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    rustls::ClientConnection::new(Arc::new(config), "example.org".try_into().unwrap()).unwrap()
+}
+
+#[test]
+fn a_client_that_does_not_offer_http_2_is_told_so_by_an_alert() {
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        for protocols in [&[][..], &[b"http/1.1".as_slice()]] {
+            let (mut client, mut server) = (stranger(version, protocols), Pair::usual().server);
+            let mut hello = Vec::new();
+            client.write_tls(&mut hello).unwrap();
+            server.handle_sealed(&mut hello, |_| panic!());
+            assert_eq!(server.error(), Some(&Error::NoProtocol));
+            client.read_tls(&mut drain(&mut server).as_slice()).unwrap();
+            let alert = rustls::AlertDescription::NoApplicationProtocol;
+            assert_eq!(client.process_new_packets().unwrap_err(), rustls::Error::AlertReceived(alert));
+        }
+    }
+}
+
 #[test]
 fn an_end_within_the_handshake_is_an_error_at_every_byte() {
     let mut pair = Pair::usual();

@@ -13,7 +13,7 @@ use farcall_channel::{
     Target,
 };
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::{self as engine, ConnectionError, Encoding, RequestHead};
+use farcall_engine::{self as engine, Cause, ConnectionError, Encoding, RequestHead};
 use tokio::{runtime::Handle, sync::watch, task::AbortHandle};
 
 #[cfg(feature = "tls")]
@@ -23,6 +23,7 @@ use crate::{
     connect::{connect, resolve},
     connection::{Driver, Owner},
     mailbox::{Command, Mailbox, Open},
+    reports::{Reports, Side},
     slot::Slot,
 };
 
@@ -79,6 +80,7 @@ struct Shared {
     tls: Option<crate::ClientTls>,
     state: Mutex<State>,
     connectivity: watch::Sender<Connectivity>,
+    reports: Reports,
 }
 
 #[derive(Debug)]
@@ -124,6 +126,7 @@ impl Channel {
             tls: config.tls,
             state: Mutex::new(state),
             connectivity: watch::Sender::new(Connectivity::Idle),
+            reports: Reports::of(Side::Channel),
         };
         Channel { alive: Arc::new(Alive(Arc::new(shared))) }
     }
@@ -433,7 +436,8 @@ async fn attempt(shared: Weak<Shared>, id: ConnectionId, address: Address, confi
     };
     stream.set_user_timeout(config.keepalive_time.map(|_| config.keepalive_timeout));
     let mailbox = Arc::new(Mailbox::new(&config.limits));
-    let owner = Attempt { shared, id, mailbox: Arc::clone(&mailbox), was_ready: false };
+    tracing::debug!(target: "farcall::connection", peer = %address, "connected");
+    let owner = Attempt { shared, id, address, mailbox: Arc::clone(&mailbox), was_ready: false };
     #[cfg(feature = "tls")]
     {
         let secured = owner.shared.upgrade().and_then(|shared| Some(shared.tls.as_ref()?.session(&shared.authority)));
@@ -447,7 +451,12 @@ async fn attempt(shared: Weak<Shared>, id: ConnectionId, address: Address, confi
                     let engine = engine::Connection::new(config, Instant::now());
                     Driver::new(stream, engine, mailbox, owner).await;
                 }
-                Err(error) => failed(&owner.shared, id, &error),
+                Err(error) => {
+                    if let Some(shared) = owner.shared.upgrade() {
+                        shared.reports.say(Cause::Handshake, &owner.address, &error.why);
+                    }
+                    failed(&owner.shared, id, &error);
+                }
             }
             return;
         }
@@ -470,6 +479,7 @@ fn failed(shared: &Weak<Shared>, id: ConnectionId, error: &ConnectError) {
 struct Attempt {
     shared: Weak<Shared>,
     id: ConnectionId,
+    address: Address,
     mailbox: Arc<Mailbox>,
     was_ready: bool,
 }
@@ -492,6 +502,16 @@ impl Owner for Attempt {
         // A client's engine tells no requests.
     }
 
+    fn struck(&mut self, what: &'static str, times: u32) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.reports.say_bound(what, times, &self.address);
+        }
+    }
+
+    fn peer(&self) -> &Address {
+        &self.address
+    }
+
     fn draining(&mut self, keepalive: Option<Duration>) {
         if let Some(shared) = self.shared.upgrade() {
             shared.next_keepalive(keepalive);
@@ -501,6 +521,7 @@ impl Owner for Attempt {
 
     fn disconnected(&mut self, why: &ConnectionError, keepalive: Option<Duration>) {
         let Some(shared) = self.shared.upgrade() else { return };
+        shared.reports.say_end(why, &self.address);
         shared.next_keepalive(keepalive);
         if self.was_ready {
             return shared.disconnected(self.id, &why.to_string());
@@ -533,7 +554,8 @@ mod tests {
         let channel = Channel::new(Target::parse("localhost:1").unwrap(), config);
         let shared = channel.shared();
         let mailbox = Arc::new(Mailbox::new(&shared.engine.limits));
-        let mut first = Attempt { shared: Arc::downgrade(shared), id: ConnectionId(0), mailbox, was_ready: true };
+        let (id, address) = (ConnectionId(0), Address::Unix("".into()));
+        let mut first = Attempt { shared: Arc::downgrade(shared), id, address, mailbox, was_ready: true };
         first.draining(seconds(20));
         first.disconnected(&ConnectionError::ClosedLocally, seconds(10));
         assert_eq!(shared.lock().keepalive, seconds(20));

@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Buf;
+use farcall_channel::Address;
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{
     CallId, Closed, Connection, ConnectionError, ErrorCode, Event, Farewell, Outgoing, Request, RequestHead,
@@ -45,6 +46,10 @@ pub(crate) trait Owner: Send + Unpin + 'static {
     fn request(&mut self, head: Box<RequestHead>, slot: Arc<Slot>);
     /// The connection takes no new calls. `keepalive` is the keepalive time for the next one.
     fn draining(&mut self, keepalive: Option<Duration>);
+    /// A bound has turned something away so often.
+    fn struck(&mut self, what: &'static str, times: u32);
+    /// Who is at the other end.
+    fn peer(&self) -> &Address;
     /// The connection is over. Told exactly once.
     fn disconnected(&mut self, why: &ConnectionError, keepalive: Option<Duration>);
 }
@@ -228,6 +233,8 @@ where
                 return refuse(&slot, open, status, &mut self.wake);
             }
         };
+        let peer = self.owner.peer();
+        tracing::debug!(target: "farcall::call", %peer, call = %id, path = %open.path, "call begun");
         open.taken = true;
         let _ = slot.id.set(id);
         let unary = open.unary.clone();
@@ -333,9 +340,13 @@ where
         match event {
             Event::Ready => {
                 self.ready_by = None;
+                let (peer, settings) = (self.owner.peer(), self.engine.peer_settings());
+                tracing::debug!(target: "farcall::connection", %peer, %settings, "SETTINGS received");
                 self.owner.ready();
             }
+            Event::Struck { what, times } => self.owner.struck(what, times),
             Event::Request { call, head } => {
+                tracing::debug!(target: "farcall::call", peer = %self.owner.peer(), %call, path = %head.path, "call received");
                 let slot = Arc::new(Slot::of(call));
                 if self.calls.len() <= call.index() {
                     self.calls.resize_with(call.index() + 1, || None);
@@ -373,6 +384,9 @@ where
                 }
             }
             Event::Closed { call, closed } => {
+                let (peer, status) = (self.owner.peer(), &closed.status);
+                let (code, message) = (status.code, &status.message);
+                tracing::debug!(target: "farcall::call", %peer, %call, ?code, %message, "call ended");
                 if let Some(entry) = self.calls.get_mut(call.index()).and_then(Option::take) {
                     if closed.completed {
                         self.mailbox.set_useful();
@@ -387,10 +401,19 @@ where
             }
             Event::Draining => {
                 self.note_use();
+                let peer = self.owner.peer();
+                match self.engine.peer_goaway() {
+                    Some((code, reason)) => {
+                        let reason = reason.escape_ascii();
+                        tracing::debug!(target: "farcall::connection", %peer, code = code.0, %reason, "GOAWAY received");
+                    }
+                    None => tracing::debug!(target: "farcall::connection", %peer, "stream ids used up"),
+                }
                 self.mailbox.drain();
                 self.owner.draining(self.engine.next_keepalive_time());
             }
             Event::Disconnected(why) => {
+                tracing::debug!(target: "farcall::connection", peer = %self.owner.peer(), %why, "connection over");
                 self.phase = Phase::Over { give_up_at: now + LINGER };
                 self.end(&why);
             }
@@ -554,10 +577,14 @@ mod tests {
 
     impl Transport for DuplexStream {}
 
-    struct Told(mpsc::Sender<String>);
+    struct Told(mpsc::Sender<String>, Address);
 
     impl Owner for Told {
         fn ready(&mut self) {}
+        fn struck(&mut self, _what: &'static str, _times: u32) {}
+        fn peer(&self) -> &Address {
+            &self.1
+        }
         fn request(&mut self, _head: Box<RequestHead>, _slot: Arc<Slot>) {}
         fn draining(&mut self, _keepalive: Option<Duration>) {}
         fn disconnected(&mut self, why: &ConnectionError, _keepalive: Option<Duration>) {
@@ -571,7 +598,11 @@ mod tests {
         let (sender, told) = mpsc::channel();
         let config = Config::client();
         let mailbox = Arc::new(Mailbox::new(&config.limits));
-        (Driver::new(near, Connection::new(config, Instant::now()), mailbox, Told(sender)), far, told)
+        (
+            Driver::new(near, Connection::new(config, Instant::now()), mailbox, Told(sender, Address::Unix("".into()))),
+            far,
+            told,
+        )
     }
 
     fn open(mailbox: &Mailbox) -> Arc<Slot> {

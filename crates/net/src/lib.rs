@@ -24,6 +24,7 @@ mod listener;
 mod mailbox;
 mod messages;
 mod outbox;
+mod reports;
 mod server;
 mod slot;
 mod stream;

@@ -11,13 +11,14 @@ use std::{
 };
 
 use farcall_channel::Address;
-use farcall_engine::{self as engine, ConnectionError, RequestHead};
+use farcall_engine::{self as engine, Cause, ConnectionError, RequestHead};
 use tokio::task::{Id, JoinSet};
 
 use crate::{
     Incoming, Listener,
     connection::{Driver, Owner},
     mailbox::{Command, Mailbox},
+    reports::{Reports, Side},
     slot::Slot,
     stream::Stream,
 };
@@ -54,9 +55,15 @@ where
     let mut connections = Connections {
         tasks: JoinSet::new(),
         mailboxes: HashMap::new(),
+        reports: Arc::new(Reports::of(Side::Server)),
         #[cfg(feature = "tls")]
         stopping: Arc::default(),
+        #[cfg(feature = "tls")]
+        turns: Arc::new(crate::tls::Turns::of(&tokio::runtime::Handle::current())),
     };
+    #[cfg(feature = "tls")]
+    let mut entrance = crate::tls::Entrance::new(Arc::clone(&connections.turns));
+    let mut was_full = false;
     let (mut pause, mut rest) = (FIRST_PAUSE, pin!(tokio::time::sleep(Duration::ZERO)));
     loop {
         let accepted = poll_fn(|context| {
@@ -67,8 +74,19 @@ where
                 connections.ended(ended);
             }
             // Clients beyond wait in the system's queue for their place.
-            let full = config.max_connections.is_some_and(|max| connections.tasks.len() >= max);
-            if full || (!rest.is_elapsed() && rest.as_mut().poll(context).is_pending()) {
+            let full = config.max_connections.filter(|max| connections.tasks.len() >= *max);
+            if let Some(max) = full
+                && !std::mem::replace(&mut was_full, full.is_some())
+            {
+                let reason = format!("there are {max} connections, as many as the server may have; more wait");
+                connections.reports.say(Cause::Connections, &"", &reason);
+            }
+            was_full = full.is_some();
+            if was_full || (!rest.is_elapsed() && rest.as_mut().poll(context).is_pending()) {
+                return Poll::Pending;
+            }
+            #[cfg(feature = "tls")]
+            if entrance.poll(context).is_pending() {
                 return Poll::Pending;
             }
             for listener in &listeners {
@@ -86,7 +104,8 @@ where
             }
             Some(Err(error)) if is_of_one_connection(&error) => {}
             Some(Err(error)) => {
-                tracing::warn!(%error, pause_ms = pause.as_millis(), "cannot accept connections");
+                let reason = format!("{}; trying again in {} ms", crate::connect::reason(&error), pause.as_millis());
+                connections.reports.say(Cause::Accept, &"", &reason);
                 rest.as_mut().reset(tokio::time::Instant::now() + pause);
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
@@ -104,9 +123,12 @@ where
 struct Connections {
     tasks: JoinSet<()>,
     mailboxes: HashMap<Id, Arc<Mailbox>>,
+    reports: Arc<Reports>,
     /// Told once: handshakes that are not over then are given up.
     #[cfg(feature = "tls")]
     stopping: Arc<tokio::sync::Notify>,
+    #[cfg(feature = "tls")]
+    turns: Arc<crate::tls::Turns>,
 }
 
 impl Connections {
@@ -114,6 +136,7 @@ impl Connections {
     where
         H: Fn(Incoming) + Send + Unpin + 'static,
     {
+        tracing::debug!(target: "farcall::connection", %peer, "accepted");
         let mailbox = Arc::new(Mailbox::new(&config.engine.limits));
         #[cfg(feature = "tls")]
         if let Some(tls) = &config.tls {
@@ -125,6 +148,7 @@ impl Connections {
         let owner = Accepted {
             mailbox: Arc::clone(&mailbox),
             peer: Arc::new(peer),
+            reports: Arc::clone(&self.reports),
             #[cfg(feature = "tls")]
             handshake: None,
             handler,
@@ -149,28 +173,38 @@ impl Connections {
         H: Fn(Incoming) + Send + Unpin + 'static,
     {
         // A configuration that rustls has taken once it takes again.
-        let Ok(session) = farcall_security::Session::server(tls) else { return };
+        let session = match farcall_security::Session::server(tls) {
+            Ok(session) => session,
+            Err(error) => return self.reports.say(Cause::Handshake, &peer, &error),
+        };
         let mailbox = Arc::new(Mailbox::new(&config.engine.limits));
         stream.set_user_timeout(config.engine.keepalive_time.map(|_| config.engine.keepalive_timeout));
         let (engine, patience) = (config.engine.clone(), config.handshake_timeout);
-        let (stopping, its) = (Arc::clone(&self.stopping), Arc::clone(&mailbox));
+        let (stopping, turns) = (Arc::clone(&self.stopping), Arc::clone(&self.turns));
+        let (its, reports) = (Arc::clone(&mailbox), Arc::clone(&self.reports));
         let task = self.tasks.spawn(async move {
             let begun = Instant::now();
             let shaken = {
                 let mut stop = pin!(stopping.notified());
-                let mut shake = pin!(tokio::time::timeout(patience, crate::tls::TlsStream::shake(stream, session)));
+                let shake = crate::tls::TlsStream::shake_in_turn(stream, session, &turns);
+                let mut shake = pin!(tokio::time::timeout(patience, shake));
                 poll_fn(|context| {
                     if stop.as_mut().poll(context).is_ready() {
                         return Poll::Ready(None);
                     }
-                    shake.as_mut().poll(context).map(|shaken| shaken.ok()?.ok())
+                    shake.as_mut().poll(context).map(Some)
                 })
                 .await
             };
-            // Who cannot shake hands has been told why.
-            let Some(stream) = shaken else { return };
+            // Who cannot shake hands has been told why by an alert.
+            let stream = match shaken {
+                Some(Ok(Ok(stream))) => stream,
+                Some(Ok(Err(error))) => return reports.say(cause_of(&error), &peer, &error),
+                Some(Err(_)) => return reports.say(Cause::Silent, &peer, &"the TLS handshake timed out"),
+                None => return,
+            };
             let handshake = stream.handshake().cloned();
-            let owner = Accepted { mailbox: Arc::clone(&its), peer: Arc::new(peer), handshake, handler };
+            let owner = Accepted { mailbox: Arc::clone(&its), peer: Arc::new(peer), reports, handshake, handler };
             let driver = Driver::new(stream, engine::Connection::new(engine, Instant::now()), its, owner);
             match begun.checked_add(patience) {
                 Some(at) => driver.ready_by(at).await,
@@ -189,6 +223,16 @@ impl Connections {
     }
 }
 
+/// What a handshake that failed is reported as.
+#[cfg(feature = "tls")]
+fn cause_of(error: &io::Error) -> Cause {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<farcall_security::Error>());
+    match inner {
+        Some(farcall_security::Error::ClosedInHandshake) | None => Cause::HandshakeLeft,
+        Some(_) => Cause::Handshake,
+    }
+}
+
 /// Errors of the connection that was to be accepted, not of accepting.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
@@ -199,6 +243,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 struct Accepted<H> {
     mailbox: Arc<Mailbox>,
     peer: Arc<Address>,
+    reports: Arc<Reports>,
     #[cfg(feature = "tls")]
     handshake: Option<Arc<farcall_security::Handshake>>,
     handler: H,
@@ -217,5 +262,15 @@ impl<H: Fn(Incoming) + Send + Unpin + 'static> Owner for Accepted<H> {
 
     fn draining(&mut self, _keepalive: Option<Duration>) {}
 
-    fn disconnected(&mut self, _why: &ConnectionError, _keepalive: Option<Duration>) {}
+    fn struck(&mut self, what: &'static str, times: u32) {
+        self.reports.say_bound(what, times, &self.peer);
+    }
+
+    fn peer(&self) -> &Address {
+        &self.peer
+    }
+
+    fn disconnected(&mut self, why: &ConnectionError, _keepalive: Option<Duration>) {
+        self.reports.say_end(why, &self.peer);
+    }
 }

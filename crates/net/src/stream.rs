@@ -37,6 +37,18 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Waits until there may be something to read.
+    #[cfg(feature = "tls")]
+    pub(crate) fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Stream::Tcp(socket) => socket.poll_read_ready(context),
+            #[cfg(unix)]
+            Stream::Unix(socket) => socket.poll_read_ready(context),
+        }
+    }
+}
+
 /// What a connection's task needs of its transport.
 pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin {
     /// Reads into two buffers, of which the second may be empty: the number of bytes, 0 at the end of file.

@@ -5,7 +5,10 @@ use std::{
     future::poll_fn,
     io::{self, IoSlice},
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, ready},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -13,7 +16,11 @@ use std::{
 use farcall_channel::ConnectError;
 use farcall_core::Code;
 use farcall_security::{Clock, Handshake, Session};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    runtime::Handle,
+    sync::{Semaphore, SemaphorePermit},
+};
 
 use crate::stream::{Stream, Transport};
 
@@ -63,6 +70,64 @@ pub(crate) fn connect_error(why: &str) -> ConnectError {
     ConnectError { code: Code::Unavailable, why: format!("TLS handshake failed: {why}") }
 }
 
+/// How many handshakes may wait for their turn before a server accepts no more connections. Who only connects, and says
+/// nothing, does not wait for a turn and holds nobody back.
+const WAITING: usize = 64;
+
+/// Whose turn it is among the clients of a server that shake hands.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    turns: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+impl Turns {
+    /// As many at a time as leave a thread of the runtime to calls, if it has more than one.
+    pub(crate) fn of(runtime: &Handle) -> Turns {
+        let threads = runtime.metrics().num_workers().saturating_sub(1).max(1);
+        Turns { turns: Arc::new(Semaphore::new(threads)), waiting: AtomicUsize::new(0) }
+    }
+
+    /// Waits for a turn, which ends when the permit is dropped.
+    pub(crate) async fn wait(&self) -> Option<SemaphorePermit<'_>> {
+        struct Leave<'a>(&'a AtomicUsize);
+        impl Drop for Leave<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _leave = Leave(&self.waiting);
+        // It is never closed.
+        self.turns.acquire().await.ok()
+    }
+}
+
+/// Where a server's new connections come in: while too many handshakes wait for their turn, each waits for one too.
+pub(crate) struct Entrance {
+    turns: Arc<Turns>,
+    waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl Entrance {
+    pub(crate) fn new(turns: Arc<Turns>) -> Entrance {
+        Entrance { turns, waiting: None }
+    }
+
+    /// Whether the next connection may be accepted.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.waiting.is_none() && self.turns.waiting.load(Ordering::Relaxed) >= WAITING {
+            let turn = Arc::clone(&self.turns.turns).acquire_owned();
+            self.waiting = Some(Box::pin(async { drop(turn.await) }));
+        }
+        if let Some(waiting) = &mut self.waiting {
+            ready!(waiting.as_mut().poll(context));
+            self.waiting = None;
+        }
+        Poll::Ready(())
+    }
+}
+
 /// A socket with TLS over it, after the handshake.
 #[derive(Debug)]
 pub(crate) struct TlsStream {
@@ -79,6 +144,29 @@ impl TlsStream {
         let mut tls = TlsStream { stream, session, opened: Vec::new(), taken: 0 };
         poll_fn(|context| tls.poll_shake(context)).await?;
         Ok(tls)
+    }
+
+    /// Shakes hands with a client, a step at a time when its turn comes: a step costs as much as many calls, and those go on
+    /// in between.
+    pub(crate) async fn shake_in_turn(stream: Stream, session: Session, turns: &Turns) -> io::Result<TlsStream> {
+        let mut tls = TlsStream { stream, session, opened: Vec::new(), taken: 0 };
+        loop {
+            poll_fn(|context| tls.poll_step(context)).await?;
+            let turn = turns.wait().await;
+            let shaken = poll_fn(|context| Poll::Ready(tls.poll_shake(context))).await;
+            drop(turn);
+            if let Poll::Ready(shaken) = shaken {
+                return shaken.map(|()| tls);
+            }
+        }
+    }
+
+    /// Waits until the client has said something more, and writes what is sealed meanwhile.
+    fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.poll_sealed(context) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            _ => self.stream.poll_read_ready(context),
+        }
     }
 
     pub(crate) fn handshake(&self) -> Option<&Arc<Handshake>> {

@@ -7,7 +7,7 @@ from concurrent import futures
 
 import grpc
 import pytest
-from peers import LONG
+from peers import LONG, ON_GRPCIO
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_insecure_credentials_are_no_credentials(server):
 def test_address_that_cannot_be_listened_on(server, address):
     with pytest.raises(RuntimeError) as caught:
         server.add_insecure_port(address)
-    assert str(caught.value) == (
+    assert str(caught.value).startswith(
         f"Failed to bind to address {address}; set GRPC_VERBOSITY=debug environment variable "
         "to see detailed error message."
     )
@@ -99,8 +99,9 @@ def test_port_in_use():
 def test_port_in_use_by_somebody_else(server):
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
-        with pytest.raises(RuntimeError, match="Failed to bind to address"):
+        with pytest.raises(RuntimeError, match="Failed to bind to address") as caught:
             server.add_insecure_port(address)
+    assert ON_GRPCIO or str(caught.value).endswith("(Address already in use)")
 
 
 def test_ports_are_shared_by_default():

@@ -72,7 +72,57 @@ def test_what_channels_do_can_be_traced(trace):
     assert "DEBUG:grpc.trace:channel" in printed and "TransientFailure" in printed
 
 
-@pytest.mark.parametrize("trace", ["", "timer", "all,-connectivity_state"])
+# A call, blocking and on a loop, to a server that ends once the lines are there.
+CALL_SOMEBODY = """
+import asyncio, logging, threading, time
+from concurrent import futures
+import grpc, grpc.aio
+lines = []
+class Keep(logging.Handler):
+    def emit(self, record):
+        lines.append(record.getMessage())
+logging.getLogger("grpc.trace").addHandler(Keep())
+server = grpc.server(futures.ThreadPoolExecutor(2))
+handler = grpc.unary_unary_rpc_method_handler(lambda request, context: request)
+server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("a", {"b": handler}),))
+port = server.add_insecure_port("127.0.0.1:0")
+server.start()
+async def call_on_a_loop():
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        await channel.unary_unary("/a/b")(b"")
+with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+    channel.unary_unary("/a/b")(b"")
+asyncio.run(call_on_a_loop())
+until = time.monotonic() + 20
+while WANTED and sum(WANTED in line for line in lines) < COUNT and time.monotonic() < until:
+    time.sleep(0.01)
+print("\\n".join(lines))
+"""
+
+
+@pytest.mark.parametrize(
+    ("trace", "wanted", "count"),
+    [
+        # Of each connection both ends, of each call its begin and its end at both.
+        ("http", "SETTINGS received: INITIAL_WINDOW_SIZE ", 4),
+        ("call", ": /a/b begun", 2),
+        ("call", ": /a/b received", 2),
+        ("all", ": ended: Ok ", 4),
+    ],
+)
+def test_connections_and_calls_can_be_traced(trace, wanted, count):
+    program = f"WANTED, COUNT = {wanted!r}, {count}\n" + CALL_SOMEBODY
+    printed = run(program, GRPC_TRACE=trace)
+    assert printed.count(wanted) == count
+
+
+@pytest.mark.parametrize("trace", ["", "connectivity_state", "all,-http,-call"])
+def test_connections_and_calls_are_not_traced_unasked(trace):
+    printed = run("WANTED, COUNT = None, 0\n" + CALL_SOMEBODY, GRPC_TRACE=trace)
+    assert "SETTINGS" not in printed and "/a/b" not in printed
+
+
+@pytest.mark.parametrize("trace", ["", "timer", "all,-connectivity_state,-http,-call"])
 def test_what_is_not_asked_for_is_not_traced(trace):
     assert "grpc.trace" not in run(LOGGING + CALL_NOBODY, GRPC_TRACE=trace)
 

@@ -186,7 +186,7 @@ impl Connections {
             let begun = Instant::now();
             let shaken = {
                 let mut stop = pin!(stopping.notified());
-                let shake = crate::tls::TlsStream::shake_in_turn(stream, session, &turns);
+                let shake = crate::tls::TlsStream::handshake_in_turn(stream, session, &turns);
                 let mut shake = pin!(tokio::time::timeout(patience, shake));
                 poll_fn(|context| {
                     if stop.as_mut().poll(context).is_ready() {
@@ -196,7 +196,7 @@ impl Connections {
                 })
                 .await
             };
-            // Who cannot shake hands has been told why by an alert.
+            // An alert has said why to the client.
             let stream = match shaken {
                 Some(Ok(Ok(stream))) => stream,
                 Some(Ok(Err(error))) => return reports.say(cause_of(&error), &peer, &error),

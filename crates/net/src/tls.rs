@@ -74,7 +74,7 @@ pub(crate) fn connect_error(why: &str) -> ConnectError {
 /// nothing, does not wait for a turn and holds nobody back.
 const WAITING: usize = 64;
 
-/// Whose turn it is among the clients of a server that shake hands.
+/// Whose turn it is among the clients of a server whose handshake goes on.
 #[derive(Debug)]
 pub(crate) struct Turns {
     turns: Arc<Semaphore>,
@@ -146,9 +146,9 @@ impl TlsStream {
         Ok(tls)
     }
 
-    /// Shakes hands with a client, a step at a time when its turn comes: a step costs as much as many calls, and those go on
+    /// The handshake with a client, a step at a time when its turn comes: a step costs as much as many calls, and those go on
     /// in between.
-    pub(crate) async fn shake_in_turn(stream: Stream, session: Session, turns: &Turns) -> io::Result<TlsStream> {
+    pub(crate) async fn handshake_in_turn(stream: Stream, session: Session, turns: &Turns) -> io::Result<TlsStream> {
         let mut tls = TlsStream { stream, session, opened: Vec::new(), taken: 0 };
         loop {
             poll_fn(|context| tls.poll_step(context)).await?;

@@ -21,7 +21,7 @@ use pyo3::{
 
 use crate::{
     calling::Calling,
-    convert,
+    convert::{self, Text},
     credentials::ChannelSecurity,
     options::ChannelOptions,
     process, signals,
@@ -276,7 +276,7 @@ impl ClientRequests {
         }
     }
 
-    fn cancel(&self, code: u32, details: String) -> PyResult<bool> {
+    fn cancel(&self, code: u32, details: Text) -> PyResult<bool> {
         let status = convert::status(code, details)?;
         Ok(self.0.is_ours() && self.0.cancel(status))
     }
@@ -366,7 +366,7 @@ impl ClientCall {
         Ok(Some((closed.status.code.number(), closed.status.message.into_owned(), trailers, closed.completed)))
     }
 
-    fn cancel(&self, code: u32, details: String) -> PyResult<bool> {
+    fn cancel(&self, code: u32, details: Text) -> PyResult<bool> {
         let status = convert::status(code, details)?;
         Ok(self.0.is_ours() && self.0.cancel(status))
     }

@@ -129,8 +129,24 @@ pub(crate) fn time_remaining(deadline: Instant) -> f64 {
     if deadline >= now { (deadline - now).as_secs_f64() } else { -(now - deadline).as_secs_f64() }
 }
 
+/// Text for people. What is no Unicode in it, such as the lone surrogates that Python makes of bytes it cannot read, becomes
+/// U+FFFD: an error must not be lost for what it says.
+pub(crate) struct Text(pub(crate) String);
+
+impl<'py> FromPyObject<'_, 'py> for Text {
+    type Error = PyErr;
+
+    fn extract(text: Borrowed<'_, 'py, PyAny>) -> PyResult<Text> {
+        let text = text.cast::<PyString>()?;
+        Ok(Text(match text.to_str() {
+            Ok(text) => text.to_owned(),
+            Err(_) => text.to_string_lossy().into_owned(),
+        }))
+    }
+}
+
 /// A status of Python's two parts.
-pub(crate) fn status(code: u32, details: String) -> PyResult<Status> {
+pub(crate) fn status(code: u32, Text(details): Text) -> PyResult<Status> {
     let code = Code::from_number(code).ok_or_else(|| PyValueError::new_err(format!("{code} is no status code")))?;
     Ok(Status::new(code, details))
 }

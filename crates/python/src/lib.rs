@@ -16,6 +16,7 @@ mod memory;
 mod options;
 mod process;
 mod proxy;
+mod reports;
 mod server;
 mod signals;
 #[cfg(Py_GIL_DISABLED)]

@@ -20,7 +20,7 @@ use pyo3::{
 use crate::{
     calling::Calling,
     client::{await_message, callback_of, checked_metadata, look_or_wait, receive, send},
-    convert,
+    convert::{self, Text},
     credentials::{self, ServerSecurity},
     options::ServerOptions,
     process, signals,
@@ -29,6 +29,7 @@ use crate::{
         call::{Call, CallState, Last},
         handover::NewCall,
         listener::ListenError,
+        socket::os_text,
     },
 };
 
@@ -43,7 +44,7 @@ impl Server {
     fn new(options: &Bound<'_, PyAny>, handover: Option<&Handover>) -> PyResult<Server> {
         let options = ServerOptions::read(options)?;
         let handover = handover.map(|handover| Arc::clone(&handover.0)).unwrap_or_default();
-        Ok(Server(sync::server::Server::new(&options, &handover)?))
+        Ok(Server(sync::server::Server::new(&options, &handover, process::host)?))
     }
 
     #[pyo3(signature = (address, security=None))]
@@ -52,7 +53,7 @@ impl Server {
         // Names are looked up here, which may take its time.
         py.detach(|| self.0.add_port(address, security.map(|it| &it.0))).map_err(|error| match error {
             ListenError::Invalid(why) => PyValueError::new_err(why),
-            ListenError::Refused(error) => PyOSError::new_err(error),
+            ListenError::Refused(error) => PyOSError::new_err(os_text(&error)),
         })
     }
 
@@ -81,7 +82,7 @@ impl Server {
         }
     }
 
-    fn cancel_all(&self, py: Python<'_>, code: u32, details: String) -> PyResult<()> {
+    fn cancel_all(&self, py: Python<'_>, code: u32, details: Text) -> PyResult<()> {
         let status = convert::status(code, details)?;
         if self.0.is_ours() {
             py.detach(|| self.0.cancel_all(&status));
@@ -193,6 +194,15 @@ impl ServerCall {
         receive(py, &self.call)
     }
 
+    /// Whether `receive` would not wait.
+    fn is_receivable(&self) -> bool {
+        !self.is_active() || self.call.lock().receivable()
+    }
+
+    fn when_receivable(&self, callback: Py<PyAny>) -> bool {
+        self.is_active() && self.call.when_receivable(callback_of(callback))
+    }
+
     fn await_message(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         await_message(py, &self.call, timeout)
     }
@@ -226,7 +236,7 @@ impl ServerCall {
     fn finish(
         &self,
         code: u32,
-        details: String,
+        details: Text,
         trailing: &Bound<'_, PyAny>,
         message: Option<&Bound<'_, PyBytes>>,
         compress: bool,
@@ -240,7 +250,7 @@ impl ServerCall {
         Ok(self.call.finish(message, &status, &trailers))
     }
 
-    fn cancel(&self, code: u32, details: String) -> PyResult<()> {
+    fn cancel(&self, code: u32, details: Text) -> PyResult<()> {
         let status = convert::status(code, details)?;
         if self.call.is_ours() && !self.answered.swap(true, Ordering::SeqCst) {
             // The client is told why, unless it is too late to.

@@ -1,7 +1,8 @@
-//! Telling what channels do, for people who look for a fault; off unless asked for.
+//! Lines of what channels, connections and calls do, for people who look for a fault; off unless asked for.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
+use farcall_engine::{CallId, Connection as Engine, Event};
 use pyo3::{prelude::*, sync::PyOnceLock, types::PyString};
 
 use crate::{calling::Calling, process, sync::Callback};
@@ -9,20 +10,53 @@ use crate::{calling::Calling, process, sync::Callback};
 /// What gets the lines.
 static TRACER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// Whether there is one, which can be asked without the interpreter.
-static ON: AtomicBool = AtomicBool::new(false);
+/// What is traced, which can be asked without the interpreter.
+static ON: AtomicU8 = AtomicU8::new(0);
 
-/// Has changes of channels told to `tracer(line)` from now on.
-#[pyfunction]
-pub(crate) fn trace(py: Python<'_>, tracer: Py<PyAny>) {
-    // The first one stays: it logs, whoever set it.
-    let _ = TRACER.set(py, tracer);
-    ON.store(true, Ordering::Release);
+/// What can be traced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Topic {
+    /// Connectivity states of channels.
+    Connectivity,
+    /// Connections: their begin and end, SETTINGS and GOAWAYs.
+    Http,
+    /// Calls: their begin and end.
+    Call,
 }
 
-/// What tells the line that `words` make, if anybody wants to know. To be run where callbacks run: logging may wait.
-pub(crate) fn line(words: impl FnOnce() -> String) -> Option<Callback> {
-    if !ON.load(Ordering::Acquire) {
+impl Topic {
+    const ALL: [Topic; 3] = [Topic::Connectivity, Topic::Http, Topic::Call];
+
+    /// As GRPC_TRACE names it.
+    fn name(self) -> &'static str {
+        match self {
+            Topic::Connectivity => "connectivity_state",
+            Topic::Http => "http",
+            Topic::Call => "call",
+        }
+    }
+
+    fn bit(self) -> u8 {
+        1 << self as u8
+    }
+
+    fn is_on(self) -> bool {
+        ON.load(Ordering::Acquire) & self.bit() != 0
+    }
+}
+
+/// Gives lines about these topics to `tracer(line)` from now on.
+#[pyfunction]
+pub(crate) fn trace(py: Python<'_>, tracer: Py<PyAny>, topics: Vec<String>) {
+    // The first one stays: it logs, whoever set it.
+    let _ = TRACER.set(py, tracer);
+    let chosen = Topic::ALL.iter().filter(|topic| topics.iter().any(|name| name == topic.name()));
+    ON.store(chosen.fold(0, |on, topic| on | topic.bit()), Ordering::Release);
+}
+
+/// What writes the line that `words` make, if anybody wants to know. To be run where callbacks run: logging may wait.
+pub(crate) fn line(topic: Topic, words: impl FnOnce() -> String) -> Option<Callback> {
+    if !topic.is_on() {
         return None;
     }
     let line = words();
@@ -34,4 +68,37 @@ pub(crate) fn line(words: impl FnOnce() -> String) -> Option<Callback> {
             }
         });
     }))
+}
+
+/// The line about a client's call that begins on a connection.
+pub(crate) fn begun(peer: &str, call: CallId, path: &str) -> Option<Callback> {
+    line(Topic::Call, || format!("call {call} with {peer}: {path} begun"))
+}
+
+/// The line about what the brain of a connection with `peer` tells.
+pub(crate) fn event(peer: &str, engine: &Engine, event: &Event) -> Option<Callback> {
+    match event {
+        Event::Ready => {
+            line(Topic::Http, || format!("connection with {peer}: SETTINGS received: {}", engine.peer_settings()))
+        }
+        Event::Draining => line(Topic::Http, || match engine.peer_goaway() {
+            Some((code, debug)) => {
+                format!(
+                    "connection with {peer}: GOAWAY received: code {}, {:?}",
+                    code.0,
+                    debug.escape_ascii().to_string()
+                )
+            }
+            None => format!("connection with {peer}: stream ids used up"),
+        }),
+        Event::Disconnected(error) => line(Topic::Http, || format!("connection with {peer}: over: {error}")),
+        Event::Request { call, head } => {
+            line(Topic::Call, || format!("call {call} with {peer}: {} received", head.path))
+        }
+        Event::Closed { call, closed } => line(Topic::Call, || {
+            let status = &closed.status;
+            format!("call {call} with {peer}: ended: {:?} {:?}", status.code, status.message)
+        }),
+        _ => None,
+    }
 }

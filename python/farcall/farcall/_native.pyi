@@ -25,8 +25,8 @@ Pairs = Sequence[tuple[str, str | bytes]]
 def configure(metadatum: type) -> None:
     """Tells the module the (key, value) namedtuple class that received metadata is made of."""
 
-def trace(tracer: Callable[[str], object]) -> None:
-    """Has changes of channels told to `tracer(line)` from now on."""
+def trace(tracer: Callable[[str], object], topics: Sequence[str]) -> None:
+    """Has what is traced under these names ("call", "connectivity_state", "http") given to `tracer(line)`."""
 
 def option_table() -> list[tuple[str, str, str, str]]:
     """The options of channels and servers: key, "int", "str" or "object", "channel", "server" or "both", and why
@@ -210,6 +210,12 @@ class ServerCall:
         """The next request message; waits. None: the client half-closed, or the call is over (see is_active).
 
         Once the call is cancelled, past its deadline or disconnected the answer is None even if messages are queued."""
+
+    def is_receivable(self) -> bool:
+        """Whether `receive` would not wait."""
+
+    def when_receivable(self, callback: Callable[[], object]) -> bool:
+        """Has `callback` called once `receive` would not wait, the call's end included. False: it would not now."""
 
     def await_message(self, timeout: float | None) -> bool:
         """Waits until `receive` would not wait; whether that is so. With 0 it only looks."""

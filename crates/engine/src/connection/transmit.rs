@@ -15,7 +15,7 @@ pub struct Transmit {
     /// Bytes ever written by the hands; with `remaining` it tells where in the connection's output a frame ends.
     written: u64,
     /// Nothing is written yet, until [`release`](Transmit::release).
-    held: bool,
+    withheld: bool,
 }
 
 #[derive(Debug)]
@@ -64,17 +64,17 @@ impl Transmit {
 
     /// Keeps everything back for now.
     pub(crate) fn hold(&mut self) {
-        self.held = true;
+        self.withheld = true;
     }
 
     /// Lets everything go.
     pub(crate) fn release(&mut self) {
-        self.held = false;
+        self.withheld = false;
     }
 
     /// Whether there is something to write now.
     pub(crate) fn is_due(&self) -> bool {
-        self.remaining > 0 && !self.held
+        self.remaining > 0 && !self.withheld
     }
 
     /// Drops what is not written; it will not be.
@@ -87,7 +87,7 @@ impl Transmit {
     /// Gives the memory back while nothing is in it.
     pub(crate) fn slim(&mut self) {
         if self.remaining == 0 {
-            *self = Transmit { written: self.written, held: self.held, ..Transmit::default() };
+            *self = Transmit { written: self.written, withheld: self.withheld, ..Transmit::default() };
         }
     }
 

@@ -32,6 +32,7 @@ use crate::{
     credentials::ClientSecurity,
     options::{ChannelOptions, SocketOptions},
     process, proxy,
+    reports::Reports,
     sync::{
         call::{Message, too_large},
         channel::{NO_MORE_CALLS, Proxied},
@@ -39,7 +40,7 @@ use crate::{
         socket::{Socket, connect_error, os_text},
         transport::Transport,
     },
-    trace,
+    trace::{self, Topic},
 };
 
 /// A channel's calls and connection on one loop.
@@ -56,6 +57,7 @@ pub(crate) struct Channel {
     /// Between this and the target stands this proxy.
     proxy: Option<Proxied>,
     connect_timeout: Duration,
+    reports: Reports,
     service_config: Arc<ServiceConfig>,
     retry: RetryConfig,
     throttle: Option<Arc<Throttle>>,
@@ -219,6 +221,7 @@ impl Channel {
             socket: options.socket.clone(),
             proxy,
             connect_timeout: options.channel.connect_timeout,
+            reports: Reports::to("grpc.aio._channel"),
             throttle: options.channel.service_config.throttling.map(|config| Arc::new(Throttle::new(config))),
             service_config: Arc::clone(&options.channel.service_config),
             retry: options.channel.retry.clone(),
@@ -462,7 +465,8 @@ impl Channel {
             let (arm, now) = (state.due(), Instant::now());
             drop(state);
             if let Some(connectivity) = chores.changed
-                && let Some(tell) = trace::line(|| format!("channel {:?} is {connectivity:?}", self.authority))
+                && let Some(tell) =
+                    trace::line(Topic::Connectivity, || format!("channel {:?} is {connectivity:?}", self.authority))
             {
                 tell();
             }
@@ -761,9 +765,16 @@ impl Attempt {
         let mut ended = false;
         for due in due {
             match due {
-                Due::Wake(_) | Due::Callback(_) | Due::Cancel(_) => wakes.push(due),
+                Due::Wake(_) | Due::Callback(_) | Due::Cancel(_) | Due::Trace(_) => wakes.push(due),
                 Due::Ended(..) => ended = true,
                 Due::Request(..) => {}
+                Due::Remark(remark) => {
+                    if let Some(line) =
+                        channel.as_ref().and_then(|channel| channel.reports.line(remark, &connection.peer))
+                    {
+                        line();
+                    }
+                }
                 Due::Ready | Due::Draining | Due::Lost { .. } | Due::Again(..) => match &channel {
                     Some(channel) => self.tell(py, channel, connection, due)?,
                     None => {
@@ -824,7 +835,13 @@ impl Attempt {
                 channel.find_connection(py, &call)?;
                 state = lock(&channel.state);
             }
-            Due::Wake(_) | Due::Callback(_) | Due::Cancel(_) | Due::Request(..) | Due::Ended(..) => {}
+            Due::Wake(_)
+            | Due::Callback(_)
+            | Due::Cancel(_)
+            | Due::Remark(_)
+            | Due::Trace(_)
+            | Due::Request(..)
+            | Due::Ended(..) => {}
         }
         let driven = channel.drive(py, state, Chores::default());
         drop(link);

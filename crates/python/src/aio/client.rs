@@ -21,7 +21,7 @@ use super::{
     waiter::Waiter,
 };
 use crate::{
-    convert,
+    convert::{self, Text},
     credentials::ChannelSecurity,
     options::ChannelOptions,
     sync::{call::Message, lock},
@@ -307,13 +307,13 @@ impl AioClientCall {
         Ok(Some((closed.status.code.number(), closed.status.message.into_owned(), trailers, closed.completed)))
     }
 
-    fn cancel(&self, py: Python<'_>, code: u32, details: String) -> PyResult<bool> {
+    fn cancel(&self, py: Python<'_>, code: u32, details: Text) -> PyResult<bool> {
         let status = convert::status(code, details)?;
         Ok(self.0.is_ours() && self.0.cancel(py, status)?)
     }
 
     /// Has it end with this status, whatever the server says or has said.
-    fn fail(&self, py: Python<'_>, code: u32, details: String) -> PyResult<()> {
+    fn fail(&self, py: Python<'_>, code: u32, details: Text) -> PyResult<()> {
         let status = convert::status(code, details)?;
         if self.0.is_ours() { self.0.fail(py, status) } else { Ok(()) }
     }

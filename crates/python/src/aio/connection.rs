@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, MutexGuard, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -23,11 +26,13 @@ use crate::{
     calling::Calling,
     channelz::Entity,
     memory, process,
+    reports::Remark,
     sync::{
         lock,
         socket::{Socket, os_text},
         transport::Transport,
     },
+    trace,
 };
 
 /// Reads of one connection before others get their turn.
@@ -49,6 +54,8 @@ pub(crate) struct Connection {
     pub(crate) peer: Arc<str>,
     pub(crate) entity: Arc<Entity>,
     generation: u32,
+    /// Server: the handshake of TLS is not over.
+    handshaking: AtomicBool,
     pub(crate) event_loop: Arc<EventLoop>,
     pub(crate) owner: Owner,
     state: Mutex<State>,
@@ -128,6 +135,7 @@ impl Connection {
             peer: entity.name().into(),
             entity,
             generation: process::generation(),
+            handshaking: AtomicBool::new(matches!(owner, Owner::Server(_)) && transport.in_handshake()),
             event_loop: Arc::clone(event_loop),
             owner,
             state: Mutex::new(State {
@@ -234,6 +242,7 @@ impl Connection {
             if outbox.half_closed {
                 let _ = state.engine.half_close(id);
             }
+            due.extend(trace::begun(&self.peer, id, &outbox.path).map(Due::Trace));
             call_state.place_on(self, id, !state.engine.writable(id));
             state.place(id, Arc::clone(call));
             call_state.satisfied_by_place(&mut due);
@@ -390,13 +399,16 @@ impl Connection {
         let mut told = false;
         while let Some(event) = state.engine.poll_event() {
             told = true;
+            due.extend(trace::event(&self.peer, &state.engine, &event).map(Due::Trace));
             match event {
                 Event::Ready => {
                     self.entity.becomes(Connectivity::Ready);
                     due.push(Due::Ready);
                 }
                 Event::Draining => due.push(Due::Draining),
+                Event::Struck { what, times } => due.push(Due::Remark(Remark::of_bound(what, times))),
                 Event::Disconnected(error) => {
+                    due.extend(Remark::of_end(&error, &state.transport).map(Due::Remark));
                     let refused = state.transport.failure();
                     self.entity.becomes(Connectivity::Shutdown);
                     due.push(Due::Lost { why: error.to_string(), connected: state.connected, refused });
@@ -469,12 +481,16 @@ impl Connection {
     // The loop.
 
     fn handle_readable(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
-        if !self.is_ours() {
+        let handshaking = self.handshaking.load(Ordering::Relaxed);
+        if !self.is_ours() || (handshaking && !self.event_loop.may_go_on(py)) {
             return Ok(());
         }
         self.tell_first(py, |state, now, due| {
             if !state.connecting {
                 self.read(state, now, due);
+            }
+            if handshaking {
+                self.handshaking.store(state.transport.in_handshake(), Ordering::Relaxed);
             }
         })
     }

@@ -12,7 +12,7 @@ use super::{
     known::names,
     waiter::Waiter,
 };
-use crate::calling::Calling;
+use crate::{calling::Calling, reports::Remark, sync::Callback};
 
 /// One thing to do.
 pub(crate) enum Due {
@@ -34,6 +34,10 @@ pub(crate) enum Due {
         /// Why TLS would have none of it.
         refused: Option<ConnectError>,
     },
+    /// A line for who looks for a fault.
+    Trace(Callback),
+    /// The peer did something that the operator may hear of.
+    Remark(Remark),
     /// Server: a call begins.
     Request(Arc<Call>, Box<RequestHead>),
     /// Client: an attempt at a call ended, and this is what becomes of the call: never [`Next::Over`].
@@ -42,7 +46,8 @@ pub(crate) enum Due {
     Ended(Arc<Call>, GivenUp),
 }
 
-/// Resumes and calls whoever is due. Only [`Due::Wake`], [`Due::Callback`] and [`Due::Cancel`] may be among `due`.
+/// Resumes and calls whoever is due. Only [`Due::Wake`], [`Due::Callback`], [`Due::Cancel`] and
+/// [`Due::Trace`] may be among `due`.
 ///
 /// # Errors
 /// What a resumed task or a callback let out (KeyboardInterrupt or SystemExit); the others have their turn in the loop's
@@ -71,6 +76,7 @@ pub(crate) fn wake(
                     }
                 }
             },
+            Due::Trace(line) => line(),
             Due::Cancel(task) => {
                 if let Err(error) = task.bind(py).call_python_method(names(py).cancel.bind(py), &[]) {
                     error.write_unraisable(py, Some(task.bind(py)));

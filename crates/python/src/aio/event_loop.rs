@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread::ThreadId,
     time::{Duration, Instant},
@@ -23,7 +23,10 @@ use crate::{
     calling::Calling,
     memory,
     process::{self, PerProcess},
-    sync::lock,
+    sync::{
+        lock,
+        reactor::{HANDSHAKES_IN_A_ROW, HANDSHAKES_WAITING},
+    },
 };
 
 /// Two writes that come this soon after one another may be of one turn of the loop.
@@ -58,6 +61,11 @@ pub(crate) struct EventLoop {
     stepping: AtomicBool,
     /// The loop will call [`Turn::run`].
     turn: AtomicBool,
+    /// TLS handshakes that went on in this turn, and that could not.
+    handshakes: AtomicUsize,
+    postponed: AtomicUsize,
+    /// So many could not in the last turn that there should be no more.
+    crowded: AtomicBool,
     /// Connections that have something to write at the end of the batch or turn.
     dirty: Mutex<Vec<Arc<Connection>>>,
     /// When somebody last wrote at once.
@@ -74,6 +82,9 @@ impl Turn {
     fn run(&self, py: Python<'_>) -> PyResult<()> {
         let Some(event_loop) = self.0.upgrade() else { return Ok(()) };
         event_loop.turn.store(false, Ordering::SeqCst);
+        event_loop.handshakes.store(0, Ordering::Relaxed);
+        let postponed = event_loop.postponed.swap(0, Ordering::Relaxed);
+        event_loop.crowded.store(postponed >= HANDSHAKES_WAITING, Ordering::Relaxed);
         event_loop.in_batch(py, || Ok(()))
     }
 }
@@ -120,6 +131,9 @@ impl EventLoop {
             batch: AtomicBool::new(false),
             stepping: AtomicBool::new(false),
             turn: AtomicBool::new(false),
+            handshakes: AtomicUsize::new(0),
+            postponed: AtomicUsize::new(0),
+            crowded: AtomicBool::new(false),
             dirty: Mutex::default(),
             wrote: Mutex::default(),
             me: Weak::clone(me),
@@ -321,6 +335,26 @@ impl EventLoop {
     pub(crate) fn defer(&self, py: Python<'_>, connection: &Arc<Connection>) {
         lock(&self.dirty).push(Arc::clone(connection));
         self.schedule_turn(py);
+    }
+
+    /// Whether a client's TLS handshake may go on in this turn of the loop. If not, the loop asks again in the next.
+    pub(crate) fn may_go_on(&self, py: Python<'_>) -> bool {
+        self.schedule_turn(py);
+        if self.handshakes.fetch_add(1, Ordering::Relaxed) < HANDSHAKES_IN_A_ROW {
+            return true;
+        }
+        self.postponed.fetch_add(1, Ordering::Relaxed);
+        false
+    }
+
+    /// Whether so many handshakes wait for their turn that no more connections should be accepted.
+    pub(crate) fn is_crowded(&self, py: Python<'_>) -> bool {
+        let crowded = self.crowded.load(Ordering::Relaxed);
+        if crowded {
+            // Which tells whether it still is.
+            self.schedule_turn(py);
+        }
+        crowded
     }
 
     fn schedule_turn(&self, py: Python<'_>) {

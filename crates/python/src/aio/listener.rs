@@ -11,20 +11,19 @@ use std::{
     time::Instant,
 };
 
+use farcall_engine::Cause;
 use pyo3::prelude::*;
 
 use super::{known::names, server::Server};
 use crate::{
     credentials::PortSecurity,
     process,
+    reports::Remark,
     sync::{
-        listener::{BACKLOG, BoundSocket, OUT_OF_DESCRIPTORS, is_exhausted},
+        listener::{ACCEPT_AGAIN, ACCEPTS_IN_A_ROW, BACKLOG, BoundSocket, cannot_accept, is_exhausted},
         socket::Socket,
     },
 };
-
-/// Connections accepted before others on the loop get their turn.
-const ACCEPTS_IN_A_ROW: usize = 64;
 
 /// A bound and listening socket.
 #[pyclass(frozen)]
@@ -106,6 +105,10 @@ impl Listener {
 
     fn accept(this: &Bound<'_, Self>, server: &std::sync::Arc<Server>) -> PyResult<()> {
         let py = this.py();
+        if server.event_loop()?.is_crowded(py) {
+            // The loop tells again.
+            return Ok(());
+        }
         for _ in 0..ACCEPTS_IN_A_ROW {
             match this.get().socket.accept() {
                 Ok((socket, _)) => {
@@ -122,11 +125,12 @@ impl Listener {
                     if !is_exhausted(&error) && !server.is_serving() {
                         return Ok(());
                     }
+                    server.say(Remark::new(Cause::Accept, cannot_accept(&error)), "");
                     // The loop would tell again and again that one waits.
                     this.get().unwatch(py, server);
                     let now = Instant::now();
                     let resume = this.getattr(names(py).resume.bind(py))?;
-                    server.event_loop()?.call_at(py, now + OUT_OF_DESCRIPTORS, now, &resume);
+                    server.event_loop()?.call_at(py, now + ACCEPT_AGAIN, now, &resume);
                     return Ok(());
                 }
             }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::{Config, Encoding};
+use farcall_engine::{Cause, Config, Encoding};
 use pyo3::{exceptions::PyRuntimeError, prelude::*};
 
 use super::{
@@ -23,6 +23,7 @@ use crate::{
     credentials::PortSecurity,
     options::{ServerOptions, SocketOptions},
     process,
+    reports::{Remark, Reports, not_secured},
     sync::{
         listener::{ListenError, bind_sockets},
         lock,
@@ -40,6 +41,7 @@ pub(crate) struct Server {
     encoding: Encoding,
     max_connections: Option<usize>,
     socket: SocketOptions,
+    reports: Reports,
     /// The loop that it was started on.
     event_loop: OnceLock<Arc<EventLoop>>,
     state: Mutex<State>,
@@ -79,6 +81,7 @@ impl Server {
             encoding: options.encoding,
             max_connections: options.max_connections,
             socket: options.socket.clone(),
+            reports: Reports::to("grpc.aio._server"),
             event_loop: OnceLock::new(),
             state: Mutex::default(),
             me: Weak::clone(me),
@@ -152,7 +155,11 @@ impl Server {
 
     /// Takes an accepted connection.
     pub(crate) fn serve(&self, py: Python<'_>, socket: Socket, security: Option<&PortSecurity>) -> PyResult<()> {
-        if self.max_connections.is_some_and(|max| lock(&self.state).connections.len() >= max) {
+        if let Some(max) = self.max_connections
+            && lock(&self.state).connections.len() >= max
+        {
+            let reason = format!("there are {max} connections, as many as the server may have");
+            self.say(Remark::new(Cause::Connections, reason), &socket.peer());
             return Ok(());
         }
         self.socket.apply(socket.handle());
@@ -161,9 +168,12 @@ impl Server {
             None => Some(Transport::Plain),
             Some(security) => security.transport(&socket),
         };
-        // One that cannot be secured is closed.
-        let Some(transport) = transport else { return Ok(()) };
         let peer = socket.peer();
+        // One that cannot be secured is closed.
+        let Some(transport) = transport else {
+            self.say(not_secured(), &peer);
+            return Ok(());
+        };
         let config = Config { seed: process::random(), ..self.engine.clone() };
         let owner = Owner::Server(Weak::clone(&self.me));
         let entity = Entity::connection(&self.entity, &peer, socket.local());
@@ -179,6 +189,13 @@ impl Server {
             Phase::Created | Phase::Serving => Ok(()),
             Phase::Closing => connection.shut_down(py),
             Phase::Cancelled => connection.close(py, &Status::new(Code::Unavailable, "Server stopped")),
+        }
+    }
+
+    /// Logs a line, if one is due. No lock is held.
+    pub(crate) fn say(&self, remark: Remark, peer: &str) {
+        if let Some(line) = self.reports.line(remark, peer) {
+            line();
         }
     }
 
@@ -257,13 +274,14 @@ impl Server {
         let mut wakes = Vec::with_capacity(due.len());
         let mut requests = Vec::new();
         let mut ended = Vec::new();
+        let mut remarks = Vec::new();
         // Dropped after the lock.
         let mut lost = None;
         {
             let mut state = server.as_ref().map(|server| lock(&server.state));
             for due in due {
                 match (due, &mut state) {
-                    (due @ (Due::Wake(_) | Due::Callback(_) | Due::Cancel(_)), _) => wakes.push(due),
+                    (due @ (Due::Wake(_) | Due::Callback(_) | Due::Cancel(_) | Due::Trace(_)), _) => wakes.push(due),
                     (Due::Request(call, head), Some(state)) => {
                         state.in_flight += 1;
                         requests.push((call, head));
@@ -272,6 +290,7 @@ impl Server {
                         state.in_flight = state.in_flight.saturating_sub(1);
                         ended.push((call, given_up));
                     }
+                    (Due::Remark(remark), _) => remarks.push(remark),
                     (Due::Lost { .. }, Some(state)) => lost = state.connections.remove(&key(connection)),
                     _ => {}
                 }
@@ -283,6 +302,9 @@ impl Server {
             }
         }
         drop((lost, ended));
+        if let Some(server) = &server {
+            remarks.into_iter().for_each(|remark| server.say(remark, &connection.peer));
+        }
         let on_call = server.as_ref().and_then(|server| lock(&server.state).on_call.clone());
         let mut result = Ok(());
         for (call, head) in requests {

@@ -22,10 +22,10 @@ use super::{
 };
 use crate::{
     client::checked_metadata,
-    convert,
+    convert::{self, Text},
     credentials::{self, ServerSecurity},
     options::ServerOptions,
-    sync::listener::ListenError,
+    sync::{listener::ListenError, socket::os_text},
 };
 
 /// A server on the loop that it is started on. In a forked child it is stopped.
@@ -43,7 +43,7 @@ impl AioServer {
     fn add_port(&self, py: Python<'_>, address: &str, security: Option<&ServerSecurity>) -> PyResult<u16> {
         self.0.add_port(py, address, security.map(|security| &security.0))?.map_err(|error| match error {
             ListenError::Invalid(why) => PyValueError::new_err(why),
-            ListenError::Refused(error) => PyOSError::new_err(error),
+            ListenError::Refused(error) => PyOSError::new_err(os_text(&error)),
         })
     }
 
@@ -56,7 +56,7 @@ impl AioServer {
         if self.0.is_ours() { self.0.close_listeners(py) } else { Ok(()) }
     }
 
-    fn cancel_all(&self, py: Python<'_>, code: u32, details: String) -> PyResult<()> {
+    fn cancel_all(&self, py: Python<'_>, code: u32, details: Text) -> PyResult<()> {
         let status = convert::status(code, details)?;
         if self.0.is_ours() { self.0.cancel_all(py, &status) } else { Ok(()) }
     }
@@ -167,7 +167,7 @@ impl AioServerCall {
         &self,
         py: Python<'_>,
         code: u32,
-        details: String,
+        details: Text,
         trailing: &Bound<'_, PyAny>,
         message: Option<&Bound<'_, PyBytes>>,
         compress: bool,

@@ -77,6 +77,8 @@ pub(crate) struct CallState {
     /// As gRPC writes it; empty until there is a connection.
     pub(crate) peer: Arc<str>,
     callbacks: Vec<Callback>,
+    /// Server: runs once there is something to receive, or nothing will come.
+    when_receivable: Option<Callback>,
     /// Threads parked on `changed`: without any, nothing need be woken.
     parked: usize,
     /// Threads that wait for anything of this call; and whether a message waits to be let in that none waited for.
@@ -510,6 +512,16 @@ impl Call {
         Ok(())
     }
 
+    /// Has `callback` run once there is something to receive, or nothing will come; false when that is so already.
+    pub(crate) fn when_receivable(&self, callback: Callback) -> bool {
+        let mut state = self.lock();
+        if state.receivable() {
+            return false;
+        }
+        state.when_receivable = Some(callback);
+        true
+    }
+
     /// Does something on the connection; `None` when the call is on none.
     fn with_engine<R>(self: &Arc<Self>, verb: impl FnOnce(&mut Engine, CallId) -> R) -> Option<R> {
         let (connection, id) = match &self.lock().place {
@@ -600,7 +612,21 @@ impl CallState {
             tally.end(closed.status.is_ok(), closed.completed);
         }
         self.closed.get_or_insert(closed);
-        std::mem::take(&mut self.callbacks)
+        let mut callbacks = std::mem::take(&mut self.callbacks);
+        callbacks.extend(self.when_receivable.take());
+        callbacks
+    }
+
+    /// A message has arrived; what waited for it.
+    pub(crate) fn message_arrived(&mut self, message: Bytes) -> Option<Callback> {
+        self.inbox.push_back(message);
+        self.when_receivable.take()
+    }
+
+    /// No more messages will come; what waited for one.
+    pub(crate) fn half_close_arrived(&mut self) -> Option<Callback> {
+        self.half_closed = true;
+        self.when_receivable.take()
     }
 }
 

@@ -30,7 +30,9 @@ use crate::{
     channelz::{Entity, Tally},
     credentials::ClientSecurity,
     options::{ChannelOptions, SocketOptions},
-    process, proxy, trace,
+    process, proxy,
+    reports::Reports,
+    trace::{self, Topic},
 };
 
 /// Why a connection is left that has not broken.
@@ -56,6 +58,7 @@ pub(crate) struct Channel {
     target_error: Option<Status>,
     reactor: Arc<Reactor>,
     notifier: Arc<Notifier>,
+    reports: Reports,
     /// The connection that calls go to right now: a snapshot that takes no lock to read.
     ready: ArcSwapOption<Connection>,
     state: Mutex<State>,
@@ -159,6 +162,7 @@ impl Channel {
             target_error,
             reactor: Reactor::of_clients()?,
             notifier: Notifier::new(host),
+            reports: Reports::to("grpc._channel"),
             ready: ArcSwapOption::empty(),
             state: Mutex::new(State {
                 brain: Brain::new(target, options.channel.clone()),
@@ -391,7 +395,7 @@ impl Channel {
             drop(state);
             if let Some(connectivity) = changed {
                 let words = || format!("channel {:?} is {connectivity:?}", self.authority);
-                self.notifier.run(trace::line(words).into_iter().collect());
+                self.notifier.run(trace::line(Topic::Connectivity, words).into_iter().collect());
                 self.changed.notify_all();
             }
             let chores = std::mem::take(&mut chores);
@@ -655,6 +659,18 @@ impl Owner for Attempt {
                 call.run(callbacks);
                 continue;
             }
+            if let Notice::Trace(line) = notice {
+                if let Some(channel) = &channel {
+                    channel.notifier.run(vec![line]);
+                }
+                continue;
+            }
+            if let Notice::Remark(remark) = notice {
+                if let Some(channel) = &channel {
+                    channel.notifier.run(channel.reports.line(remark, &connection.peer).into_iter().collect());
+                }
+                continue;
+            }
             let Some(channel) = &channel else {
                 if let Notice::Again(call, _) = notice {
                     call.fail_waiting(Status::new(Code::Cancelled, "Channel deallocated!"));
@@ -701,7 +717,11 @@ impl Owner for Attempt {
                     channel.find_connection_again(&call);
                     state = lock(&channel.state);
                 }
-                Notice::Request(..) | Notice::Ended(..) => {}
+                Notice::Request(..)
+                | Notice::Receivable(_)
+                | Notice::Ended(..)
+                | Notice::Remark(_)
+                | Notice::Trace(_) => {}
             }
             channel.drive(state, Chores::default());
         }

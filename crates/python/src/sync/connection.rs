@@ -5,7 +5,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -15,14 +15,14 @@ use farcall_engine::{CallId, Config, Connection as Engine, Event, RequestHead, R
 
 use super::{
     Callback,
-    call::{Call, Place},
+    call::{Call, CallState, Place},
     leader::{Alarm, Follower},
     lock,
     reactor::{Reactor, Timer, TimerKey},
     socket::{Socket, os_text},
     transport::Transport,
 };
-use crate::{channelz::Entity, memory, process};
+use crate::{channelz::Entity, memory, process, reports::Remark, trace};
 
 /// Reads of one connection before others get their turn.
 const READS_IN_A_ROW: usize = 16;
@@ -42,6 +42,8 @@ pub(crate) struct Connection {
     pub(crate) token: usize,
     pub(crate) entity: Arc<Entity>,
     role: Role,
+    /// Server: the handshake of TLS is not over.
+    handshaking: AtomicBool,
     generation: u32,
     reactor: Arc<Reactor>,
     owner: Arc<dyn Owner>,
@@ -133,10 +135,16 @@ pub(crate) enum Notice {
         /// What TLS has to say about that.
         refused: Option<ConnectError>,
     },
+    /// A line for who looks for a fault.
+    Trace(Callback),
+    /// It did something that its operator may hear of.
+    Remark(Remark),
     /// Server: a call begins.
     Request(Arc<Call>, Box<RequestHead>),
     /// Client: an attempt at a call ended, and this is what becomes of the call: never [`Next::Over`].
     Again(Arc<Call>, Next),
+    /// Server: what waited for a call's request.
+    Receivable(Callback),
     /// A call has ended, and these callbacks are due.
     Ended(Arc<Call>, Vec<Callback>),
 }
@@ -203,6 +211,7 @@ impl Connection {
             entity,
             peer: peer.into(),
             role: config.role,
+            handshaking: AtomicBool::new(config.role == Role::Server && transport.in_handshake()),
             generation: process::generation(),
             reactor: Arc::clone(reactor),
             owner,
@@ -244,6 +253,11 @@ impl Connection {
         self.role == Role::Client
     }
 
+    /// Whether it is a client's whose TLS handshake is not over.
+    pub(crate) fn in_handshake(&self) -> bool {
+        self.handshaking.load(Ordering::Relaxed)
+    }
+
     /// A verb on the brain, and everything that follows from it.
     pub(crate) fn step<R>(self: &Arc<Self>, verb: impl FnOnce(&mut Engine, Instant) -> R) -> R {
         let now = Instant::now();
@@ -264,6 +278,7 @@ impl Connection {
     pub(crate) fn adopt(self: &Arc<Self>, call: &Arc<Call>, authority: &str, then: Then) -> bool {
         let now = Instant::now();
         let mut state = self.lock();
+        let mut notices = Vec::new();
         {
             let mut call_state = call.lock();
             // It may have ended while it waited for a connection.
@@ -283,12 +298,12 @@ impl Connection {
             if outbox.half_closed {
                 let _ = state.engine.half_close(id);
             }
+            notices.extend(trace::begun(&self.peer, id, &outbox.path).map(Notice::Trace));
             call_state.place_on(self, id, !state.engine.writable(id));
             state.place(id, Arc::clone(call));
         }
         call.nudge();
         state.uses += 1;
-        let mut notices = Vec::new();
         self.settle(&mut state, now, &mut notices);
         if then == Then::Go || state.keeper != Keeper::Nobody {
             self.rest(state, now, notices);
@@ -472,13 +487,16 @@ impl Connection {
 
     /// Hands one event to the call it belongs to, or notes it for the owner.
     fn tell(self: &Arc<Self>, state: &mut State, event: Event, notices: &mut Vec<Notice>) {
+        notices.extend(trace::event(&self.peer, &state.engine, &event).map(Notice::Trace));
         match event {
             Event::Ready => {
                 self.entity.becomes(Connectivity::Ready);
                 notices.push(Notice::Ready);
             }
             Event::Draining => notices.push(Notice::Draining),
+            Event::Struck { what, times } => notices.push(Notice::Remark(Remark::of_bound(what, times))),
             Event::Disconnected(error) => {
+                notices.extend(Remark::of_end(&error, &state.transport).map(Notice::Remark));
                 let refused = state.transport.failure();
                 notices.push(Notice::Lost { why: error.to_string(), connected: state.connected, refused });
             }
@@ -501,7 +519,12 @@ impl Connection {
                 }
                 self.entity.received();
                 memory::arrives(message.len());
-                call.update(|call| call.inbox.push_back(message));
+                notices.extend(call.update(|call| call.message_arrived(message)).map(Notice::Receivable));
+            }
+            Event::HalfClosed { call: id } => {
+                if let Some(Some(call)) = state.calls.get(id.index()) {
+                    notices.extend(call.update(CallState::half_close_arrived).map(Notice::Receivable));
+                }
             }
             Event::LargeMessage { call: id } => {
                 let Some(Some(call)) = state.calls.get(id.index()) else { return };
@@ -509,7 +532,6 @@ impl Connection {
                     state.engine.want(id);
                 }
             }
-            Event::HalfClosed { call } => state.update(call, |call| call.half_closed = true),
             Event::Writable { call } => state.update(call, |call| call.full = false),
             Event::Closed { call: id, mut closed } => {
                 if let Some(call) = state.calls.get_mut(id.index()).and_then(Option::take) {
@@ -631,6 +653,9 @@ impl Connection {
         }
         let mut notices = Vec::new();
         let more = ready.readable && !state.connecting && self.read(&mut state, ready.ended, now, &mut notices);
+        if self.in_handshake() {
+            self.handshaking.store(state.transport.in_handshake(), Ordering::Relaxed);
+        }
         self.settle(&mut state, now, &mut notices);
         self.rest(state, now, notices);
         more

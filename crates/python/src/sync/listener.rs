@@ -12,19 +12,23 @@ use std::{
     time::Duration,
 };
 
+use farcall_engine::Cause;
 use socket2::{Domain, Protocol, SockAddr, Type};
 
 use super::{
     server::Server,
-    socket::{Socket, abstract_address, address_of},
+    socket::{Socket, abstract_address, address_of, os_text},
 };
-use crate::{credentials::PortSecurity, process};
+use crate::{credentials::PortSecurity, process, reports::Remark};
 
 /// Connections the kernel may hold until they are accepted.
 pub(crate) const BACKLOG: i32 = 4096;
 
-/// How long to wait when no descriptor is left for an accepted connection.
-pub(crate) const OUT_OF_DESCRIPTORS: Duration = Duration::from_millis(100);
+/// How long to wait when the system accepts nothing, mostly because no descriptor is left.
+pub(crate) const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// Connections accepted before those that are there get their turn.
+pub(crate) const ACCEPTS_IN_A_ROW: usize = 16;
 
 /// How often another free port is tried when it is free for one address of a name only.
 const PORT_ATTEMPTS: usize = 16;
@@ -38,6 +42,16 @@ pub(crate) struct Listener {
     /// The file of a Unix socket, removed at the end.
     path: Option<PathBuf>,
     generation: u32,
+}
+
+/// How far a listener has come.
+pub(crate) enum Accepted {
+    /// Nothing waits any more.
+    All,
+    /// More may wait.
+    Some,
+    /// The system refuses for now: to be tried again after this time.
+    Refused(Duration),
 }
 
 /// Why an address cannot be listened on.
@@ -94,10 +108,10 @@ impl Listener {
         address_text(&self.socket)
     }
 
-    /// Accepts what waits; after how long to try again if something was left.
-    pub(crate) fn accept(&self) -> Option<Duration> {
-        let server = self.server.upgrade()?;
-        loop {
+    /// Accepts what waits, as far as its turn goes.
+    pub(crate) fn accept(&self) -> Accepted {
+        let Some(server) = self.server.upgrade() else { return Accepted::All };
+        for _ in 0..ACCEPTS_IN_A_ROW {
             match self.socket.accept() {
                 Ok((socket, _)) => {
                     // A peer that is gone already is no loss.
@@ -105,19 +119,32 @@ impl Listener {
                         server.serve(socket, self.security.as_ref());
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-                Err(error) if is_exhausted(&error) => return Some(OUT_OF_DESCRIPTORS),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Accepted::All,
                 // The connection was reset before it was accepted: the next may be there.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return Some(OUT_OF_DESCRIPTORS),
+                Err(error) => {
+                    server.say(Remark::new(Cause::Accept, cannot_accept(&error)), "");
+                    return Accepted::Refused(ACCEPT_AGAIN);
+                }
             }
         }
+        Accepted::Some
     }
 
     fn is_tcp(&self) -> bool {
         self.socket.local_addr().is_ok_and(|address| address.as_socket().is_some())
     }
+}
+
+/// What is said of an error of accepting.
+pub(crate) fn cannot_accept(error: &io::Error) -> String {
+    let hint = if is_exhausted(error) {
+        "; raise the limit, or set grpc.max_allowed_incoming_connections below it"
+    } else {
+        ""
+    };
+    format!("{}{hint}", os_text(error))
 }
 
 pub(crate) fn is_exhausted(error: &io::Error) -> bool {

@@ -1,7 +1,7 @@
 //! One small thread that looks after connections nobody waits on: readiness, timers, listeners.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     io,
     sync::{Arc, Mutex, Weak},
     time::{Duration, Instant},
@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use super::{
     Callback, Host,
     connection::{Connection, Keeper, LAST_WORDS, Ready, State, next_token},
-    listener::Listener,
+    listener::{Accepted, Listener},
     lock,
     socket::Socket,
 };
@@ -31,6 +31,13 @@ const WAKE: Token = Token(0);
 /// How long a connection without calls stays unwatched after its last use. Registering it at once would cost a
 /// thread that makes one call after the other two system calls per call.
 const REST: Duration = Duration::from_millis(20);
+
+/// TLS handshakes of clients that go on in one turn: each costs as much as many calls, and those come first.
+pub(crate) const HANDSHAKES_IN_A_ROW: usize = 4;
+
+/// How many handshakes may wait for their turn before no more connections are accepted. Who only connects, and says
+/// nothing, does not wait for a turn and holds nobody back.
+pub(crate) const HANDSHAKES_WAITING: usize = 64;
 
 /// The reactor of the clients of this process.
 static CLIENTS: PerProcess<Option<Arc<Reactor>>> = PerProcess::new();
@@ -52,6 +59,8 @@ struct Shared {
     lingering: Vec<(Weak<Connection>, u64)>,
     /// How many of the sources are parting.
     parting: usize,
+    /// Listeners on which more may wait.
+    accepting: Vec<Arc<Listener>>,
     /// When the thread will wake by itself; `None` while it is not asleep.
     asleep_until: Option<Option<Instant>>,
     stopping: bool,
@@ -364,6 +373,7 @@ impl Reactor {
     fn run(self: &Arc<Self>, poll: &mut Poll) {
         let mut events = Events::with_capacity(256);
         let mut unfinished: Vec<(Arc<Connection>, Ready)> = Vec::new();
+        let mut handshakes: VecDeque<(Arc<Connection>, Ready)> = VecDeque::new();
         let mut next_look = Instant::now();
         let mut stop_at = None;
         loop {
@@ -375,8 +385,8 @@ impl Reactor {
                 let mut shared = lock(&self.shared);
                 let timer = shared.timers.keys().next().map(|(at, _)| *at);
                 let look = (!shared.lingering.is_empty()).then(|| next_look.max(now + REST / 2));
-                let until =
-                    if unfinished.is_empty() { [timer, look, stop_at].into_iter().flatten().min() } else { Some(now) };
+                let busy = !(unfinished.is_empty() && handshakes.is_empty() && shared.accepting.is_empty());
+                let until = if busy { Some(now) } else { [timer, look, stop_at].into_iter().flatten().min() };
                 shared.asleep_until = Some(until);
                 until.map(|until| until.saturating_duration_since(now))
             };
@@ -400,11 +410,23 @@ impl Reactor {
                         writable: event.is_writable() || event.is_write_closed() || ended,
                         ended,
                     };
-                    let more = self.handle(event.token().0, ready);
-                    again.extend(more.map(|connection| (connection, Ready { writable: false, ..ready })));
+                    let Some(connection) = self.find(event.token().0) else { continue };
+                    if connection.in_handshake() {
+                        handshakes.push_back((connection, ready));
+                    } else if connection.handle_ready(ready) {
+                        again.push((connection, Ready { writable: false, ..ready }));
+                    }
+                }
+            }
+            for (connection, ready) in handshakes.drain(..handshakes.len().min(HANDSHAKES_IN_A_ROW)) {
+                if connection.handle_ready(ready) {
+                    again.push((connection, Ready { writable: false, ..ready }));
                 }
             }
             unfinished = again;
+            if handshakes.len() < HANDSHAKES_WAITING {
+                self.accept();
+            }
             self.fire(Instant::now());
             if next_look <= Instant::now() {
                 self.look_at_lingering();
@@ -430,16 +452,14 @@ impl Reactor {
         !connections.into_iter().any(|connection| connection.lock().blocked)
     }
 
-    /// Hands readiness on; the connection when more may be there to read.
-    fn handle(self: &Arc<Self>, token: usize, ready: Ready) -> Option<Arc<Connection>> {
+    /// The connection of this name. A listener's turn comes when the connections have had theirs, one that parts has its
+    /// turn now.
+    fn find(&self, token: usize) -> Option<Arc<Connection>> {
         let source = lock(&self.shared).sources.get(&token).cloned()?;
         match source {
-            Source::Connection(connection) => {
-                let connection = connection.upgrade()?;
-                connection.handle_ready(ready).then_some(connection)
-            }
+            Source::Connection(connection) => connection.upgrade(),
             Source::Listener(listener) => {
-                self.accept(&listener);
+                lock(&self.shared).accepting.push(listener);
                 None
             }
             Source::Parting(parting) => {
@@ -450,15 +470,28 @@ impl Reactor {
     }
 
     /// Accepts what waits, again later if the system has no descriptor left for it.
-    fn accept(self: &Arc<Self>, listener: &Arc<Listener>) {
-        if let Some(retry_after) = listener.accept() {
-            let (reactor, listener) = (Arc::downgrade(self), Arc::downgrade(listener));
-            let retry = move || {
-                if let (Some(reactor), Some(listener)) = (reactor.upgrade(), listener.upgrade()) {
-                    reactor.accept(&listener);
+    fn accept(self: &Arc<Self>) {
+        let listeners = {
+            let mut shared = lock(&self.shared);
+            let mut listeners = std::mem::take(&mut shared.accepting);
+            // The server may have stopped meanwhile.
+            listeners.retain(|listener| shared.sources.contains_key(&listener.token));
+            listeners
+        };
+        for listener in listeners {
+            match listener.accept() {
+                Accepted::All => {}
+                Accepted::Some => lock(&self.shared).accepting.push(listener),
+                Accepted::Refused(again_after) => {
+                    let (reactor, listener) = (Arc::downgrade(self), Arc::downgrade(&listener));
+                    let again = move || {
+                        if let (Some(reactor), Some(listener)) = (reactor.upgrade(), listener.upgrade()) {
+                            lock(&reactor.shared).accepting.push(listener);
+                        }
+                    };
+                    self.set(Instant::now() + again_after, Timed::Task(Box::new(again)));
                 }
-            };
-            self.set(Instant::now() + retry_after, Timed::Task(Box::new(retry)));
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::{Config, Encoding, ErrorCode};
+use farcall_engine::{Cause, Config, Encoding, ErrorCode};
 use mio::Poll;
 
 use super::{
@@ -22,8 +22,9 @@ use super::{
     handover::{Handover, NewCall},
     listener::{ListenError, Listener, bind},
     lock,
+    notifier::Notifier,
     reactor::Reactor,
-    socket::Socket,
+    socket::{Socket, os_text},
     transport::Transport,
 };
 use crate::{
@@ -31,6 +32,7 @@ use crate::{
     credentials::PortSecurity,
     options::{ServerOptions, SocketOptions},
     process,
+    reports::{Remark, Reports, not_secured},
 };
 
 /// Threads that ask a user's function for certificates.
@@ -49,6 +51,9 @@ pub(crate) struct Server {
     max_connections: Option<usize>,
     socket: SocketOptions,
     reactor: Arc<Reactor>,
+    reports: Reports,
+    /// Where lines are logged.
+    notifier: Arc<Notifier>,
     on_calls: ArcSwapOption<OnCalls>,
     /// Where threads wait that get calls before `on_calls` does.
     handover: Arc<Handover>,
@@ -84,7 +89,7 @@ enum Phase {
 }
 
 impl Server {
-    pub(crate) fn new(options: &ServerOptions, handover: &Arc<Handover>) -> io::Result<Arc<Server>> {
+    pub(crate) fn new(options: &ServerOptions, handover: &Arc<Handover>, host: Host) -> io::Result<Arc<Server>> {
         let (reactor, poll) = Reactor::new()?;
         Ok(Arc::new_cyclic(|me| Server {
             generation: process::generation(),
@@ -95,6 +100,8 @@ impl Server {
             max_connections: options.max_connections,
             socket: options.socket.clone(),
             reactor,
+            reports: Reports::to("grpc._server"),
+            notifier: Notifier::new(host),
             on_calls: ArcSwapOption::empty(),
             handover: Arc::clone(handover),
             asking: AtomicUsize::new(0),
@@ -142,20 +149,27 @@ impl Server {
     /// Takes an accepted connection; called on the reactor's thread.
     pub(crate) fn serve(&self, socket: Socket, security: Option<&PortSecurity>) {
         let Some(me) = self.me.upgrade() else { return };
-        if self.max_connections.is_some_and(|max| lock(&self.state).connections.len() >= max) {
-            return;
+        if let Some(max) = self.max_connections
+            && lock(&self.state).connections.len() >= max
+        {
+            let reason = format!("there are {max} connections, as many as the server may have");
+            return self.say(Remark::new(Cause::Connections, reason), &socket.peer());
         }
         self.socket.apply(socket.handle());
         match security {
             None => self.serve_over(Transport::Plain, socket),
             Some(security) if security.waits() => self.serve_patiently(security.clone(), socket, me),
             // One that cannot be secured is closed.
-            Some(security) => {
-                if let Some(transport) = security.transport(&socket) {
-                    self.serve_over(transport, socket);
-                }
-            }
+            Some(security) => match security.transport(&socket) {
+                Some(transport) => self.serve_over(transport, socket),
+                None => self.say(not_secured(), &socket.peer()),
+            },
         }
+    }
+
+    /// Logs a line, if one is due. No lock is held.
+    pub(crate) fn say(&self, remark: Remark, peer: &str) {
+        self.notifier.run(self.reports.line(remark, peer).into_iter().collect());
     }
 
     /// Asks on a short-lived thread how a connection is secured: the answer is a user's function's. Past
@@ -163,18 +177,24 @@ impl Server {
     fn serve_patiently(&self, security: PortSecurity, socket: Socket, me: Arc<Server>) {
         if self.asking.fetch_add(1, Ordering::SeqCst) >= MAX_ASKING {
             self.asking.fetch_sub(1, Ordering::SeqCst);
-            return;
+            let reason = format!("{MAX_ASKING} others wait for certificates already");
+            return self.say(Remark::new(Cause::Connections, reason), &socket.peer());
         }
         let asker = Arc::clone(&me);
         let ask = move || {
             let transport = security.transport(&socket);
             asker.asking.fetch_sub(1, Ordering::SeqCst);
-            if let Some(transport) = transport.filter(|_| asker.is_ours()) {
-                asker.serve_over(transport, socket);
+            match transport.filter(|_| asker.is_ours()) {
+                Some(transport) => asker.serve_over(transport, socket),
+                None => asker.say(not_secured(), &socket.peer()),
             }
         };
-        if std::thread::Builder::new().name("farcall-certificates".to_owned()).spawn(ask).is_err() {
+        if let Err(error) = std::thread::Builder::new().name("farcall-certificates".to_owned()).spawn(ask) {
             me.asking.fetch_sub(1, Ordering::SeqCst);
+            me.say(
+                Remark::new(Cause::Connections, format!("no thread to ask for certificates: {}", os_text(&error))),
+                "",
+            );
         }
     }
 
@@ -287,12 +307,18 @@ impl Owner for Server {
 /// What is to be done about notices outside of the locks, and runs users' code.
 struct Due {
     requests: Vec<NewCall>,
+    receivable: Vec<Callback>,
     ended: Vec<(Arc<Call>, Vec<Callback>)>,
+    remarks: Vec<Remark>,
+    peer: Arc<str>,
 }
 
 impl Due {
     fn is_empty(&self) -> bool {
-        self.requests.is_empty() && self.ended.iter().all(|(_, callbacks)| callbacks.is_empty())
+        self.requests.is_empty()
+            && self.receivable.is_empty()
+            && self.remarks.is_empty()
+            && self.ended.iter().all(|(_, callbacks)| callbacks.is_empty())
     }
 
     fn settle(self, server: &Server) {
@@ -301,8 +327,12 @@ impl Due {
         {
             on_calls(self.requests);
         }
+        self.receivable.into_iter().for_each(|callback| callback());
         for (call, callbacks) in self.ended {
             call.run(callbacks);
+        }
+        for remark in self.remarks {
+            server.say(remark, &self.peer);
         }
     }
 }
@@ -311,7 +341,10 @@ impl Server {
     /// Counts, and hands requests to threads that wait for some.
     fn account(&self, connection: &Arc<Connection>, notices: Vec<Notice>) -> Due {
         let mut requests = Vec::new();
+        let mut receivable = Vec::new();
         let mut ended = Vec::new();
+        let mut remarks = Vec::new();
+        let mut lines = Vec::new();
         {
             let mut state = lock(&self.state);
             for notice in notices {
@@ -327,6 +360,9 @@ impl Server {
                     Notice::Lost { .. } => {
                         state.connections.remove(&connection.token);
                     }
+                    Notice::Receivable(callback) => receivable.push(callback),
+                    Notice::Remark(remark) => remarks.push(remark),
+                    Notice::Trace(line) => lines.push(line),
                     Notice::Ready | Notice::Draining | Notice::Again(..) => {}
                 }
             }
@@ -334,12 +370,14 @@ impl Server {
                 self.idle.notify_all();
             }
         }
+        // They run on a thread of their own.
+        self.notifier.run(lines);
         if self.encoding != Encoding::Identity {
             for (call, _) in &requests {
                 call.set_encoding(self.encoding);
             }
         }
         self.handover.give(&mut requests);
-        Due { requests, ended }
+        Due { requests, receivable, ended, remarks, peer: Arc::clone(&connection.peer) }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use bytes::Buf;
 use farcall_channel::ConnectError;
 use farcall_core::Code;
-use farcall_engine::Connection as Engine;
+use farcall_engine::{Cause, Connection as Engine};
 use farcall_security::{Error, Handshake, Session, Untrusted};
 
 use super::socket::Socket;
@@ -124,6 +124,22 @@ impl Transport {
             Transport::Tls(tls) => tls.session.error().map(refusal),
             Transport::Plain | Transport::Local => None,
         }
+    }
+
+    /// Whether the handshake of TLS is not over.
+    pub(crate) fn in_handshake(&self) -> bool {
+        matches!(self, Transport::Tls(tls) if tls.session.handshake().is_none() && tls.session.error().is_none())
+    }
+
+    /// What TLS has to say to the operator of this end, if it failed.
+    pub(crate) fn trouble(&self) -> Option<(Cause, String)> {
+        let Transport::Tls(tls) = self else { return None };
+        let error = tls.session.error()?;
+        let cause = match error {
+            Error::ClosedInHandshake => Cause::HandshakeLeft,
+            _ => Cause::Handshake,
+        };
+        Some((cause, error.to_string()))
     }
 
     /// Shakes hands on a thread that waits for it. Until the handshake is over nothing else is done with the socket.

@@ -49,6 +49,15 @@ def encode(s: str | bytes) -> bytes:
     return s if isinstance(s, bytes) else s.encode("utf8")
 
 
+def encode_details(details: str | bytes) -> bytes:
+    """The same for text that an RPC is ended with: it must not be lost for the lone surrogates in it."""
+    try:
+        return encode(details)
+    except UnicodeEncodeError:
+        assert isinstance(details, str)
+        return details.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
 def decode(b: bytes | str) -> str:
     """The str of UTF-8 bytes, with replacement characters for what is not UTF-8; a str as it is."""
     return b.decode("utf-8", "replace") if isinstance(b, bytes) else b
@@ -100,6 +109,14 @@ def as_bytes(message: Any) -> bytes:
 def fully_qualified_method(group: str, method: str) -> str:
     """The path of a service's method."""
     return f"/{group}/{method}"
+
+
+def cannot_bind(address: str, error: Exception) -> str:
+    """What is said of an address that a server cannot listen on: grpcio's words, then the system's."""
+    return (
+        f"Failed to bind to address {address}; set GRPC_VERBOSITY=debug environment "
+        f"variable to see detailed error message. ({error})"
+    )
 
 
 def _text(s: Any) -> str:

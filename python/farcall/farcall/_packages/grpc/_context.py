@@ -119,7 +119,7 @@ class _Context(ServicerContext):
             _LOGGER.error("abort() called with StatusCode.OK; returning UNKNOWN")
             code = StatusCode.UNKNOWN
             details = ""
-        self._details = _common.encode(details)
+        self._details = _common.encode_details(details)
         self._code = code
         self._aborted = True
         abortion = Exception()
@@ -137,7 +137,7 @@ class _Context(ServicerContext):
         return self._code
 
     def set_details(self, details: str) -> None:
-        self._details = _common.encode(details)
+        self._details = _common.encode_details(details)
 
     def details(self) -> bytes | None:
         return self._details

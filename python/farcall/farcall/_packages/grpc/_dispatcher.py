@@ -1,14 +1,15 @@
 """Finding the handler of a new RPC and handing it to a thread of the pool.
 
 A thread of the pool that has served one RPC waits a moment for the next, and gets it without the pool having a part in
-it; when none waits, the server's reactor thread finds the handler, which must not wait, and the pool runs it. How a
-handler then runs is in `grpc._behaviors`.
+it; when none waits, the server's reactor thread finds the handler, which must not wait, and the pool runs it. An RPC of
+one request goes to a thread only once that request is here. How a handler then runs is in `grpc._behaviors`.
 """
 
 from __future__ import annotations
 
 import collections
 import contextvars
+import functools
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -109,7 +110,8 @@ class Dispatcher:
     def _find(self, call: ServerCall) -> _Found | None:
         """What serves a call: with which variables, by which function and handler, in which pool.
 
-        None when the call has been answered already.
+        None when the call has been answered already, or its only request is not here yet: no thread waits for a client
+        that may never go on, and `_asked` has the call served once it has.
         """
         variables = contextvars.Context()
         try:
@@ -118,15 +120,21 @@ class Dispatcher:
                 call.finish(_UNIMPLEMENTED, "Method not found!", ())
                 return None
             serve, behavior = _behaviors.of(handler)
-            pool = _pool_of(behavior) or self._thread_pool
+            found = variables, serve, handler, _pool_of(behavior) or self._thread_pool
+            if not (handler.request_streaming or call.is_receivable()):
+                asked = functools.partial(self._asked, found, call)
+                if call.when_receivable(asked):
+                    return None
         # Also what is no Exception: a handler's author cannot be allowed to end the reactor.
         except BaseException as exception:
             self._give_up(call, exception)
             return None
-        if not self._admit():
-            call.finish(_RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!", ())
-            return None
-        return variables, serve, handler, pool
+        return found if self._admit(call) else None
+
+    def _asked(self, found: _Found, call: ServerCall) -> None:
+        """The request of a call has come, or the call is over. Runs on the reactor's thread."""
+        if call.is_active() and self._admit(call):
+            self._submit(found, call)
 
     def _give_up(self, call: ServerCall, exception: BaseException) -> None:
         _LOGGER.exception("Exception servicing handler: %s", exception)
@@ -203,14 +211,16 @@ class Dispatcher:
                 return handler
         return None
 
-    def _admit(self) -> bool:
+    def _admit(self, call: ServerCall) -> bool:
+        """Counts a call that is about to be served; one too many is answered."""
         if self._maximum_concurrent_rpcs is None:
             return True
         with self._lock:
-            if self._active_rpcs >= self._maximum_concurrent_rpcs:
-                return False
-            self._active_rpcs += 1
-            return True
+            if self._active_rpcs < self._maximum_concurrent_rpcs:
+                self._active_rpcs += 1
+                return True
+        call.finish(_RESOURCE_EXHAUSTED, "Concurrent RPC limit exceeded!", ())
+        return False
 
     def _discharge(self) -> None:
         if self._maximum_concurrent_rpcs is not None:

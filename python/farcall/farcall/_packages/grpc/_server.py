@@ -179,10 +179,7 @@ class _Server(_server_api.Server):
         try:
             return self._state.server.add_port(name, server_security(credentials))
         except (OSError, ValueError) as error:
-            raise RuntimeError(
-                f"Failed to bind to address {name}; set GRPC_VERBOSITY=debug environment "
-                "variable to see detailed error message."
-            ) from error
+            raise RuntimeError(_common.cannot_bind(name, error)) from error
 
     def start(self) -> None:
         state = self._state

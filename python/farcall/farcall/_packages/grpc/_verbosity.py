@@ -16,7 +16,7 @@ _LEVELS = {
 }
 
 # What is traced here; other names mean parts that there are only in the C core.
-_TRACERS = ("connectivity_state",)
+_TRACERS = ("call", "connectivity_state", "http")
 
 
 def apply(environment: Mapping[str, str]) -> None:
@@ -30,7 +30,7 @@ def apply(environment: Mapping[str, str]) -> None:
         logger.setLevel(logging.DEBUG)
         from grpc._engine import native
 
-        native.trace(logger.debug)
+        native.trace(logger.debug, sorted(traced))
 
 
 def _chosen(names: str) -> set[str]:

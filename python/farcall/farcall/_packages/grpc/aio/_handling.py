@@ -57,11 +57,21 @@ def _behavior(handler: Any) -> tuple[Any, Callable[..., Any]]:
     return behavior, _coroutine if _is(inspect.iscoroutinefunction, behavior) else _plain
 
 
-async def handle(call: AioServerCall, prepared: Prepared, pool: futures.Executor | None) -> None:
-    """Runs the handler of an RPC in the current task. Only cancellation leaves it, and what is no Exception."""
+async def handle(
+    call: AioServerCall,
+    prepared: Prepared,
+    pool: futures.Executor | None,
+    admit: Callable[[], bool] | None = None,
+) -> None:
+    """Runs the handler of an RPC in the current task. Only cancellation leaves it, and what is no Exception.
+
+    `admit` is asked once the RPC has what it begins with, whether it may begin; if not, it has been answered.
+    """
     context = Context(call, prepared.deserializer, prepared.serializer)
     try:
         if prepared.request_streaming:
+            if admit is not None and not admit():
+                return
             request: Any = MessageReceiver(context)
         else:
             # Most RPCs have their request when they begin.
@@ -72,6 +82,8 @@ async def handle(call: AioServerCall, prepared: Prepared, pool: futures.Executor
                 data = await context._receive()
             if data is None:
                 context._end(UNIMPLEMENTED, f'"{call.method}" requires exactly one request message.')
+                return
+            if admit is not None and not admit():
                 return
             request = data if prepared.deserializer is None else prepared.deserializer(data)
         if prepared.run is _coroutine:

@@ -112,7 +112,6 @@ class _Dispatcher:
     # One RPC.
 
     async def _serve(self, call: AioServerCall) -> None:
-        self._active += 1
         try:
             try:
                 prepared = await self._intercepted(call) if self._interceptors else self._find(call)
@@ -122,15 +121,32 @@ class _Dispatcher:
                 return
             if prepared is None:
                 call.finish(UNIMPLEMENTED, "Method not found!", ())
-            elif self._maximum is not None and self._active > self._maximum:
-                call.finish(_RESOURCE_EXHAUSTED, _OVER_LIMIT, ())
+            elif self._maximum is not None:
+                await self._limited(call, prepared, self._maximum)
             else:
                 await handle(call, prepared, self._pool)
         except asyncio.CancelledError:
             # The client has gone, and the handler has been told.
             pass
+
+    async def _limited(self, call: AioServerCall, prepared: Prepared, maximum: int) -> None:
+        """Handles an RPC that counts against the limit from when its request is here."""
+        counted = False
+
+        def admit() -> bool:
+            nonlocal counted
+            if self._active >= maximum:
+                call.finish(_RESOURCE_EXHAUSTED, _OVER_LIMIT, ())
+                return False
+            self._active += 1
+            counted = True
+            return True
+
+        try:
+            await handle(call, prepared, self._pool, admit)
         finally:
-            self._active -= 1
+            if counted:
+                self._active -= 1
 
     def _find(self, call: AioServerCall) -> Prepared | None:
         handler = self._registered.get(call.method)
@@ -213,10 +229,7 @@ class Server(_base_server.Server):
         try:
             return self._native.add_port(name, server_security(credentials))
         except (OSError, ValueError) as error:
-            raise RuntimeError(
-                f"Failed to bind to address {name}; set GRPC_VERBOSITY=debug environment "
-                "variable to see detailed error message."
-            ) from error
+            raise RuntimeError(_common.cannot_bind(name, error)) from error
 
     async def start(self) -> None:
         if self._stopping:

@@ -40,7 +40,7 @@ class Program(NamedTuple):
 
 PROGRAMS = (
     Program("with_api_core.py", ("google-api-core",)),
-    Program("with_generated_async_client.py", ("google-cloud-secret-manager",), quick=False),
+    Program("with_generated_async_client.py", ("google-cloud-secret-manager",)),
     Program("with_grpc_requests.py", ("grpc-requests",), quick=False),
     Program("with_grpclib.py", ("grpclib",)),
     Program("with_interceptors.py", ("grpc-interceptor",)),
@@ -49,7 +49,7 @@ PROGRAMS = (
     Program("with_prefork_server.py", ("gunicorn",)),
     Program("with_prometheus.py", ("py-grpc-prometheus", "prometheus-client")),
     Program("with_protoc_plugins.py", ("mypy-protobuf", "grpclib")),
-    Program("with_pubsub.py", ("google-cloud-pubsub",), quick=False),
+    Program("with_pubsub.py", ("google-cloud-pubsub",)),
     Program("with_pytest.py", ("pytest-grpc", "pytest-asyncio")),
     Program("with_qdrant.py", ("qdrant-client",), quick=False),
     Program("with_sentry.py", ("sentry-sdk",), quick=False),

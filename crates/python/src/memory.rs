@@ -12,7 +12,7 @@ use std::{
     cell::Cell,
     sync::{
         LazyLock, Once,
-        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -34,6 +34,10 @@ const QUIET: Duration = Duration::from_millis(900);
 
 /// Bytes of messages that have passed since memory was last given back.
 static PASSED: AtomicUsize = AtomicUsize::new(0);
+
+/// Memory was given back, and is to be once more, whatever has passed meanwhile: on a busy machine calls may still have
+/// had messages in hand when all seemed quiet.
+static ONCE_MORE: AtomicBool = AtomicBool::new(false);
 
 /// When the last of them did, in milliseconds since [`BEGUN`].
 static LAST: AtomicU64 = AtomicU64::new(0);
@@ -64,13 +68,21 @@ pub(crate) fn passes(len: usize) {
 /// it was last used; the caller holds no lock. Gives back when to ask again, if the caller is the one who has to.
 #[must_use]
 pub(crate) fn quiet(now: Instant) -> Option<Instant> {
-    if PASSED.load(Relaxed) == 0 {
+    if PASSED.load(Relaxed) == 0 && !ONCE_MORE.load(Relaxed) {
         return None;
     }
-    let (at, quiet_at) = (millis(now), LAST.load(Relaxed) + QUIET.as_millis() as u64);
+    let at = millis(now);
+    let mut quiet_at = LAST.load(Relaxed) + QUIET.as_millis() as u64;
     if at >= quiet_at {
-        give_back();
-        return None;
+        if ONCE_MORE.swap(false, Relaxed) {
+            PASSED.store(0, Relaxed);
+            give_all_back();
+            return None;
+        }
+        if !give_back() {
+            return None;
+        }
+        quiet_at = at + QUIET.as_millis() as u64;
     }
     let look = LOOK.load(Relaxed);
     // One that did not come, because its loop is gone, is not waited for.
@@ -127,11 +139,17 @@ fn marker() -> Vec<u8> {
     Vec::with_capacity(MARKER)
 }
 
-/// Gives free memory back to the system, if that is worth it.
-fn give_back() {
-    if PASSED.load(Relaxed) < WORTH_IT || PASSED.swap(0, Relaxed) < WORTH_IT {
-        return;
+/// Gives free memory back to the system, if that is worth it; whether it was.
+fn give_back() -> bool {
+    let worth_it = PASSED.load(Relaxed) >= WORTH_IT && PASSED.swap(0, Relaxed) >= WORTH_IT;
+    if worth_it {
+        ONCE_MORE.store(true, Relaxed);
+        give_all_back();
     }
+    worth_it
+}
+
+fn give_all_back() {
     ROUND.fetch_add(1, Relaxed);
     let mut markers = MARKERS.with(std::mem::take);
     // The heap of this thread.

@@ -110,6 +110,9 @@ fn what_protoc_36_refuses_is_refused_in_its_words() {
     assert!(count > 15);
 }
 
+/// A limit, what is said past it, and a declaration that holds as many.
+type Limit<'a> = (usize, &'a str, &'a dyn Fn(usize) -> String);
+
 /// Each limit, at it and one past it.
 #[test]
 fn one_declaration_holds_so_much_and_no_more() {
@@ -117,7 +120,7 @@ fn one_declaration_holds_so_much_and_no_more() {
     let fields = |count: usize, first: usize| -> String {
         (first..first + count).map(|number| format!("int32 f{number}x = {number};\n")).collect()
     };
-    let shapes: [(usize, &str, &dyn Fn(usize) -> String); 4] = [
+    let shapes: [Limit<'_>; 4] = [
         (1500, "Message name M should not contain more than 1500 fields", &|count| {
             format!("message M {{ {} }}", fields(count, 1))
         }),

@@ -15,11 +15,14 @@ pub(crate) const DRAWN_LINE: usize = 1000;
 /// Names of one file that a wrong name is held against, and braces that may be open.
 const CANDIDATES: usize = 10_000;
 
+/// Where a file is on disk, if it is.
+type DiskPath<'a> = Box<dyn Fn(&str) -> Option<String> + 'a>;
+
 /// Draws the diagnostics of one run.
 pub struct Drawing<'a, T> {
     tree: &'a T,
     /// Where a file is on disk, for whoever is shown it.
-    disk_path: Box<dyn Fn(&str) -> Option<String> + 'a>,
+    disk_path: DiskPath<'a>,
     renderer: Renderer,
     sources: HashMap<String, Option<Source>>,
 }

@@ -276,7 +276,7 @@ mod tests {
     fn what_is_taken_wakes_only_at_the_threshold() {
         let (mailbox, count) = waited_for();
         let slot = Arc::new(Slot::default());
-        mailbox.release(&slot, Taken { messages: 1, bytes: (65_535 / 2) - 5 - 5 - 1 });
+        mailbox.release(&slot, Taken { messages: 1, bytes: (64 << 10) - 5 - 5 - 1 });
         assert_eq!(count.0.load(Ordering::SeqCst), 0, "one byte under it");
         mailbox.release(&slot, Taken { messages: 1, bytes: 1 });
         assert_eq!(count.0.load(Ordering::SeqCst), 1);

@@ -102,7 +102,10 @@ impl Attempt {
 
     /// How the client's call ended, once, when it has; held against the plan.
     pub(crate) fn client_closed(&mut self, ends: &[End; 2], plan: &Plan, world: Circumstances) -> Option<Closed> {
-        let closed = ends[0].call(self.client.call).closed.as_ref().filter(|_| !self.client.over)?;
+        let seen = ends[0].call(self.client.call);
+        // An application learns of a good end behind the messages that came before it.
+        let heard = |closed: &&Closed| !self.client.over && (seen.messages.is_empty() || !closed.completed);
+        let closed = seen.closed.as_ref().filter(heard)?;
         self.client.over = true;
         let deadline = self.expired(closed, world);
         if closed.completed && !deadline {

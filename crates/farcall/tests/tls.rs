@@ -186,3 +186,42 @@ async fn a_server_that_says_nothing_does_not_outlast_the_deadline() {
     })
     .await;
 }
+
+/// What a client says first.
+fn hello(roots: Roots) -> Vec<u8> {
+    let options = farcall_security::ClientOptions::new(roots, Arc::new(farcall_net::SystemClock));
+    let config = farcall_security::ClientConfig::new(options).unwrap();
+    let session = farcall_security::Session::client(&config, "localhost").unwrap();
+    session.poll_transmit().expect("first words").to_vec()
+}
+
+/// On one thread all that is done before the next `await` is there at once when the server looks.
+#[tokio::test(flavor = "current_thread")]
+async fn a_crowd_of_handshakes_leaves_calls_their_turn() {
+    const CROWD: usize = 300;
+
+    within(async {
+        let authority = Authority::new();
+        let server = serve(ServerTls::new(vec![authority.issue("localhost")])).await;
+        let channel = connect(&server, ClientTls::new(authority.roots()));
+        ask(&channel).await.unwrap();
+        let hello = hello(authority.roots());
+        let crowd: Vec<std::net::TcpStream> = (0..CROWD)
+            .map(|_| {
+                let mut socket = std::net::TcpStream::connect(server.address).unwrap();
+                std::io::Write::write_all(&mut socket, &hello).unwrap();
+                socket.set_nonblocking(true).unwrap();
+                socket
+            })
+            .collect();
+        let answered = || crowd.iter().filter(|socket| socket.peek(&mut [0]).is_ok()).count();
+        for _ in 0..3 {
+            ask(&channel).await.unwrap();
+        }
+        assert!(answered() < CROWD / 2, "{}", answered());
+        while answered() < CROWD {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}

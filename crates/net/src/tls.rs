@@ -154,6 +154,9 @@ impl TlsStream {
             poll_fn(|context| tls.poll_step(context)).await?;
             let turn = turns.wait().await;
             let shaken = poll_fn(|context| Poll::Ready(tls.poll_shake(context))).await;
+            // The runtime looks at its sockets before it comes back here: without that it would see to dozens of
+            // handshakes between two looks.
+            tokio::task::yield_now().await;
             drop(turn);
             if let Poll::Ready(shaken) = shaken {
                 return shaken.map(|()| tls);

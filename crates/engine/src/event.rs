@@ -80,7 +80,8 @@ pub enum Event {
     /// The peer takes no new calls (GOAWAY received, or stream ids ran out); calls in flight go on.
     Draining,
     /// The connection is over. Always the last event. Bytes that [`poll_transmit`](crate::Connection::poll_transmit)
-    /// still has (a GOAWAY) should be written before the transport is closed.
+    /// still has (a GOAWAY) should be written before the transport is closed, which
+    /// [`farewell`](crate::Connection::farewell) says how to do.
     Disconnected(ConnectionError),
 }
 

@@ -203,6 +203,11 @@ impl ServerCall {
         self.is_active() && self.call.when_receivable(callback_of(callback))
     }
 
+    /// How many messages wait to be received.
+    fn received(&self) -> usize {
+        self.call.lock().inbox.len()
+    }
+
     fn await_message(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
         await_message(py, &self.call, timeout)
     }

@@ -217,6 +217,9 @@ class ServerCall:
     def when_receivable(self, callback: Callable[[], object]) -> bool:
         """Has `callback` called once `receive` would not wait, the call's end included. False: it would not now."""
 
+    def received(self) -> int:
+        """How many messages nobody has taken."""
+
     def await_message(self, timeout: float | None) -> bool:
         """Waits until `receive` would not wait; whether that is so. With 0 it only looks."""
 
@@ -397,6 +400,9 @@ class AioServerCall:
 
     def receive(self) -> bytes | Waiter | None:
         """The next message. None: the client half-closed, or the call is over (see is_active)."""
+
+    def received(self) -> int:
+        """How many messages nobody has taken."""
 
     def set_compression(self, compression: int) -> None: ...
     def send_initial_metadata(self, metadata: Pairs) -> bool: ...

@@ -135,6 +135,11 @@ impl AioServerCall {
         received(py, &self.call)
     }
 
+    /// How many messages wait to be received.
+    fn received(&self) -> usize {
+        self.call.inbox_len()
+    }
+
     fn set_compression(&self, py: Python<'_>, compression: u32) -> PyResult<()> {
         let encoding = convert::encoding(compression)?;
         if self.is_active() { self.call.set_encoding(py, encoding) } else { Ok(()) }

@@ -30,6 +30,10 @@ def _unary_request(call: ServerCall, context: _Context, handler: Any) -> Any:
             method = call.method.encode()
             context._end(UNIMPLEMENTED, f'"{method!r}" requires exactly one request message.')
         return _NO_REQUEST
+    # One that comes later does no harm, and is not waited for.
+    if call.received():
+        context._end(UNIMPLEMENTED, f'"{call.method.encode()!r}" requires exactly one request message.')
+        return _NO_REQUEST
     deserializer = handler.request_deserializer
     if deserializer is None:
         return data

@@ -80,7 +80,8 @@ async def handle(
                 if data is not None:
                     await data
                 data = await context._receive()
-            if data is None:
+            # None, or a second one; one that comes later does no harm, and is not waited for.
+            if data is None or call.received():
                 context._end(UNIMPLEMENTED, f'"{call.method}" requires exactly one request message.')
                 return
             if admit is not None and not admit():

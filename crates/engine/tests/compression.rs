@@ -236,6 +236,26 @@ fn an_answer_that_waits_compressed_outlives_its_connection_and_ends_with_its_dea
     }
 }
 
+/// A connection that was only waiting for that call ends once, for the reason that it was going away for.
+#[test]
+fn the_last_call_of_a_connection_that_goes_away_ends_it_once() {
+    let mut pair = Pair::calm();
+    let (call, served) = open(&mut pair, Encoding::Gzip);
+    pair.client.release = false;
+    pair.server.connection.set_encoding(served, Encoding::Gzip).unwrap();
+    for _ in 0..5 {
+        pair.server.connection.send_message(served, Bytes::from(vec![0; 100_000])).unwrap();
+    }
+    pair.server.connection.shutdown(pair.now);
+    pair.server.connection.respond(served, &Status::OK, &Metadata::new()).unwrap();
+    pair.run();
+    pair.break_wire();
+    pair.run();
+    assert_eq!(pair.client.messages(call).len(), 5);
+    assert!(pair.client.closed(call).status.is_ok());
+    assert_eq!(pair.client.connection.error(), pair.client.disconnected.as_ref());
+}
+
 #[test]
 fn an_unknown_encoding_is_answered_with_those_that_are_known() {
     let mut raw = Raw::server(Config::server());

@@ -154,10 +154,12 @@ impl Connection {
         }
         self.settle_answered();
         self.unpack_all();
-        // Set first, so that ending the calls starts nothing new.
-        if self.error.replace(error.clone()).is_some() {
+        if self.error.is_some() {
+            // The last call ended with that, and the connection with it.
             return;
         }
+        // Set first, so that ending the calls starts nothing new.
+        self.error = Some(error.clone());
         self.transmit.release();
         self.answered.clear();
         self.waiting.clear();

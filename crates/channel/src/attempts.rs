@@ -43,6 +43,9 @@ pub enum Next {
     After(Duration),
 }
 
+/// Bytes of a call's requests that are kept without a retry policy until the server answers.
+const KEPT_WITHOUT_POLICY: usize = 64 << 10;
+
 /// The attempts of one call: one rule for who makes it again, and when (gRFC A6).
 ///
 /// What never left this side goes again each time. What a server refused goes again once, at once and on the same
@@ -59,6 +62,17 @@ impl Attempts {
     /// Those of a call with this retry policy.
     pub fn new(retry: Option<Box<Retry>>) -> Attempts {
         Attempts { was_refused: false, retry }
+    }
+
+    /// Whether requests of so many bytes are kept, so that they can be sent again, where `buffer` may be. Once they are not,
+    /// the retry policy has nothing to say any more. Without one a little is kept all the same, for a server that drains
+    /// has not looked at calls that crossed its GOAWAY.
+    pub fn keep(&mut self, bytes: usize, buffer: usize) -> bool {
+        let most = if self.retry.is_some() { buffer } else { buffer.min(KEPT_WITHOUT_POLICY) };
+        if bytes > most {
+            self.retry = None;
+        }
+        bytes <= most
     }
 
     /// An attempt has ended.
@@ -101,6 +115,17 @@ mod tests {
         };
         let method = Arc::new(MethodConfig { retry: Some(policy), ..MethodConfig::default() });
         Attempts::new(Retry::new(&method, None, 1).map(Box::new))
+    }
+
+    #[test]
+    fn requests_are_kept_up_to_the_buffer_and_without_a_policy_a_little() {
+        let mut attempts = with_policy(3);
+        assert!(attempts.keep(1 << 20, 1 << 20));
+        assert!(!attempts.keep((1 << 20) + 1, 1 << 20));
+        assert!(attempts.retry.is_none(), "what cannot be sent again is not tried again");
+        assert!(attempts.keep(KEPT_WITHOUT_POLICY, 1 << 20));
+        assert!(!attempts.keep(KEPT_WITHOUT_POLICY + 1, 1 << 20));
+        assert!(!attempts.keep(2, 1));
     }
 
     #[test]

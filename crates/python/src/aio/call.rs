@@ -588,9 +588,8 @@ impl CallState {
         }
         let place = std::mem::replace(&mut self.place, Place::On(Arc::clone(connection), id));
         if let Place::Waiting(outbox) = place {
-            if outbox.bytes > outbox.retry_buffer {
-                self.attempts.retry = None;
-            }
+            // What was there before it had a connection is kept whatever it takes, as long as nothing follows.
+            self.attempts.keep(outbox.bytes, outbox.retry_buffer);
             self.replay = Some(outbox);
         }
     }
@@ -598,12 +597,9 @@ impl CallState {
     /// Client: a message about to be sent is kept if the call may have to be made again, and otherwise nothing is any
     /// more.
     fn keep<'a>(&mut self, message: Message<'a>, compress: bool) -> Message<'a> {
-        let Some(replay) = self.replay.as_mut().filter(|_| self.attempts.retry.is_some()) else {
+        let Some(replay) = &mut self.replay else { return message };
+        if !self.attempts.keep(replay.bytes + message.len(), replay.retry_buffer) {
             self.replay = None;
-            return message;
-        };
-        if replay.bytes + message.len() > replay.retry_buffer {
-            (self.replay, self.attempts.retry) = (None, None);
             return message;
         }
         let message = message.into_bytes();

@@ -543,9 +543,8 @@ impl CallState {
         let place = std::mem::replace(&mut self.place, Place::On(Arc::clone(connection), id));
         if let Place::Waiting(mut outbox) = place {
             (outbox.expiry, outbox.again) = (None, None);
-            if outbox.bytes > outbox.retry_buffer {
-                self.attempts.retry = None;
-            }
+            // What was there before it had a connection is kept whatever it takes, as long as nothing follows.
+            self.attempts.keep(outbox.bytes, outbox.retry_buffer);
             self.replay = Some(outbox);
         }
     }
@@ -561,12 +560,9 @@ impl CallState {
     fn keep<'a>(&mut self, message: Message<'a>) -> Message<'a> {
         self.count_sent();
         self.has_asked = true;
-        let Some(replay) = self.replay.as_mut().filter(|_| self.attempts.retry.is_some()) else {
+        let Some(replay) = &mut self.replay else { return message };
+        if !self.attempts.keep(replay.bytes + message.len(), replay.retry_buffer) {
             self.replay = None;
-            return message;
-        };
-        if replay.bytes + message.len() > replay.retry_buffer {
-            (self.replay, self.attempts.retry) = (None, None);
             return message;
         }
         let message = message.into_bytes();

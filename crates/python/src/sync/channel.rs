@@ -197,6 +197,7 @@ impl Channel {
     ) -> Arc<Call> {
         outbox.channel = Arc::downgrade(self);
         outbox.tally = Some(Tally::of_client(&self.entity));
+        outbox.retry_buffer = self.retry.buffer;
         let config = self.service_config.method(&outbox.path).cloned();
         let (deadline, retry) = match &config {
             Some(config) => self.plan(config, &mut outbox, deadline),
@@ -239,7 +240,6 @@ impl Channel {
         deadline: Option<Instant>,
     ) -> (Option<Instant>, Option<Box<Retry>>) {
         outbox.wait_for_ready = outbox.wait_for_ready.or(config.wait_for_ready);
-        outbox.retry_buffer = self.retry.buffer;
         let timeout = config.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let retry = self.retry.enabled.then(|| Retry::new(config, self.throttle.as_ref(), process::random())).flatten();
         ([deadline, timeout].into_iter().flatten().min(), retry.map(Box::new))

@@ -134,12 +134,17 @@ impl ReceiveWindow {
         self.credit + self.held
     }
 
+    /// Whether nothing was [given](ReceiveWindow::given) to it.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.reach() <= self.initial
+    }
+
     /// What of its reach was given to it: beyond the initial window, which every stream has.
     pub(crate) fn given(&self) -> Given {
-        let reach = self.reach();
-        if reach <= self.initial {
+        if self.is_plain() {
             return Given::default();
         }
+        let reach = self.reach();
         let size = self.size.max(self.initial);
         let within = |bytes: i64| usize::try_from(bytes).unwrap_or(0);
         Given { window: within(reach.min(size) - self.initial), lent: within(reach - size) }

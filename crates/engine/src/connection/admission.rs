@@ -126,6 +126,9 @@ impl Connection {
             let size = if stream.discarding { size } else { self.window_for(size) };
             let Some(stream) = self.store.live(call) else { return };
             self.admission.change(&mut stream.receive_window, |window| window.release(count, size, growth))
+        } else if stream.receive_window.is_plain() {
+            // Most are, and nothing was given to them.
+            stream.receive_window.use_up(count)
         } else {
             self.admission.change(&mut stream.receive_window, |window| window.use_up(count))
         };

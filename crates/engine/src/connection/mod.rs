@@ -563,44 +563,44 @@ impl Connection {
     pub fn poll_event(&mut self) -> Option<Event> {
         self.settle_answered();
         loop {
-            let Some(event) = self.events.pop_front() else {
+            let Some(event) = self.events.front() else {
                 if self.unpack_next() {
                     continue;
                 }
                 self.events.shrink_to(EVENTS_KEPT);
                 return None;
             };
-            match &event {
-                Event::Request { call, .. } => {
-                    if let Some(stream) = self.store.ended(*call) {
-                        stream.unheard = true;
-                        self.unheard += 1;
-                        continue;
-                    }
-                }
+            let told = match *event {
+                Event::Request { call, .. } => self.is_heard(call),
                 Event::Closed { call, .. } => {
-                    let unheard = self.is_unheard(*call);
+                    let unheard = self.is_unheard(call);
                     self.unheard -= usize::from(unheard);
-                    self.store.free(*call);
-                    if unheard {
-                        continue;
-                    }
+                    self.store.free(call);
+                    !unheard
                 }
                 Event::Message { call, .. }
                 | Event::Messages { call, .. }
                 | Event::LargeMessage { call }
                 | Event::HalfClosed { call }
-                | Event::Writable { call }
-                    if self.is_unheard(*call) =>
-                {
-                    continue;
-                }
-                _ => {}
+                | Event::Writable { call } => !self.is_unheard(call),
+                _ => true,
+            };
+            let event = self.events.pop_front();
+            if told {
+                return event;
             }
-            return Some(event);
         }
     }
 
+    /// Whether a request is told: it is not when its call has ended already, and nor is what else there is of that.
+    fn is_heard(&mut self, call: CallId) -> bool {
+        let Some(stream) = self.store.ended(call) else { return true };
+        stream.unheard = true;
+        self.unheard += 1;
+        false
+    }
+
+    #[inline]
     fn is_unheard(&mut self, call: CallId) -> bool {
         self.unheard > 0 && self.store.ended(call).is_some_and(|stream| stream.unheard)
     }

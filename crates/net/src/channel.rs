@@ -13,7 +13,7 @@ use farcall_channel::{
     Target,
 };
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::{self as engine, Cause, ConnectionError, Encoding, RequestHead};
+use farcall_engine::{self as engine, ConnectionError, Encoding, RequestHead};
 use tokio::{runtime::Handle, sync::watch, task::AbortHandle};
 
 #[cfg(feature = "tls")]
@@ -453,7 +453,7 @@ async fn attempt(shared: Weak<Shared>, id: ConnectionId, address: Address, confi
                 }
                 Err(error) => {
                     if let Some(shared) = owner.shared.upgrade() {
-                        shared.reports.say(Cause::Handshake, &owner.address, &error.why);
+                        shared.reports.say(engine::Cause::Handshake, &owner.address, &error.why);
                     }
                     failed(&owner.shared, id, &error);
                 }

@@ -76,6 +76,10 @@ fn push_item(out: &mut String, item: &str, head: usize, deprecated: &HashSet<Str
     if words().any(|word| word.trim_start_matches('_').contains("__")) {
         lints.push("non_snake_case");
     }
+    if body.contains("fn new(&self)") {
+        // A field of this name.
+        lints.push("clippy::new_ret_no_self");
+    }
     // From a nested module `[A](super::A)` is where `[A]` leads too, or not: it does not matter.
     if ["](super::", "](self::"].iter().any(|link| item.contains(link)) {
         lints.push("rustdoc::redundant_explicit_links");
@@ -107,6 +111,12 @@ mod tests {
 
     fn with_lints(code: &str) -> String {
         finished(code, &HashSet::new()).replace(HEADER, "")
+    }
+
+    #[test]
+    fn a_field_may_be_called_new() {
+        let item = "impl A {\n    pub fn new(&self) -> u8 {\n        0\n    }\n}\n";
+        assert_eq!(with_lints(item), format!("#[allow(clippy::new_ret_no_self)]\n{item}"));
     }
 
     #[test]

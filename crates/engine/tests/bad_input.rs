@@ -65,6 +65,16 @@ fn a_client_of_http_1_is_answered_in_http_1() {
 }
 
 #[test]
+fn what_is_neither_http_1_nor_the_preface_is_answered_in_http_2() {
+    for text in ["INVALID CONNECTION PREFACE\r\n\r\n", "GETTING / HTTP/1.1\r\n\r\n", "PRI * HTTP/1.1\r\n\r\n"] {
+        let mut raw = Raw::new(Config::server());
+        raw.send_bytes(text.as_bytes());
+        let frames = raw.frames();
+        assert_eq!(frames.last().map(|frame| frame.kind), Some(Frame::GOAWAY), "{text}");
+    }
+}
+
+#[test]
 fn a_server_speaks_once_it_has_heard_the_preface() {
     let mut raw = Raw::new(Config::server());
     let (last, begin) = PREFACE.split_last().unwrap();

@@ -68,6 +68,10 @@ impl Reading {
 /// wait for, and not so little that the waiting costs more.
 const PIECE: usize = 16 << 10;
 
+/// What a request of HTTP/1 begins with (RFC 9110 9.3).
+const METHODS: [&[u8]; 9] =
+    [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"CONNECT ", b"OPTIONS ", b"TRACE ", b"PATCH "];
+
 /// Why reading stops.
 pub(super) enum Stop {
     /// More bytes are needed.
@@ -194,8 +198,7 @@ impl Connection {
         if bytes[..length] != PREFACE[..length] {
             return Err(match bytes {
                 [0x16, 3, ..] => Stop::Incompatible("it speaks TLS"),
-                // No method is shorter.
-                bytes if bytes.iter().take(3).all(u8::is_ascii_uppercase) => Stop::Http1,
+                bytes if METHODS.iter().any(|method| bytes.iter().zip(*method).all(|(a, b)| a == b)) => Stop::Http1,
                 _ => Stop::Incompatible("its first bytes are not the preface of HTTP/2"),
             });
         }

@@ -9,6 +9,7 @@ import grpc
 import pytest
 from peers import LONG, ON_GRPCIO
 
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 VARIABLES = ("grpc_proxy", "https_proxy", "http_proxy", "no_grpc_proxy", "no_proxy")
 
 
@@ -40,10 +41,14 @@ class Proxy:
         self.requests.append(request.decode())
         server = socket.create_connection(("127.0.0.1", self._server_port))
         self._sockets.append(server)
-        # In one piece with what the server says first: a client must not lose that.
+        # In one piece with what the server says first: a client must not lose that. Servers may wait for the client's
+        # preface, so it is sent in the client's place, and taken out when the client sends it.
+        server.sendall(PREFACE)
         client.sendall(self._answer + server.recv(65536))
         if b" 200 " not in self._answer:
             client.close()
+            return
+        if client.recv(len(PREFACE), socket.MSG_WAITALL) != PREFACE:
             return
         threading.Thread(target=self._forward, args=(server, client), daemon=True).start()
         self._forward(client, server)

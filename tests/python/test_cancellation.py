@@ -304,10 +304,12 @@ def test_calls_cancelled_in_the_queue_are_not_run(serve, gate):
     first = peer.uu("run").future(b"hold", timeout=LONG)
     gate.wait_entered()
     second = peer.uu("run").future(b"cancelled", timeout=LONG)
+    # A call that is cancelled before the server has looked at it is never seen.
+    arrivals.wait_for(2)
     second.cancel()
     # On the same connection after the cancelled one: when it has arrived, so has the cancellation.
     third = peer.uu("run").future(b"last", timeout=LONG)
-    arrivals.wait_for(3)
+    arrivals.wait_for(1)
     gate.open.set()
     assert first.result() == b"hold"
     assert third.result() == b"last"

@@ -558,8 +558,8 @@ impl Connection {
 
     // To the outside.
 
-    /// The next event, `None` when all are told. Of a request that was reset, or ran out of time, before it could be told
-    /// nothing is told at all.
+    /// The next event, `None` when there is none. A request that was reset, or ran out of time, before it was polled gives
+    /// no events at all.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.settle_answered();
         loop {
@@ -592,7 +592,7 @@ impl Connection {
         }
     }
 
-    /// Whether a request is told: it is not when its call has ended already, and nor is what else there is of that.
+    /// Whether a request gives events: not when its call has ended before it was polled.
     fn is_heard(&mut self, call: CallId) -> bool {
         let Some(stream) = self.store.ended(call) else { return true };
         stream.unheard = true;

@@ -117,7 +117,7 @@ impl Connection {
         false
     }
 
-    /// No message of the call waits any more: what came behind them is told.
+    /// No message of the call waits any more: the events that came behind them follow.
     fn unpacked(&mut self, call: CallId) {
         let Some(stream) = self.store.live(call) else { return };
         let half_closed = std::mem::take(&mut stream.half_closed_behind) && !stream.finished;

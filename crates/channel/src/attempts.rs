@@ -2,18 +2,7 @@ use std::time::Duration;
 
 use farcall_core::{Code, Metadata};
 
-use crate::{Attempt, Retry};
-
-/// What the server may have seen of an attempt that it has not answered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Seen {
-    /// Nothing: it never left this side.
-    Never,
-    /// It has refused it unseen by any application: REFUSED_STREAM, or a GOAWAY with a lower last stream.
-    Refused,
-    /// It may have begun to work on it.
-    Perhaps,
-}
+use crate::{Attempt, Retry, Seen, limits::REPLAY_WITHOUT_POLICY};
 
 /// How an attempt at a call has ended.
 #[derive(Clone, Copy, Debug)]
@@ -43,9 +32,6 @@ pub enum Next {
     After(Duration),
 }
 
-/// Bytes of a call's requests that are kept without a retry policy until the server answers.
-const KEPT_WITHOUT_POLICY: usize = 64 << 10;
-
 /// The attempts of one call: one rule for who makes it again, and when (gRFC A6).
 ///
 /// What never left this side goes again each time. What a server refused goes again once, at once and on the same
@@ -68,7 +54,7 @@ impl Attempts {
     /// the retry policy has nothing to say any more. Without one a little is kept all the same, for a server that drains
     /// has not looked at calls that crossed its GOAWAY.
     pub fn keep(&mut self, bytes: usize, buffer: usize) -> bool {
-        let most = if self.retry.is_some() { buffer } else { buffer.min(KEPT_WITHOUT_POLICY) };
+        let most = if self.retry.is_some() { buffer } else { buffer.min(REPLAY_WITHOUT_POLICY) };
         if bytes > most {
             self.retry = None;
         }
@@ -86,6 +72,7 @@ impl Attempts {
             match seen {
                 Seen::Never => return Next::Elsewhere,
                 Seen::Refused if !std::mem::replace(&mut self.was_refused, true) => return Next::Again,
+                Seen::Dropped => return Next::Over,
                 Seen::Refused | Seen::Perhaps => {}
             }
         }
@@ -123,8 +110,8 @@ mod tests {
         assert!(attempts.keep(1 << 20, 1 << 20));
         assert!(!attempts.keep((1 << 20) + 1, 1 << 20));
         assert!(attempts.retry.is_none(), "what cannot be sent again is not tried again");
-        assert!(attempts.keep(KEPT_WITHOUT_POLICY, 1 << 20));
-        assert!(!attempts.keep(KEPT_WITHOUT_POLICY + 1, 1 << 20));
+        assert!(attempts.keep(REPLAY_WITHOUT_POLICY, 1 << 20));
+        assert!(!attempts.keep(REPLAY_WITHOUT_POLICY + 1, 1 << 20));
         assert!(!attempts.keep(2, 1));
     }
 

@@ -14,21 +14,24 @@
 mod address;
 mod attempts;
 mod backoff;
+pub mod call;
 mod channel;
 mod connectivity;
+pub mod limits;
 pub mod proxy;
 mod retry;
 mod service_config;
 mod target;
 
 pub use address::Address;
-pub use attempts::{Attempts, Ended, Next, Seen};
+pub use attempts::{Attempts, Ended, Next};
 pub use backoff::Backoff;
+pub use call::{Seen, Throttle};
 pub use channel::{Action, Channel, Config, ConnectError, ConnectionId, Lost, Pick};
 pub use connectivity::Connectivity;
 pub use proxy::{InvalidProxy, Proxy, ProxyChoice};
-pub use retry::{Attempt, PREVIOUS_ATTEMPTS, Retry, RetryConfig, Throttle};
+pub use retry::{Attempt, PREVIOUS_ATTEMPTS, Retry, RetryConfig};
 pub use service_config::{
-    InvalidServiceConfig, LoadBalancing, MethodConfig, RetryPolicy, ServiceConfig, ThrottlingConfig,
+    HedgingPolicy, InvalidServiceConfig, LoadBalancing, MethodConfig, RetryPolicy, ServiceConfig, ThrottlingConfig,
 };
 pub use target::{Endpoint, InvalidTarget, Target};

@@ -1,19 +1,14 @@
 //! Making failed calls again (gRFC A6): whether, and when.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use farcall_core::{Code, Metadata};
 
-use crate::{Backoff, MethodConfig, RetryPolicy, ThrottlingConfig};
-
-/// Trailing metadata by which a server says when to come back, in milliseconds; anything else says not to.
-const PUSHBACK: &str = "grpc-retry-pushback-ms";
+use crate::{
+    Backoff, MethodConfig, RetryPolicy,
+    call::{Pushback, Throttle},
+    limits::REPLAY_PER_CALL,
+};
 
 /// Request metadata that tells the server which attempt it sees, from the second on.
 pub const PREVIOUS_ATTEMPTS: &str = "grpc-previous-rpc-attempts";
@@ -30,38 +25,7 @@ pub struct RetryConfig {
 
 impl Default for RetryConfig {
     fn default() -> RetryConfig {
-        RetryConfig { enabled: true, buffer: 256 << 10 }
-    }
-}
-
-/// Counts failures and successes of all calls of a channel.
-#[derive(Debug)]
-pub struct Throttle {
-    config: ThrottlingConfig,
-    /// Thousandths of tokens.
-    tokens: AtomicU32,
-}
-
-impl Throttle {
-    /// A full one.
-    pub fn new(config: ThrottlingConfig) -> Throttle {
-        Throttle { config, tokens: AtomicU32::new(config.max_tokens * 1000) }
-    }
-
-    fn succeed(&self) {
-        let give = self.config.thousandths_per_success;
-        self.change(|tokens| tokens.saturating_add(give).min(self.config.max_tokens * 1000));
-    }
-
-    /// Whether there may be a retry after this failure.
-    fn fail(&self) -> bool {
-        let left = self.change(|tokens| tokens.saturating_sub(1000));
-        left > self.config.max_tokens * 500
-    }
-
-    fn change(&self, change: impl Fn(u32) -> u32) -> u32 {
-        let changed = self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tokens| Some(change(tokens)));
-        change(changed.unwrap_or_default())
+        RetryConfig { enabled: true, buffer: REPLAY_PER_CALL }
     }
 }
 
@@ -111,9 +75,9 @@ impl Retry {
             }
             return None;
         }
-        let pushback = attempt.trailers.first(PUSHBACK);
+        let pushback = Pushback::of(attempt.trailers);
         let retryable = policy.codes.contains(&attempt.code);
-        let refused = pushback.is_some_and(|value| milliseconds(value).is_none());
+        let refused = pushback == Some(Pushback::Never);
         if !retryable && !refused {
             return None;
         }
@@ -124,11 +88,11 @@ impl Retry {
         }
         match pushback {
             None => Some(self.backoff.advance()),
-            Some(value) => {
-                let delay = milliseconds(value)?;
+            Some(Pushback::After(delay)) => {
                 self.backoff.reset();
                 Some(delay)
             }
+            Some(Pushback::Never) => None,
         }
     }
 
@@ -138,19 +102,14 @@ impl Retry {
     }
 }
 
-fn milliseconds(value: &[u8]) -> Option<Duration> {
-    let number: u32 = std::str::from_utf8(value).ok()?.parse().ok()?;
-    Some(Duration::from_millis(u64::from(number)))
-}
-
 #[cfg(test)]
 mod tests {
     use std::{sync::Arc, time::Duration};
 
     use farcall_core::{Code, Metadata};
 
-    use super::{Attempt, PUSHBACK, Retry, Throttle};
-    use crate::{MethodConfig, RetryPolicy, ThrottlingConfig};
+    use super::{Attempt, Retry};
+    use crate::{MethodConfig, RetryPolicy, Throttle, ThrottlingConfig};
 
     fn method(max_attempts: u32) -> Arc<MethodConfig> {
         let retry = Some(RetryPolicy {
@@ -166,7 +125,7 @@ mod tests {
     fn end(retry: &mut Retry, code: Code, pushback: Option<&str>, can_repeat: bool) -> Option<Duration> {
         let mut trailers = Metadata::new();
         if let Some(text) = pushback {
-            trailers.append(PUSHBACK, text).unwrap();
+            trailers.append("grpc-retry-pushback-ms", text).unwrap();
         }
         retry.handle_ended(Attempt { code, trailers: &trailers, can_repeat })
     }

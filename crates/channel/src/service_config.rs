@@ -5,8 +5,7 @@ use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use farcall_core::Code;
 use serde_json::{Map, Value};
 
-/// Attempts of one call, the first included, past which no policy may ask for more.
-const MAX_ATTEMPTS: u32 = 5;
+use crate::limits::MAX_ATTEMPTS;
 
 /// A service config.
 #[derive(Clone, Default, Debug)]
@@ -64,6 +63,8 @@ pub struct MethodConfig {
     pub max_response: Option<usize>,
     /// Whether and how failed calls are made again.
     pub retry: Option<RetryPolicy>,
+    /// Whether and how calls are made several times at once.
+    pub hedging: Option<HedgingPolicy>,
 }
 
 /// How failed calls are made again (gRFC A6).
@@ -78,6 +79,17 @@ pub struct RetryPolicy {
     /// What each bound is multiplied by for the next.
     pub multiplier: f64,
     /// Codes that are worth another attempt.
+    pub codes: Vec<Code>,
+}
+
+/// How calls are made several times at once (gRFC A6): the first good answer is the call's.
+#[derive(Clone, PartialEq, Debug)]
+pub struct HedgingPolicy {
+    /// Attempts in all, 2 to 5.
+    pub max_attempts: u32,
+    /// How long after each attempt the next begins; zero: all at once.
+    pub delay: Duration,
+    /// Codes that leave the call to its other attempts. Any other ends it.
     pub codes: Vec<Code>,
 }
 
@@ -197,6 +209,9 @@ impl Reader {
     fn method(&mut self, field: &str, json: &Map<String, Value>) -> MethodConfig {
         if json.contains_key("hedgingPolicy") {
             self.note("hedgingPolicy: calls are made once, for there is no hedging");
+            if json.contains_key("retryPolicy") {
+                self.fault(&format!("{field}.hedgingPolicy"), "retryPolicy is present: a method has one of the two");
+            }
         }
         MethodConfig {
             timeout: self.duration(json, field, "timeout"),
@@ -211,35 +226,24 @@ impl Reader {
             max_request: self.size(json, field, "maxRequestMessageBytes"),
             max_response: self.size(json, field, "maxResponseMessageBytes"),
             retry: json.get("retryPolicy").and_then(|json| self.retry(&format!("{field}.retryPolicy"), json)),
+            hedging: json.get("hedgingPolicy").and_then(|json| self.hedging(&format!("{field}.hedgingPolicy"), json)),
         }
     }
 
     fn retry(&mut self, field: &str, json: &Value) -> Option<RetryPolicy> {
         let json = self.object(field, json)?;
         let faults = self.faults.len();
-        let max_attempts = self.number(json, field, "maxAttempts").unwrap_or(0.0);
-        if max_attempts < 2.0 {
-            self.fault(&format!("{field}.maxAttempts"), "must be at least 2");
-        }
+        let max_attempts = self.max_attempts(field, json);
         let initial_backoff = self.positive_duration(json, field, "initialBackoff");
         let max_backoff = self.positive_duration(json, field, "maxBackoff");
         let multiplier = self.number(json, field, "backoffMultiplier").unwrap_or(0.0);
         if multiplier <= 0.0 {
             self.fault(&format!("{field}.backoffMultiplier"), "must be greater than 0");
         }
-        let mut codes = Vec::new();
-        for (index, code) in self.array(json, field, "retryableStatusCodes").into_iter().flatten().enumerate() {
-            let found = code.as_str().and_then(|name| Code::ALL.into_iter().find(|code| code.name() == name));
-            match found {
-                Some(code) => codes.push(code),
-                None => self.fault(&format!("{field}.retryableStatusCodes[{index}]"), "failed to parse status code"),
-            }
-        }
+        let codes = self.codes(field, json, "retryableStatusCodes");
         if codes.is_empty() {
             self.fault(&format!("{field}.retryableStatusCodes"), "must be non-empty");
         }
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Clamped to small whole numbers.
-        let max_attempts = max_attempts.clamp(0.0, f64::from(MAX_ATTEMPTS)) as u32;
         (self.faults.len() == faults).then_some(RetryPolicy {
             max_attempts,
             initial_backoff,
@@ -247,6 +251,37 @@ impl Reader {
             multiplier,
             codes,
         })
+    }
+
+    fn hedging(&mut self, field: &str, json: &Value) -> Option<HedgingPolicy> {
+        let json = self.object(field, json)?;
+        let faults = self.faults.len();
+        let max_attempts = self.max_attempts(field, json);
+        let delay = self.duration(json, field, "hedgingDelay").unwrap_or_default();
+        let codes = self.codes(field, json, "nonFatalStatusCodes");
+        (self.faults.len() == faults).then_some(HedgingPolicy { max_attempts, delay, codes })
+    }
+
+    fn max_attempts(&mut self, field: &str, json: &Map<String, Value>) -> u32 {
+        let number = self.number(json, field, "maxAttempts").unwrap_or(0.0);
+        if number < 2.0 {
+            self.fault(&format!("{field}.maxAttempts"), "must be at least 2");
+        }
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Clamped to small whole numbers.
+        let clamped = number.clamp(0.0, f64::from(MAX_ATTEMPTS)) as u32;
+        clamped
+    }
+
+    fn codes(&mut self, field: &str, json: &Map<String, Value>, key: &str) -> Vec<Code> {
+        let mut codes = Vec::new();
+        for (index, code) in self.array(json, field, key).into_iter().flatten().enumerate() {
+            let found = code.as_str().and_then(|name| Code::ALL.into_iter().find(|code| code.name() == name));
+            match found {
+                Some(code) => codes.push(code),
+                None => self.fault(&format!("{field}.{key}[{index}]"), "failed to parse status code"),
+            }
+        }
+        codes
     }
 
     fn throttling(&mut self, json: &Value) -> Option<ThrottlingConfig> {
@@ -381,7 +416,7 @@ mod tests {
 
     use farcall_core::Code;
 
-    use super::{LoadBalancing, ServiceConfig, ThrottlingConfig};
+    use super::{HedgingPolicy, LoadBalancing, ServiceConfig, ThrottlingConfig};
 
     const POLICY: &str = r#"{"maxAttempts":4,"initialBackoff":"0.1s","maxBackoff":"1s","backoffMultiplier":2,
         "retryableStatusCodes":["UNAVAILABLE"]}"#;
@@ -420,6 +455,37 @@ mod tests {
         assert_eq!(config.load_balancing, Some(LoadBalancing::RoundRobin));
         let many = text.replace("\"maxAttempts\":4", "\"maxAttempts\":9");
         assert_eq!(ServiceConfig::parse(&many).unwrap().method("/a/b").unwrap().retry.clone().unwrap().max_attempts, 5);
+    }
+
+    #[test]
+    fn hedging() {
+        let hedging = |policy: &str| {
+            let text = format!(r#"{{"methodConfig":[{{"name":[{{}}],"hedgingPolicy":{policy}}}]}}"#);
+            ServiceConfig::parse(&text).map(|config| config.method("/a.B/C").unwrap().hedging.clone().unwrap())
+        };
+        let all = hedging(r#"{"maxAttempts":9,"hedgingDelay":"0.5s","nonFatalStatusCodes":["UNAVAILABLE","ABORTED"]}"#);
+        let codes = vec![Code::Unavailable, Code::Aborted];
+        assert_eq!(all, Ok(HedgingPolicy { max_attempts: 5, delay: Duration::from_millis(500), codes }));
+        let least = hedging(r#"{"maxAttempts":2}"#).unwrap();
+        assert_eq!((least.max_attempts, least.delay, least.codes), (2, Duration::ZERO, vec![]));
+        for (policy, fault) in [
+            ("3", "hedgingPolicy error:is not an object"),
+            ("{}", "hedgingPolicy.maxAttempts error:must be at least 2"),
+            (r#"{"maxAttempts":1}"#, "hedgingPolicy.maxAttempts error:must be at least 2"),
+            (r#"{"maxAttempts":"x"}"#, "hedgingPolicy.maxAttempts error:is not a number"),
+            (r#"{"maxAttempts":2,"hedgingDelay":"-1s"}"#, "hedgingPolicy.hedgingDelay error:is not a duration"),
+            (r#"{"maxAttempts":2,"nonFatalStatusCodes":5}"#, "hedgingPolicy.nonFatalStatusCodes error:is not an array"),
+            (
+                r#"{"maxAttempts":2,"nonFatalStatusCodes":["OK","NOPE"]}"#,
+                "hedgingPolicy.nonFatalStatusCodes[1] error:failed to parse status code",
+            ),
+        ] {
+            let text = hedging(policy).unwrap_err().to_string();
+            assert!(text.contains(&format!("[field:methodConfig[0].{fault}")), "{policy}: {text}");
+        }
+        let both =
+            format!(r#"{{"methodConfig":[{{"name":[],"retryPolicy":{POLICY},"hedgingPolicy":{{"maxAttempts":2}}}}]}}"#);
+        assert!(fault(&both).contains("field:methodConfig[0].hedgingPolicy error:retryPolicy is present"));
     }
 
     #[test]

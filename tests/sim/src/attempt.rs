@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, time::Instant};
 
+use farcall_channel::call::AttemptId;
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{CallId, Closed};
 
@@ -16,6 +17,12 @@ pub(crate) struct Attempt {
     /// Whose attempt it is, and its number.
     pub(crate) tag: usize,
     pub(crate) number: usize,
+    /// Those before it that count.
+    pub(crate) previous: u32,
+    /// What comes of it.
+    pub(crate) plan: Plan,
+    /// Response headers have come, and the call was told.
+    pub(crate) begun: bool,
     pub(crate) link: usize,
     /// The client's.
     pub(crate) deadline: Option<Instant>,
@@ -93,15 +100,40 @@ impl Side {
 }
 
 impl Attempt {
+    pub(crate) fn id(&self) -> AttemptId {
+        AttemptId(u32::try_from(self.number).expect("few attempts"))
+    }
+
+    /// Whether response headers have come since this was asked last.
+    pub(crate) fn begins(&mut self, ends: &[End; 2]) -> bool {
+        let before = std::mem::replace(&mut self.begun, ends[0].call(self.client.call).headers.is_some());
+        self.begun && !before
+    }
+
+    /// Bytes of messages that the client has sent.
+    pub(crate) fn sent(&self) -> usize {
+        self.plan.requests[..self.client.sent].iter().sum()
+    }
+
+    /// Another attempt at the call has won.
+    pub(crate) fn lose(&mut self, ends: &mut [End; 2]) {
+        if !self.client.over {
+            self.client.cancelled = true;
+            ends[0].connection.cancel(self.client.call, Status::new(Code::Cancelled, "another attempt has won"));
+            ends[0].drain();
+        }
+    }
+
     /// Both applications do what they can do now; says whether either did anything.
-    pub(crate) fn step(&mut self, ends: &mut [End; 2], plan: &Plan, text: &Text, now: Circumstances) -> bool {
-        let [client, server] = ends;
+    pub(crate) fn step(&mut self, ends: &mut [End; 2], text: &Text, now: Circumstances) -> bool {
+        let (plan, [client, server]) = (&self.plan, ends);
         let client = step(&mut self.client, (self.tag, self.number), client, plan, text, now);
         self.server.as_mut().is_some_and(|side| step(side, (self.tag, self.number), server, plan, text, now)) | client
     }
 
     /// How the client's call ended, once, when it has; held against the plan.
-    pub(crate) fn client_closed(&mut self, ends: &[End; 2], plan: &Plan, world: Circumstances) -> Option<Closed> {
+    pub(crate) fn client_closed(&mut self, ends: &[End; 2], world: Circumstances) -> Option<Closed> {
+        let plan = &self.plan;
         let seen = ends[0].call(self.client.call);
         // An application learns of a good end behind the messages that came before it.
         let heard = |closed: &&Closed| !self.client.over && (seen.messages.is_empty() || !closed.completed);
@@ -128,7 +160,8 @@ impl Attempt {
     }
 
     /// Whether the server's call has ended, once, when it has; held against the plan.
-    pub(crate) fn server_closed(&mut self, ends: &[End; 2], plan: &Plan, world: Circumstances) -> Option<Closed> {
+    pub(crate) fn server_closed(&mut self, ends: &[End; 2], world: Circumstances) -> Option<Closed> {
+        let plan = &self.plan;
         let Some(side) = &mut self.server else { return None };
         let closed = ends[1].call(side.call).closed.as_ref().filter(|_| !side.over)?;
         side.over = true;

@@ -1,8 +1,9 @@
 //! What the two applications will do in one call. Both ends know it, so each can tell what must come from the other.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use farcall_channel::{HedgingPolicy, MethodConfig, RetryPolicy};
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::Encoding;
 use fastrand::Rng;
@@ -35,6 +36,13 @@ pub(crate) struct Plan {
     pub(crate) think: [Duration; 2],
     /// How long the client, the server holds each message it has read.
     pub(crate) hold: [Duration; 2],
+    /// How the call is made again, or several times at once.
+    pub(crate) policy: Option<Arc<MethodConfig>>,
+    /// So many attempts that count fail, and what the server says about coming back then.
+    pub(crate) failing: u32,
+    pub(crate) pushback: Option<&'static str>,
+    /// Bytes of requests that are kept to be sent again.
+    pub(crate) kept: usize,
 }
 
 /// When a server sends.
@@ -86,7 +94,25 @@ impl Plan {
             headers_first: rng.bool(),
             think: [pause(rng), pause(rng)],
             hold: [pause(rng), pause(rng)],
+            policy: policy(rng),
+            failing: rng.u32(0..7).saturating_sub(2),
+            pushback: *rng.choice(&[None, None, None, Some("0"), Some("700"), Some("-1")]).expect("a choice"),
+            kept: *rng.choice(&[1 << 30, 100_000, 1000]).expect("a choice"),
         }
+    }
+
+    /// What comes of an attempt before which so many others count.
+    pub(crate) fn of_attempt(&self, previous: u32) -> Plan {
+        if self.policy.is_none() || previous >= self.failing {
+            return self.clone();
+        }
+        let mut trailers = Metadata::new();
+        if let Some(text) = self.pushback {
+            trailers.append("grpc-retry-pushback-ms", text).expect("legal metadata");
+        }
+        let status = Status::new(Code::Unavailable, "not yet");
+        // Trailers only.
+        Plan { responses: Vec::new(), early: Some(0), headers_first: false, status, trailers, ..self.clone() }
     }
 
     /// A call that needs every window many times over, and must succeed.
@@ -107,8 +133,32 @@ impl Plan {
             headers_first: false,
             think: [Duration::ZERO; 2],
             hold: [Duration::ZERO; 2],
+            policy: None,
+            failing: 0,
+            pushback: None,
+            kept: 0,
         }
     }
+}
+
+/// None for most calls.
+fn policy(rng: &mut Rng) -> Option<Arc<MethodConfig>> {
+    let max_attempts = rng.u32(2..6);
+    let codes = vec![Code::Unavailable, Code::Aborted];
+    let mut method = MethodConfig::default();
+    match rng.u8(0..6) {
+        0 | 1 => {
+            let delay = Duration::from_millis([0, 20, 500, 3000][rng.usize(0..4)]);
+            method.hedging = Some(HedgingPolicy { max_attempts, delay, codes });
+        }
+        2 | 3 => {
+            let initial_backoff = Duration::from_millis([1, 100, 1000][rng.usize(0..3)]);
+            let max_backoff = Duration::from_secs(3);
+            method.retry = Some(RetryPolicy { max_attempts, initial_backoff, max_backoff, multiplier: 2.0, codes });
+        }
+        _ => return None,
+    }
+    Some(Arc::new(method))
 }
 
 fn lengths(count: usize, rng: &mut Rng) -> Vec<usize> {

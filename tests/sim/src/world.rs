@@ -4,13 +4,15 @@ use std::{
     collections::{BTreeMap, HashMap},
     hash::{DefaultHasher, Hash, Hasher},
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use farcall_channel::{
-    Action, Address, Attempts, Channel, ConnectError, ConnectionId, Ended, Lost, Next, Pick, Seen, Target,
+    Action, Address, Channel, ConnectError, ConnectionId, Lost, PREVIOUS_ATTEMPTS, Pick, Target, ThrottlingConfig,
+    call::{AttemptId, End, Plan as Policy, Rpc, Seen, Throttle, Verdict},
 };
-use farcall_core::{Code, Status};
+use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{Config, Encoding, ErrorCode, Limits, Request};
 use fastrand::Rng;
 
@@ -56,9 +58,18 @@ struct Client {
     channel: Channel,
     config: Config,
     links: HashMap<ConnectionId, usize>,
-    /// Calls that no connection has taken yet.
-    waiting: Vec<usize>,
+    /// Attempts that no connection has taken yet.
+    waiting: Vec<Waiting>,
     pick_again: bool,
+    throttle: Option<Arc<Throttle>>,
+}
+
+/// An attempt at a call that waits for a connection.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    tag: usize,
+    id: AttemptId,
+    previous: u32,
 }
 
 struct Server {
@@ -72,9 +83,28 @@ struct Call {
     client: usize,
     plan: Plan,
     deadline: Option<Instant>,
-    attempts: usize,
-    attempts_of: Attempts,
+    rpc: Rpc,
+    /// Attempts that have begun and are not over.
+    live: Vec<AttemptId>,
+    /// The attempt with response headers.
+    winner: Option<AttemptId>,
     status: Option<Status>,
+}
+
+impl Call {
+    /// The call ends with this status, once.
+    fn end(&mut self, status: Status) {
+        assert!(self.status.is_none(), "a call ends twice");
+        self.status = Some(status);
+    }
+
+    /// Attempts that the policy allows, and that may be under way beside each other.
+    fn bounds(&self) -> (u32, usize) {
+        let policy = self.plan.policy.as_ref();
+        let hedges = policy.and_then(|policy| policy.hedging.as_ref()).map(|hedging| hedging.max_attempts);
+        let retries = policy.and_then(|policy| policy.retry.as_ref()).map(|retry| retry.max_attempts);
+        (hedges.or(retries).unwrap_or(1), hedges.unwrap_or(1) as usize)
+    }
 }
 
 /// Everything, stepped in virtual time.
@@ -236,6 +266,7 @@ impl<'a> World<'a> {
                 moved |= self.look_at(index);
             }
             moved |= self.step_attempts();
+            moved |= self.step_calls();
             moved |= self.step_guests();
             moved |= self.step_channels();
             if !moved {
@@ -254,12 +285,15 @@ impl<'a> World<'a> {
         let links = self.links.iter().filter_map(Link::next_wake);
         let agenda = self.agenda.keys().next().map(|(at, _)| *at);
         let channels = self.clients.iter().filter_map(|client| client.channel.poll_timeout());
-        let waiting = self.clients.iter().flat_map(|client| &client.waiting);
-        let deadlines = waiting.filter_map(|tag| self.calls[*tag].deadline);
+        let open = || self.calls.iter().filter(|call| call.status.is_none());
+        // Of those under way the engines know the deadlines.
+        let unplaced = |call: &&Call| call.live.iter().all(|id| self.is_waiting(call, *id));
+        let deadlines = open().filter(unplaced).filter_map(|call| call.deadline);
+        let due = open().filter_map(|call| call.rpc.poll_timeout());
         let sides = self.attempts.iter().flat_map(|attempt| [Some(&attempt.client), attempt.server.as_ref()]);
         let apps = sides.flatten().filter_map(|side| side.wake(self.now));
         let bursts = self.bursts.iter().map(|burst| burst.until);
-        links.chain(agenda).chain(bursts).chain(channels).chain(deadlines).chain(apps).min()
+        links.chain(agenda).chain(bursts).chain(channels).chain(deadlines).chain(due).chain(apps).min()
     }
 
     // What happens.
@@ -322,9 +356,79 @@ impl<'a> World<'a> {
     fn begin(&mut self, client: usize, plan: Plan) {
         let deadline = plan.timeout.map(|timeout| self.now + timeout);
         let tag = self.calls.len();
-        self.calls.push(Call { client, plan, deadline, attempts: 0, attempts_of: Attempts::default(), status: None });
-        self.clients[client].waiting.push(tag);
-        self.clients[client].pick_again = true;
+        let throttle = self.clients[client].throttle.as_ref();
+        let policy = plan.policy.as_ref().and_then(|policy| Policy::new(policy, throttle, self.rng.u64(..)));
+        let rpc = Rpc::new(policy);
+        self.calls.push(Call { client, plan, deadline, rpc, live: Vec::new(), winner: None, status: None });
+        self.drive(tag);
+    }
+
+    /// Begins the attempts at a call that are due, and cancels those that have lost. Says whether there were any.
+    fn drive(&mut self, tag: usize) -> bool {
+        let mut moved = false;
+        while let Some(id) = self.calls[tag].rpc.poll_cancel() {
+            moved = true;
+            self.lose(tag, id);
+        }
+        let call = &mut self.calls[tag];
+        while let Some(attempt) = call.rpc.attempt(self.now) {
+            moved = true;
+            assert!(call.winner.is_none() && call.status.is_none(), "call {tag} is committed, and made again");
+            call.live.push(attempt.id);
+            let (most, beside) = call.bounds();
+            assert!(attempt.previous < most && call.live.len() <= beside, "call {tag}: too many attempts");
+            let client = &mut self.clients[call.client];
+            client.waiting.push(Waiting { tag, id: attempt.id, previous: attempt.previous });
+            client.pick_again = true;
+        }
+        moved
+    }
+
+    /// Cancels an attempt, wherever it is.
+    fn lose(&mut self, tag: usize, id: AttemptId) {
+        let call = &mut self.calls[tag];
+        call.live.retain(|live| *live != id);
+        self.clients[call.client].waiting.retain(|waiting| (waiting.tag, waiting.id) != (tag, id));
+        let its = |attempt: &&mut Attempt| (attempt.tag, attempt.id()) == (tag, id);
+        if let Some(attempt) = self.attempts.iter_mut().find(its) {
+            attempt.lose(&mut self.links[attempt.link].ends);
+        }
+    }
+
+    /// An attempt has ended: what becomes of its call.
+    fn attempt_ended(&mut self, tag: usize, id: AttemptId, end: End<'_>, status: Status) {
+        let call = &mut self.calls[tag];
+        let was_live = call.live.contains(&id);
+        call.live.retain(|live| *live != id);
+        let verdict = call.rpc.handle_ended(id, end, self.now);
+        match verdict {
+            Verdict::Deliver => {
+                assert!(call.winner.is_none_or(|winner| winner == id), "call {tag} ends as an attempt that lost");
+                call.end(status);
+            }
+            Verdict::Again(_) => {
+                assert!(call.winner.is_none() && call.status.is_none(), "call {tag} is committed, and made again");
+            }
+            Verdict::Lost => {
+                let beside = !call.live.is_empty() || call.status.is_some();
+                assert!(beside, "call {tag}: the last attempt is lost, and the call does not end");
+            }
+        }
+        self.drive(tag);
+        let call = &self.calls[tag];
+        if let Verdict::Again(at) = verdict {
+            assert!(at > self.now || !call.live.is_empty(), "call {tag} does not go again");
+        }
+        if call.status.is_some() {
+            assert!(call.live.is_empty(), "call {tag} is over, and {:?} not cancelled", call.live);
+        }
+        assert!(was_live || call.rpc.is_committed(), "call {tag}: an attempt of nobody's");
+    }
+
+    /// Whether an attempt at this call waits for a connection.
+    fn is_waiting(&self, call: &Call, id: AttemptId) -> bool {
+        let waiting = &self.clients[call.client].waiting;
+        waiting.iter().any(|waiting| waiting.id == id && std::ptr::eq(&raw const self.calls[waiting.tag], call))
     }
 
     fn dialled(&mut self, client: usize, id: ConnectionId, server: usize) {
@@ -458,58 +562,87 @@ impl<'a> World<'a> {
         assert_eq!(head.authority, "sim.example");
         let mut metadata = head.metadata.clone();
         metadata.remove("user-agent");
+        let previous = metadata.first(PREVIOUS_ATTEMPTS).map(|value| String::from_utf8_lossy(value).into_owned());
+        metadata.remove(PREVIOUS_ATTEMPTS);
         assert_eq!(metadata, self.calls[tag].plan.metadata, "call {tag}: metadata");
         assert_eq!(head.deadline.is_some(), self.calls[tag].deadline.is_some(), "call {tag}: the deadline");
         let find = |attempt: &&mut Attempt| (attempt.tag, attempt.number, attempt.link) == (tag, number, index);
         let attempt = self.attempts.iter_mut().find(find).unwrap_or_else(|| panic!("call {tag} came unasked"));
         assert!(attempt.server.is_none(), "call {tag} came twice");
-        attempt.server = Some(Side::new(call, 1, &self.calls[tag].plan, self.now));
+        assert_eq!(previous, (attempt.previous > 0).then(|| attempt.previous.to_string()), "call {tag}: {number}");
+        attempt.server = Some(Side::new(call, 1, &attempt.plan, self.now));
     }
 
     fn step_attempts(&mut self) -> bool {
         let mut moved = false;
-        let mut attempts = std::mem::take(&mut self.attempts);
-        for attempt in &mut attempts {
-            let link = &mut self.links[attempt.link];
-            let (disturbed, refusing) = (link.disturbed, link.refusing);
-            let world = Circumstances { now: self.now, healed: self.healed, disturbed, refusing };
-            let tag = attempt.tag;
-            let plan = &self.calls[tag].plan;
-            moved |= attempt.step(&mut link.ends, plan, self.text, world);
-            let closed = attempt.client_closed(&link.ends, plan, world);
-            if let Some(closed) = attempt.server_closed(&link.ends, plan, world) {
-                moved = true;
-                self.note((tag, 1, closed.status.code, closed.completed));
-            }
-            let Some(closed) = closed else { continue };
-            moved = true;
-            self.note((tag, 0, closed.status.code, &closed.status.message, closed.completed));
-            let call = &mut self.calls[tag];
-            if closed.unprocessed {
-                assert!(attempt.server.is_none(), "call {tag} was processed");
-                self.unprocessed.push((tag, attempt.number));
-                let ended = Ended {
-                    code: closed.status.code,
-                    trailers: &closed.trailers,
-                    completed: closed.completed,
-                    seen: if closed.unsent { Seen::Never } else { Seen::Refused },
-                    can_repeat: true,
-                };
-                let next = call.attempts_of.handle_ended(ended);
-                if call.deadline.is_none_or(|at| at > self.now) && next != Next::Over {
-                    self.clients[call.client].waiting.push(tag);
-                    self.clients[call.client].pick_again = true;
-                    continue;
-                }
-            }
-            call.status = Some(closed.status);
+        // None is taken away or goes to another place meanwhile; new ones wait for a connection first.
+        for index in 0..self.attempts.len() {
+            moved |= self.step_attempt(index);
         }
         // The server may hear of a call that the client has given up, as long as the connection lives.
-        attempts.retain(|attempt| {
-            let gone = self.links[attempt.link].ends[1].disconnected.is_some();
+        let links = &self.links;
+        self.attempts.retain(|attempt| {
+            let gone = links[attempt.link].ends[1].disconnected.is_some();
             !attempt.client.over || attempt.server.as_ref().map_or(!gone, |side| !side.over)
         });
-        self.attempts.append(&mut attempts);
+        moved
+    }
+
+    fn step_attempt(&mut self, index: usize) -> bool {
+        let attempt = &mut self.attempts[index];
+        let (tag, id) = (attempt.tag, attempt.id());
+        let call = &mut self.calls[tag];
+        if attempt.begins(&self.links[attempt.link].ends) && call.rpc.handle_headers(id) {
+            assert_eq!(call.winner.replace(id), None, "call {tag} has two winners");
+            self.drive(tag);
+        }
+        let attempt = &mut self.attempts[index];
+        let link = &mut self.links[attempt.link];
+        let (disturbed, refusing) = (link.disturbed, link.refusing);
+        let world = Circumstances { now: self.now, healed: self.healed, disturbed, refusing };
+        let mut moved = attempt.step(&mut link.ends, self.text, world);
+        let closed = attempt.client_closed(&link.ends, world);
+        let server_closed = attempt.server_closed(&link.ends, world);
+        let overflow = attempt.sent() > attempt.plan.kept && attempt.plan.policy.is_some() && !attempt.client.over;
+        let (number, processed) = (attempt.number, attempt.server.is_some());
+        if let Some(closed) = server_closed {
+            moved = true;
+            self.note((tag, 1, closed.status.code, closed.completed));
+        }
+        let call = &mut self.calls[tag];
+        if overflow && !call.rpc.is_committed() && call.live.contains(&id) {
+            call.rpc.handle_overflow(Some(id));
+            self.drive(tag);
+        }
+        let Some(closed) = closed else { return moved };
+        self.note((tag, 0, closed.status.code, &closed.status.message, closed.completed));
+        let seen = match (closed.unprocessed, closed.unsent) {
+            (true, true) => Seen::Never,
+            (true, false) => Seen::Refused,
+            (false, _) => Seen::Perhaps,
+        };
+        if closed.unprocessed {
+            assert!(!processed, "call {tag} was processed");
+            self.unprocessed.push((tag, number));
+        }
+        let Status { code, .. } = closed.status;
+        let end = End { code, trailers: &closed.trailers, completed: closed.completed, seen };
+        self.attempt_ended(tag, id, end, closed.status);
+        true
+    }
+
+    /// Begins attempts whose time has come.
+    fn step_calls(&mut self) -> bool {
+        let mut moved = false;
+        for tag in 0..self.calls.len() {
+            let call = &mut self.calls[tag];
+            if call.status.is_none() && call.rpc.poll_timeout().is_some_and(|at| at <= self.now) {
+                self.drive(tag);
+                let at = self.calls[tag].rpc.poll_timeout();
+                assert!(at.is_none_or(|at| at > self.now), "call {tag} is due again at once");
+                moved = true;
+            }
+        }
         moved
     }
 
@@ -569,27 +702,33 @@ impl<'a> World<'a> {
         moved
     }
 
-    /// Brings the calls that wait to a connection, if there is one.
+    /// Brings the attempts that wait to a connection, if there is one.
     fn pick(&mut self, index: usize) {
-        for tag in std::mem::take(&mut self.clients[index].waiting) {
-            let call = &mut self.calls[tag];
+        for waiting in std::mem::take(&mut self.clients[index].waiting) {
+            let call = &mut self.calls[waiting.tag];
             let client = &mut self.clients[index];
+            if !call.live.contains(&waiting.id) {
+                // It has lost while this goes on.
+                continue;
+            }
             match client.channel.pick(call.plan.wait_for_ready, self.now) {
-                Pick::Wait => client.waiting.push(tag),
+                Pick::Wait => client.waiting.push(waiting),
                 Pick::Fail(status) => {
-                    assert!(!call.plan.wait_for_ready && !self.fair, "call {tag} failed: {status}");
-                    call.status = Some(status);
+                    assert!(!call.plan.wait_for_ready && !self.fair, "call {} failed: {status}", waiting.tag);
+                    let none = Metadata::new();
+                    let end = End { code: status.code, trailers: &none, completed: false, seen: Seen::Perhaps };
+                    self.attempt_ended(waiting.tag, waiting.id, end, status);
                 }
                 Pick::Connection(id) => {
                     let link = client.links[&id];
-                    if !self.open(tag, link) {
+                    if !self.open(waiting, link) {
                         // It takes no calls any more, and the word has not reached the channel yet.
                         let (since, useful) = (self.links[link].told_ready, self.links[link].is_useful());
                         let lived = since.map_or(Duration::ZERO, |since| self.now - since);
                         let client = &mut self.clients[index];
                         client.channel.handle_lost(id, Lost { why: "it takes no more calls", lived, useful }, self.now);
                         self.links[link].told_lost = true;
-                        client.waiting.push(tag);
+                        client.waiting.push(waiting);
                         client.pick_again = true;
                     }
                 }
@@ -597,7 +736,8 @@ impl<'a> World<'a> {
         }
     }
 
-    fn open(&mut self, tag: usize, index: usize) -> bool {
+    fn open(&mut self, waiting: Waiting, index: usize) -> bool {
+        let Waiting { tag, id, previous } = waiting;
         let call = &mut self.calls[tag];
         let link = &mut self.links[index];
         let configs = [&self.clients[link.client].config, &self.servers[link.server].config];
@@ -606,39 +746,55 @@ impl<'a> World<'a> {
             call.plan.encoding = [Encoding::Identity; 2];
         }
         let [end, _] = &mut link.ends;
-        let number = call.attempts;
+        let number = id.0 as usize;
+        let mut metadata = call.plan.metadata.clone();
+        if previous > 0 {
+            metadata.append(PREVIOUS_ATTEMPTS, previous.to_string()).expect("legal metadata");
+        }
         let request = Request {
             path: &format!("/sim.Sim/{tag}.{number}"),
             authority: "sim.example",
-            metadata: &call.plan.metadata,
+            metadata: &metadata,
             deadline: call.deadline,
         };
         let Ok(id) = end.connection.open_encoded(request, call.plan.encoding[0], self.now) else { return false };
         end.opened(id);
         end.drain();
-        call.attempts += 1;
-        let client = Side::new(id, 0, &call.plan, self.now);
-        self.attempts.push(Attempt { tag, number, link: index, deadline: call.deadline, client, server: None });
+        let plan = call.plan.of_attempt(previous);
+        let client = Side::new(id, 0, &plan, self.now);
+        let deadline = call.deadline;
+        let (begun, server) = (false, None);
+        self.attempts.push(Attempt { tag, number, previous, plan, begun, link: index, deadline, client, server });
         true
     }
 
+    /// Ends calls that are late and on no connection.
     fn expire_waiting(&mut self, index: usize) -> bool {
-        let before = self.clients[index].waiting.len();
-        let (calls, now) = (&mut self.calls, self.now);
-        self.clients[index].waiting.retain(|tag| {
-            let late = calls[*tag].deadline.is_some_and(|at| at <= now);
-            if late {
-                calls[*tag].status = Some(Status::new(Code::DeadlineExceeded, "Deadline Exceeded"));
+        let mut moved = false;
+        for tag in 0..self.calls.len() {
+            let call = &self.calls[tag];
+            let late = call.client == index && call.deadline.is_some_and(|at| at <= self.now);
+            let unplaced = || call.live.iter().all(|id| self.is_waiting(call, *id));
+            if call.status.is_some() || !late || !unplaced() {
+                continue;
             }
-            !late
-        });
-        self.clients[index].waiting.len() < before
+            moved = true;
+            self.clients[index].waiting.retain(|waiting| waiting.tag != tag);
+            let call = &mut self.calls[tag];
+            call.live.clear();
+            call.rpc.give_up();
+            call.end(Status::new(Code::DeadlineExceeded, "Deadline Exceeded"));
+        }
+        moved
     }
 
     // What must hold.
 
     /// Whenever nothing moves: no call is late, and the books agree wherever nothing is on the way.
     fn audit(&mut self) {
+        for throttle in self.clients.iter().filter_map(|client| client.throttle.as_ref()) {
+            assert!(throttle.tokens() <= throttle.most(), "there are more tokens than there can be");
+        }
         for attempt in &self.attempts {
             attempt.check_deadlines(&self.links[attempt.link].ends, self.now);
         }
@@ -687,7 +843,7 @@ impl Drop for World<'_> {
             eprintln!("link {index}: {link:?}");
         }
         for attempt in &self.attempts {
-            eprintln!("{attempt:?} {:?}", self.calls[attempt.tag].plan);
+            eprintln!("{attempt:?} {:?}", self.calls[attempt.tag].rpc);
         }
     }
 }
@@ -715,6 +871,10 @@ fn client(servers: usize, rng: &mut Rng) -> Client {
         links: HashMap::new(),
         waiting: Vec::new(),
         pick_again: false,
+        throttle: rng.bool().then(|| {
+            let config = ThrottlingConfig { max_tokens: rng.u32(1..10), thousandths_per_success: rng.u32(1..3000) };
+            Arc::new(Throttle::new(config))
+        }),
     }
 }
 

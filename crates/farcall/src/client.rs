@@ -90,11 +90,14 @@ impl Channel {
 
     /// A stream of requests, a stream of responses.
     ///
-    /// The future is ready when the server has begun to answer. The stream of requests goes on in a task of its own;
-    /// it is dropped when the call is over. Dropping the future, or the responses before their end, cancels the call.
+    /// The future is ready when the call is on a connection, for the server may wait for requests before it answers
+    /// anything: initial metadata comes from [`Streaming::initial_metadata`], and [`Response::metadata`] is empty. The
+    /// stream of requests goes on in a task of its own; it is dropped when the call is over. Dropping the future, or the
+    /// responses before their end, cancels the call.
     ///
     /// # Errors
-    /// The status of a call that ended without a response; later ends are told by the stream.
+    /// The status of a call for which there is no connection. Every other end comes from the stream's
+    /// [`message`](Streaming::message).
     pub async fn streaming<C, S, R>(
         &self,
         path: impl Into<Cow<'static, str>>,
@@ -108,10 +111,9 @@ impl Channel {
         R: 'static,
     {
         let (messages, metadata, options) = request.split();
-        let (sender, mut receiver) = self.net.start(self.call(path, metadata, options)).await?;
+        let (sender, receiver) = self.net.start(self.call(path, metadata, options)).await?;
         pump(sender, messages, codec.clone()).await;
-        let headers = poll_fn(|context| receiver.poll_headers(context)).await;
-        responses(headers, receiver, codec).await
+        Ok(Response::new(Streaming::of_client(receiver, codec, None)))
     }
 
     fn call(&self, path: impl Into<Cow<'static, str>>, metadata: Metadata, options: CallOptions) -> NewCall {
@@ -143,16 +145,13 @@ async fn responses<R: 'static>(
     codec: impl Codec<R>,
 ) -> Result<Response<Streaming<R>>, Status> {
     if let Some(headers) = headers {
-        return Ok(Response::received(Streaming::of_client(receiver, codec), headers, Metadata::new()));
+        let responses = Streaming::of_client(receiver, codec, Some(headers.clone()));
+        return Ok(Response::received(responses, headers, Metadata::new()));
     }
     // No headers: the call is over, for good (an empty stream) or not.
     let closed = poll_fn(|context| receiver.poll_closed(context)).await;
     if closed.status.is_ok() {
-        return Ok(Response::received(
-            Streaming::ended(receiver, codec, closed.trailers),
-            Metadata::new(),
-            Metadata::new(),
-        ));
+        return Ok(Response::new(Streaming::ended(receiver, codec, closed.trailers)));
     }
     Err(Status::of(*closed))
 }

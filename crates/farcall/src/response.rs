@@ -42,7 +42,8 @@ impl<T> Response<T> {
         Response { message: change(message), metadata, trailers, compression }
     }
 
-    /// Initial metadata, which goes before the first message.
+    /// Initial metadata, which goes before the first message. A client whose requests are a stream, too, finds it with
+    /// [`Streaming::initial_metadata`](crate::Streaming::initial_metadata) instead.
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
     }

@@ -27,6 +27,8 @@ pub struct Streaming<T> {
     side: Side,
     /// Set when the end was told.
     ended: bool,
+    /// Client: initial metadata, once it was waited for.
+    headers: Option<Metadata>,
     trailers: Option<Metadata>,
 }
 
@@ -37,8 +39,9 @@ enum Side {
 }
 
 impl<T: 'static> Streaming<T> {
-    pub(crate) fn of_client(receiver: Receiver, codec: impl Codec<T>) -> Streaming<T> {
-        Streaming::new(receiver, codec, Side::Client)
+    /// A client's; `headers` are initial metadata that was taken from the receiver.
+    pub(crate) fn of_client(receiver: Receiver, codec: impl Codec<T>, headers: Option<Metadata>) -> Streaming<T> {
+        Streaming { headers, ..Streaming::new(receiver, codec, Side::Client) }
     }
 
     pub(crate) fn of_server(receiver: Receiver, codec: impl Codec<T>) -> Streaming<T> {
@@ -48,12 +51,21 @@ impl<T: 'static> Streaming<T> {
     fn new(receiver: Receiver, codec: impl Codec<T>, side: Side) -> Streaming<T> {
         // A codec without fields costs no allocation here.
         let codec = Box::new(codec);
-        Streaming { receiver, codec, decoded: VecDeque::new(), failure: None, side, ended: false, trailers: None }
+        Streaming {
+            receiver,
+            codec,
+            decoded: VecDeque::new(),
+            failure: None,
+            side,
+            ended: false,
+            headers: None,
+            trailers: None,
+        }
     }
 
     /// A client's stream that ended well before it had a message.
     pub(crate) fn ended(receiver: Receiver, codec: impl Codec<T>, trailers: Metadata) -> Streaming<T> {
-        let stream = Streaming::of_client(receiver, codec);
+        let stream = Streaming::of_client(receiver, codec, Some(Metadata::new()));
         Streaming { ended: true, trailers: Some(trailers), ..stream }
     }
 
@@ -63,6 +75,16 @@ impl<T: 'static> Streaming<T> {
     /// The status that the call ended with. After it, as after `None`, the stream gives `None`.
     pub async fn message(&mut self) -> Result<Option<T>, Status> {
         poll_fn(|context| self.poll_message(context)).await.transpose()
+    }
+
+    /// Client: the server's initial metadata, which it sends with its first response at the latest; waits for it. Empty
+    /// when the call has ended without: then [`message`](Streaming::message) says why. On a server it is empty, for the
+    /// client's metadata is in the [`Request`](crate::Request).
+    pub async fn initial_metadata(&mut self) -> &Metadata {
+        if self.headers.is_none() && self.side == Side::Client {
+            self.headers = poll_fn(|context| self.receiver.poll_headers(context)).await;
+        }
+        self.headers.get_or_insert_default()
     }
 
     /// Client: trailing metadata of a stream that ended well. Messages that were not taken are passed over.

@@ -92,10 +92,9 @@ async fn dropping_a_conversation_drops_both_its_streams() {
         let (feed, requests) = fed::<Bytes>();
         let channel = server.channel.clone();
         let call = tokio::spawn(async move {
-            channel
-                .streaming::<_, _, Bytes>("/test.Service/Method", codec::Bytes, Request::new(requests))
-                .await
-                .map(drop)
+            let request = Request::new(requests);
+            let _responses = channel.streaming::<_, _, Bytes>("/test.Service/Method", codec::Bytes, request).await;
+            std::future::pending::<()>().await;
         });
         let dropped = began.recv().await.unwrap();
         feed.send(Bytes::from("hello")).await.unwrap();

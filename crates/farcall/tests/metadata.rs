@@ -78,9 +78,12 @@ async fn goes_before_the_first_message_of_a_stream() {
         let (_requests, never) = common::fed::<Bytes>();
         let response: Response<Streaming<Bytes>> =
             server.channel.streaming("/test.Service/Method", codec::Bytes, Request::new(never)).await.unwrap();
-        assert_eq!(own(response.metadata()), own(&sample()));
+        assert!(response.metadata().is_empty(), "it had not come yet");
+        let mut responses = response.into_inner();
+        assert_eq!(own(responses.initial_metadata().await), own(&sample()));
         drop(feed);
-        assert_eq!(response.into_inner().message().await.unwrap(), None);
+        assert_eq!(responses.message().await.unwrap(), None);
+        assert_eq!(own(responses.initial_metadata().await), own(&sample()), "it is kept");
     })
     .await;
 }

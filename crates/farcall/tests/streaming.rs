@@ -234,6 +234,56 @@ async fn a_conversation_goes_both_ways_in_turn() {
 }
 
 #[tokio::test]
+async fn a_conversation_begins_before_the_server_answers() {
+    within(async {
+        let server = serve(|call| {
+            call.streaming(codec::Bytes, |request: Request<Streaming<Bytes>>| async {
+                let mut requests = request.into_inner();
+                let first = requests.message().await?.unwrap();
+                let mut response = Response::new(requests);
+                response.metadata_mut().append("first", first).unwrap();
+                Ok::<_, Status>(response)
+            });
+        })
+        .await;
+        let (feed, requests) = fed();
+        let mut responses = streaming(&server.channel, requests).await.unwrap();
+        feed.send(Bytes::from("hello")).await.unwrap();
+        assert_eq!(responses.initial_metadata().await.first("first"), Some(&b"hello"[..]));
+        feed.send(Bytes::from("again")).await.unwrap();
+        assert_eq!(responses.message().await.unwrap().unwrap(), "again");
+        drop(feed);
+        assert_eq!(responses.message().await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_conversation_that_ends_before_it_is_answered_says_why_with_its_first_message() {
+    within(async {
+        let server = serve(|call| {
+            call.streaming(codec::Bytes, |_: Request<Streaming<Bytes>>| async {
+                Err::<Response<Fed<Result<Bytes, Status>>>, _>(Status::permission_denied("no"))
+            });
+        })
+        .await;
+        for metadata_first in [false, true] {
+            let (feed, requests) = fed();
+            let mut responses = streaming(&server.channel, requests).await.unwrap();
+            if metadata_first {
+                assert!(responses.initial_metadata().await.is_empty());
+            }
+            let status = responses.message().await.unwrap_err();
+            assert_eq!((status.code(), status.message()), (Code::PermissionDenied, "no"));
+            assert_eq!(responses.message().await.unwrap(), None);
+            assert!(responses.initial_metadata().await.is_empty());
+            feed.closed().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_conversation_may_be_longer_than_any_buffer() {
     within(async {
         let server = serve(chat).await;

@@ -4,7 +4,7 @@ mod common;
 
 use bytes::Bytes;
 use common::{Iter, server_streaming, unary, within};
-use farcall::{Channel, Code, Request, Response, Streaming, codec};
+use farcall::{Channel, Code, Request, Streaming, codec};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -119,9 +119,9 @@ async fn a_stream_of_requests_is_gone_and_does_not() {
     within(async {
         let (channel, mut calls) = refusing(1).await;
         let request = Request::new(Iter(std::iter::once(Bytes::new())));
-        let result: Result<Response<Streaming<Bytes>>, _> =
-            channel.streaming("/test.Service/Method", codec::Bytes, request).await;
-        assert_eq!(result.unwrap_err().code(), Code::Unavailable);
+        let response = channel.streaming("/test.Service/Method", codec::Bytes, request).await.unwrap();
+        let mut responses: Streaming<Bytes> = response.into_inner();
+        assert_eq!(responses.message().await.unwrap_err().code(), Code::Unavailable);
         assert_eq!(count(&mut calls), 1);
     })
     .await;

@@ -233,8 +233,8 @@ async fn note_stream(
             return Ok(());
         }
     };
-    outcome.initial = described(response.metadata());
     let mut replies = response.into_inner();
+    outcome.initial = described(replies.initial_metadata().await);
     loop {
         match replies.message().await {
             Ok(Some(reply)) => outcome.reply(&reply),

@@ -108,6 +108,14 @@ BAD_SERVERS = [
     reset_with(12, "PERMISSION_DENIED"),
     trailers_only("status_99", "UNKNOWN", ("grpc-status", "99")),
     trailers_only("status_wins_over_http", "NOT_FOUND", ("grpc-status", "5")),
+    # As our servers refuse messages of a codec that the method does not read.
+    BadServer(
+        "unsupported_media_type",
+        answers(
+            raw.headers(1, (":status", "415"), ("content-type", "application/grpc"), ("grpc-status", "12"), end=True)
+        ),
+        "UNIMPLEMENTED",
+    ),
     BadServer("ends_without_trailers", answers(body(raw.message(), end=True)), "UNKNOWN"),
     BadServer("message_over_the_limit", answers(body(raw.message(announced=5 << 20))), "RESOURCE_EXHAUSTED"),
     BadServer("half_a_message", answers(body(raw.message(announced=9)), STATUS_OK), "INTERNAL", grpcio_code="OK"),
@@ -198,6 +206,26 @@ def still_serves(perform: Any) -> Callable[[programs.Server], None]:
         assert perform("grpcio", server.port, [case])["after"]["replies"] == ["still there?"], server.output()
 
     return check
+
+
+# `:status 200` as it begins a header block; every other status is a literal.
+STATUS_200 = b"\x88"
+
+
+@pytest.mark.parametrize("subtype", ["", "+proto", "+json"])
+@pytest.mark.parametrize("server", ["ours-python", "ours-aio", "ours-rust"])
+def test_server_of_another_codec(server: str, subtype: str, servers: Any, still_serves: Any) -> None:
+    running = servers(server)
+    head = [(name, value + subtype if name == "content-type" else value) for name, value in REQUEST_HEAD]
+    with socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE) as connection:
+        connection.sendall(HELLO + raw.headers(1, *head) + raw.frame(raw.DATA, raw.END_STREAM, 1, raw.message()))
+        while (answer := raw.read_frame(connection))[0] != raw.HEADERS:
+            pass
+    _, flags, _, block = answer
+    served = subtype != "+json"
+    assert block.startswith(STATUS_200) is served
+    assert bool(flags & raw.END_STREAM) is not served
+    still_serves(running)
 
 
 @pytest.mark.parametrize("bad", FATAL_CLIENTS)

@@ -27,9 +27,9 @@ def frame(kind, flags, stream, payload=b""):
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
-def request_headers(path, stream, timeout=None):
+def request_headers(path, stream, timeout=None, content_type=b"application/grpc"):
     """The HEADERS of a request that goes on."""
-    fields = [(b":authority", b"test"), (b"content-type", b"application/grpc"), (b"te", b"trailers")]
+    fields = [(b":authority", b"test"), (b"content-type", content_type), (b"te", b"trailers")]
     if timeout:
         fields.append((b"grpc-timeout", timeout))
     # :method POST and :scheme http by their index, the others as literals that are not indexed.
@@ -111,7 +111,8 @@ def _handlers(handlers):
         "su": grpc.stream_unary_rpc_method_handler,
         "ss": grpc.stream_stream_rpc_method_handler,
     }
-    return {name: kinds[kind](behavior) for name, (kind, behavior) in handlers.items()}
+    # Behind the behavior may come a deserializer, and a serializer.
+    return {name: kinds[kind](*how) for name, (kind, *how) in handlers.items()}
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use farcall_core::{Metadata, Status};
 
-use crate::{CallId, ConnectionError, Run};
+use crate::{CallId, ConnectionError, Run, Subtype};
 
 /// What a [`Connection`](crate::Connection) tells its owner, in the order it happened.
 #[derive(Clone, PartialEq, Debug)]
@@ -90,6 +90,8 @@ pub enum Event {
 pub struct RequestHead {
     /// `:path`, which is `/package.Service/Method` from any gRPC client but may be any text.
     pub path: String,
+    /// What the messages are, by the content-type.
+    pub subtype: Subtype,
     /// `:authority`.
     pub authority: String,
     /// Custom metadata and `user-agent`, without the headers that gRPC itself uses.

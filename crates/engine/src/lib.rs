@@ -99,6 +99,7 @@ pub use goaway::Farewell;
 pub use grpc::{
     encoding::{Encoding, Encodings},
     run::{Run, RunBuilder},
+    subtype::Subtype,
 };
 pub use limits::{Limits, REPORT_INTERVAL};
 pub use report::{Cause, Report, Reporter};

@@ -35,7 +35,7 @@ impl Channel {
         C: Codec<T> + Codec<R>,
     {
         let (message, metadata, options) = request.split();
-        let mut call = self.call(path, metadata, options);
+        let mut call = self.call(path, metadata, options, codec::subtype::<T>(&codec));
         call.encoding = codec::compression(&codec, &message, call.encoding);
         let answered = self.net.unary(call, codec::encode(&codec, &message)?).await?;
         answer(answered, &codec)
@@ -58,7 +58,7 @@ impl Channel {
         R: 'static,
     {
         let (message, metadata, options) = request.split();
-        let mut call = self.call(path, metadata, options);
+        let mut call = self.call(path, metadata, options, codec::subtype::<T>(&codec));
         call.encoding = codec::compression(&codec, &message, call.encoding);
         let (headers, receiver) = self.net.ask(call, codec::encode(&codec, &message)?).await?;
         responses(headers, receiver, codec).await
@@ -83,7 +83,8 @@ impl Channel {
         S::Item: Send + 'static,
     {
         let (messages, metadata, options) = request.split();
-        let (sender, receiver) = self.net.start(self.call(path, metadata, options)).await?;
+        let call = self.call(path, metadata, options, codec::subtype::<S::Item>(&codec));
+        let (sender, receiver) = self.net.start(call).await?;
         pump(sender, messages, codec.clone()).await;
         answer(receiver.answer().await, &codec)
     }
@@ -111,17 +112,24 @@ impl Channel {
         R: 'static,
     {
         let (messages, metadata, options) = request.split();
-        let (sender, receiver) = self.net.start(self.call(path, metadata, options)).await?;
+        let call = self.call(path, metadata, options, codec::subtype::<S::Item>(&codec));
+        let (sender, receiver) = self.net.start(call).await?;
         pump(sender, messages, codec.clone()).await;
         Ok(Response::new(Streaming::of_client(receiver, codec, None)))
     }
 
-    fn call(&self, path: impl Into<Cow<'static, str>>, metadata: Metadata, options: CallOptions) -> NewCall {
+    fn call(
+        &self,
+        path: impl Into<Cow<'static, str>>,
+        metadata: Metadata,
+        options: CallOptions,
+        subtype: &'static str,
+    ) -> NewCall {
         let timeout = options.timeout.or(self.timeout);
         // A deadline past the end of time is none.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let encoding = options.compression.unwrap_or(self.compression);
-        NewCall { path: path.into(), metadata, deadline, wait_for_ready: options.wait_for_ready, encoding }
+        NewCall { path: path.into(), metadata, deadline, wait_for_ready: options.wait_for_ready, encoding, subtype }
     }
 }
 

@@ -17,10 +17,24 @@ const SHARED: usize = 8 << 10;
 /// Bytes that the buffer for encoding keeps between messages.
 const SCRATCH: usize = 8 << 10;
 
+/// The name of the codecs of protobuf's messages.
+const PROTO: &str = "proto";
+
 /// Encodes and decodes messages of type `T`.
 ///
 /// One codec serves both directions: a method's codec is a `Codec` of its request and of its response.
 pub trait Codec<T>: Send + Sync + 'static {
+    /// The codec's name, which is the content-subtype of its messages: `application/grpc+json` of a codec `json`. A server
+    /// takes requests that name no codec, and those of this name, without regard to case; others it refuses with HTTP's
+    /// 415 (Unsupported Media Type) and `UNIMPLEMENTED`. A client names it, but for `proto`, which all servers take to be
+    /// meant. A name has at most 122 characters: letters, digits and `!#$&-^_.+`.
+    ///
+    /// `None` is for a codec that leaves it to the application what messages are: a server then takes requests of any,
+    /// and a client names none. Default `proto`.
+    fn name(&self) -> Option<&'static str> {
+        Some(PROTO)
+    }
+
     /// Appends the encoded message to `buffer`.
     ///
     /// # Errors
@@ -53,6 +67,10 @@ pub trait Codec<T>: Send + Sync + 'static {
 pub struct Bytes;
 
 impl Codec<bytes::Bytes> for Bytes {
+    fn name(&self) -> Option<&'static str> {
+        None
+    }
+
     fn encode(&self, message: &bytes::Bytes, buffer: &mut BytesMut) -> Result<(), Status> {
         buffer.extend_from_slice(message);
         Ok(())
@@ -106,6 +124,11 @@ impl<M: prost::Message + Default + 'static> Codec<M> for Prost {
     fn decode(&self, message: bytes::Bytes) -> Result<M, Status> {
         M::decode(message).map_err(|error| Status::internal(format!("failed to decode a message: {error}")))
     }
+}
+
+/// What a client says of its messages: nothing of those that every server expects.
+pub(crate) fn subtype<T>(codec: &impl Codec<T>) -> &'static str {
+    codec.name().filter(|name| *name != PROTO).unwrap_or_default()
 }
 
 /// How a call's only message is compressed.

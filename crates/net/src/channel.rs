@@ -57,6 +57,8 @@ pub struct NewCall {
     pub wait_for_ready: bool,
     /// How its messages are compressed.
     pub encoding: Encoding,
+    /// The content-subtype: what they are. Empty leaves it to the method.
+    pub subtype: &'static str,
 }
 
 /// A channel to one target. Clones share it; when the last one is dropped, calls in flight finish and the connection
@@ -206,9 +208,9 @@ impl Channel {
     }
 
     fn open(&self, call: NewCall, unary: Option<Bytes>) -> Open {
-        let NewCall { path, metadata, deadline, wait_for_ready: _, encoding } = call;
+        let NewCall { path, metadata, deadline, wait_for_ready: _, encoding, subtype } = call;
         let authority = Arc::clone(&self.shared().authority);
-        Open { path, authority, metadata, deadline, encoding, unary, taken: false }
+        Open { path, authority, metadata, deadline, encoding, subtype, unary, taken: false }
     }
 
     /// Brings a call to a connection, as soon as there is one.

@@ -13,7 +13,7 @@ use bytes::Buf;
 use farcall_channel::Address;
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{
-    CallId, Closed, Connection, ConnectionError, ErrorCode, Event, Farewell, Outgoing, Request, RequestHead,
+    CallId, Closed, Connection, ConnectionError, ErrorCode, Event, Farewell, Outgoing, Request, RequestHead, Subtype,
 };
 use tokio::runtime::{Handle, RuntimeFlavor};
 
@@ -195,6 +195,9 @@ where
                     self.respond(*id, *answer);
                 }
             }
+            Command::RefuseSubtype(slot, codec) => {
+                let _ = slot.id.get().map(|id| self.engine.refuse_subtype(*id, codec));
+            }
             Command::Cancel(slot, status) => {
                 if let Some(id) = slot.id.get() {
                     self.engine.cancel(*id, status);
@@ -225,7 +228,7 @@ where
     fn open(&mut self, mut open: Box<Open>, slot: Arc<Slot>, now: Instant) {
         let request =
             Request { path: &open.path, authority: &open.authority, metadata: &open.metadata, deadline: open.deadline };
-        let id = match self.engine.open_encoded(request, open.encoding, now) {
+        let id = match self.engine.open_with(request, open.encoding, Subtype::of(open.subtype), now) {
             Ok(id) => id,
             Err(error) => {
                 let status = Status::new(Code::Unavailable, error.to_string());
@@ -613,6 +616,7 @@ mod tests {
             metadata: Metadata::new(),
             deadline: None,
             encoding: Encoding::Identity,
+            subtype: "",
             unary: Some(Bytes::new()),
             taken: false,
         };

@@ -74,6 +74,13 @@ impl Responder {
         self.answer(Answer { encoding: Encoding::Identity, headers: None, message: None, status, trailers });
     }
 
+    /// Refuses the call, for its method's messages are of this codec and not what the client has announced: HTTP's 415
+    /// and `UNIMPLEMENTED`.
+    pub fn refuse_subtype(mut self, codec: &'static str) {
+        self.answered = true;
+        self.outbox.post(Command::RefuseSubtype(Arc::clone(&self.outbox.slot), codec));
+    }
+
     /// Ends the call well, after its one message, which is compressed by `encoding` if the client reads that.
     pub fn respond_with(mut self, headers: Option<Metadata>, message: Bytes, encoding: Encoding, trailers: Metadata) {
         self.answer(Answer { encoding, headers, message: Some(message), status: Status::OK, trailers });

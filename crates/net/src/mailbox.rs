@@ -25,6 +25,8 @@ pub(crate) struct Open {
     pub(crate) deadline: Option<Instant>,
     /// How messages are compressed.
     pub(crate) encoding: Encoding,
+    /// What they are; empty leaves it open.
+    pub(crate) subtype: &'static str,
     /// The one message of a unary request, which is then over.
     pub(crate) unary: Option<Bytes>,
     /// Whether an engine has taken it: then a server may have seen it, unless the engine says otherwise.
@@ -57,6 +59,8 @@ pub(crate) enum Command {
     HalfClose(Arc<Slot>),
     /// Server: the answer, or its end.
     Respond(Arc<Slot>, Box<Answer>),
+    /// Server: the method's messages are of this codec, and not what the client has announced.
+    RefuseSubtype(Arc<Slot>, &'static str),
     /// End the call at once.
     Cancel(Arc<Slot>, Status),
     /// A message that waits to be let in is waited for.
@@ -254,6 +258,7 @@ mod tests {
             metadata: Metadata::new(),
             deadline: None,
             encoding: Encoding::Identity,
+            subtype: "",
             unary: None,
             taken: false,
         };

@@ -10,7 +10,7 @@ use std::{
 };
 
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::RequestHead;
+use farcall_engine::{RequestHead, Subtype};
 use pyo3::{
     exceptions::{PyOSError, PyValueError},
     prelude::*,
@@ -167,6 +167,15 @@ impl ServerCall {
         &self.head.authority
     }
 
+    /// What the client says its messages are, if it is neither protobuf nor left open.
+    #[getter]
+    fn subtype(&self) -> Option<&str> {
+        match &self.head.subtype {
+            Subtype::None | Subtype::Proto => None,
+            subtype => Some(subtype.name()),
+        }
+    }
+
     fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         convert::write_metadata(py, &self.head.metadata)
     }
@@ -253,6 +262,13 @@ impl ServerCall {
         }
         let message = message.map(|message| Last { message: convert::read_message(message), compress });
         Ok(self.call.finish(message, &status, &trailers))
+    }
+
+    /// Refuses the call, for its method reads messages of this codec.
+    fn refuse_subtype(&self, codec: &str) {
+        if self.is_active() && !self.answered.swap(true, Ordering::SeqCst) {
+            self.call.refuse_subtype(codec);
+        }
     }
 
     fn cancel(&self, code: u32, details: Text) -> PyResult<()> {

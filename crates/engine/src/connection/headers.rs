@@ -14,6 +14,7 @@ use crate::{
         request::{self, Refusal, TrailersReader},
         response::{self, encode_trailers_only},
         status_map,
+        subtype::Media,
     },
     hpack::{self, DecodedList, Partial},
     stream::{Input, State, Step},
@@ -271,7 +272,7 @@ impl Connection {
         }
         if list.too_large {
             let message = fields::too_large("initial", list.size, limits.max_header_list_size);
-            return self.refuse(id, end_stream, &Status::new(Code::ResourceExhausted, message));
+            return self.refuse(id, end_stream, &Media::default(), &Status::new(Code::ResourceExhausted, message));
         }
         let parsed = match reader.finish(self.config.any_path, self.config.accepted_encodings, now) {
             Ok(parsed) if end_stream && parsed.content_length.is_some_and(|length| length > 0) => {
@@ -288,10 +289,11 @@ impl Connection {
         };
         let request = match parsed.request {
             Ok(head) if head.deadline.is_some_and(|deadline| deadline <= now) => {
-                return self.refuse(id, end_stream, &Status::new(Code::DeadlineExceeded, "Deadline Exceeded"));
+                let status = Status::new(Code::DeadlineExceeded, "Deadline Exceeded");
+                return self.refuse(id, end_stream, &parsed.media, &status);
             }
             Ok(head) => Ok(head),
-            Err(Refusal::Grpc(status)) => return self.refuse(id, end_stream, &status),
+            Err(Refusal::Grpc(status)) => return self.refuse(id, end_stream, &parsed.media, &status),
             Err(Refusal::Http(http, status)) => Err((http, status)),
         };
         let (send_window, receive_window) = self.new_windows();
@@ -303,6 +305,7 @@ impl Connection {
         stream.content_length = parsed.content_length;
         stream.assembler.encoding = parsed.encoding;
         stream.accepted = parsed.accepted;
+        stream.media = parsed.media;
         stream.header_list = list.size as usize;
         self.request_headers = headers;
         match request {
@@ -324,12 +327,12 @@ impl Connection {
     }
 
     /// Answers a request that does not become a call.
-    fn refuse(&mut self, id: u32, end_stream: bool, status: &Status) -> Result<(), Fault> {
+    fn refuse(&mut self, id: u32, end_stream: bool, media: &Media, status: &Status) -> Result<(), Fault> {
         let accepted = self.config.accepted_encodings;
         let nothing = Metadata::new();
-        let (status, _) = self.fitted(false, status, &nothing);
+        let (status, _) = self.fitted(Some(media), status, &nothing);
         self.blocks.write(&mut self.transmit, id, true, |writer| {
-            encode_trailers_only(&status, accepted, &nothing, writer);
+            encode_trailers_only(media, &status, accepted, &nothing, writer);
         });
         if !end_stream {
             self.transmit.small(|out| Reset { stream: id, code: ErrorCode::NO_ERROR }.encode(out));

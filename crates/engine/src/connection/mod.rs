@@ -40,6 +40,7 @@ use crate::{
         encoding::{Codecs, Encoding},
         message::{self, too_large},
         run::Run,
+        subtype::{Media, Subtype},
     },
     hpack::Decoder,
     keepalive::{Keepalive, PingStrikes},
@@ -303,6 +304,20 @@ impl Connection {
         encoding: Encoding,
         now: Instant,
     ) -> Result<CallId, CallError> {
+        self.open_with(request, encoding, Subtype::None, now)
+    }
+
+    /// [`open_encoded`](Connection::open_encoded) for a call whose content-type says what its messages are.
+    ///
+    /// # Errors
+    /// As of [`open`](Connection::open).
+    pub fn open_with(
+        &mut self,
+        request: Request<'_>,
+        encoding: Encoding,
+        subtype: Subtype,
+        now: Instant,
+    ) -> Result<CallId, CallError> {
         if self.config.role != Role::Client {
             return Err(CallError::WrongRole);
         }
@@ -313,6 +328,7 @@ impl Connection {
         let call = stream.call;
         stream.deadline = request.deadline;
         stream.encoding = encoding;
+        stream.media = Media::Of(subtype);
         if let Some(deadline) = request.deadline {
             if deadline <= now {
                 self.expire(call);
@@ -393,6 +409,26 @@ impl Connection {
             return Err(CallError::HalfClosed);
         }
         self.answer(call, status, trailers);
+        Ok(())
+    }
+
+    /// Refuses a call of a [`Subtype`] that its method does not serve: HTTP's 415 (Unsupported Media Type) and, for gRPC
+    /// clients, `UNIMPLEMENTED` with a text that names the method's `codec`.
+    ///
+    /// # Errors
+    /// [`CallError::HeadersSent`] when headers are gone already; [`CallError::HalfClosed`] when the call is answered.
+    pub fn refuse_subtype(&mut self, call: CallId, codec: &str) -> Result<(), CallError> {
+        if self.config.role != Role::Server {
+            return Err(CallError::WrongRole);
+        }
+        let stream = self.store.live(call).ok_or(CallError::NoSuchCall)?;
+        if stream.finished {
+            return Err(CallError::HalfClosed);
+        }
+        if stream.headers_sent {
+            return Err(CallError::HeadersSent);
+        }
+        self.answer_unsupported(call, codec);
         Ok(())
     }
 

@@ -21,6 +21,7 @@ use crate::{
         message::{MESSAGE_OVERHEAD, PREFIX_LEN},
         request,
         response::{encode_headers, encode_http_headers, encode_trailers, encode_trailers_only},
+        subtype::Media,
     },
     hpack::Encoder,
     send::Class,
@@ -74,7 +75,19 @@ impl Connection {
         let timeout = stream.deadline.map(|deadline| Timeout(deadline.saturating_duration_since(now)));
         let (scheme, user_agent) = (self.config.scheme, self.config.user_agent.as_str());
         let (encoding, accepted) = (stream.encoding, self.config.accepted_encodings);
-        let outline = request::Outline { scheme, user_agent, path, authority, encoding, accepted, timeout, metadata };
+        let content_type = stream.media.content_type();
+        let content_type = &*content_type;
+        let outline = request::Outline {
+            scheme,
+            user_agent,
+            path,
+            authority,
+            content_type,
+            encoding,
+            accepted,
+            timeout,
+            metadata,
+        };
         let limit = self.peer.max_header_list_size;
         if fit::most(path.len() + authority.len() + user_agent.len(), metadata) > limit as usize {
             let size = fit::size(|fields| request::encode(&outline, fields));
@@ -128,8 +141,9 @@ impl Connection {
         if fit::most(0, metadata) <= limit as usize {
             return None;
         }
-        let (encoding, accepted) = (self.store.live(call)?.encoding, self.config.accepted_encodings);
-        let size = fit::size(|fields| encode_headers(encoding, accepted, metadata, fields));
+        let accepted = self.config.accepted_encodings;
+        let stream = self.store.live(call)?;
+        let size = fit::size(|fields| encode_headers(&stream.media, stream.encoding, accepted, metadata, fields));
         let too_large = size > limit as usize && !metadata.is_empty();
         too_large.then(|| Status::new(Code::ResourceExhausted, too_large_to_send("initial", size, limit)))
     }
@@ -140,7 +154,10 @@ impl Connection {
         stream.headers_sent = true;
         stream.state.advance(Input::Send);
         let (id, encoding, accepted) = (stream.id, stream.encoding, self.config.accepted_encodings);
-        self.blocks.write(&mut self.transmit, id, false, |writer| encode_headers(encoding, accepted, metadata, writer));
+        let media = &stream.media;
+        self.blocks.write(&mut self.transmit, id, false, |writer| {
+            encode_headers(media, encoding, accepted, metadata, writer);
+        });
         self.note_data_sent();
     }
 
@@ -157,6 +174,14 @@ impl Connection {
         }
     }
 
+    /// Server: answers a request whose messages its method cannot read; those of `codec` it could.
+    pub(super) fn answer_unsupported(&mut self, call: CallId, codec: &str) {
+        let Some(stream) = self.store.live(call) else { return };
+        let status = stream.media.refusal(codec);
+        stream.media = Media::Unsupported;
+        self.answer(call, &status, &Metadata::new());
+    }
+
     /// Server: answers a request that is not gRPC's, once it has come whole.
     pub(super) fn write_http_answer(&mut self, call: CallId, http: u16, status: Status) {
         let Some(stream) = self.store.live(call) else { return };
@@ -171,10 +196,11 @@ impl Connection {
         self.schedule(call);
     }
 
-    /// Server: as much of a status and of trailing metadata as the client takes.
+    /// Server: as much of a status and of trailing metadata as the client takes, with the headers before them if they are
+    /// still to be sent.
     pub(super) fn fitted<'a>(
         &self,
-        headers_sent: bool,
+        begins: Option<&Media>,
         status: &'a Status,
         trailers: &'a Metadata,
     ) -> (Cow<'a, Status>, Cow<'a, Metadata>) {
@@ -183,9 +209,9 @@ impl Connection {
             return (Cow::Borrowed(status), Cow::Borrowed(trailers));
         }
         let size = |status: &Status, trailers: &Metadata| {
-            fit::size(|fields| match headers_sent {
-                true => encode_trailers(status, trailers, fields),
-                false => encode_trailers_only(status, accepted, trailers, fields),
+            fit::size(|fields| match begins {
+                None => encode_trailers(status, trailers, fields),
+                Some(media) => encode_trailers_only(media, status, accepted, trailers, fields),
             })
         };
         fit::answer(status, trailers, limit, size)
@@ -196,7 +222,7 @@ impl Connection {
             return self.write_fitted(call, status, trailers);
         }
         let Some(stream) = self.store.peek(call) else { return };
-        let (status, trailers) = self.fitted(stream.headers_sent, status, trailers);
+        let (status, trailers) = self.fitted((!stream.headers_sent).then_some(&stream.media), status, trailers);
         let (status, trailers) = (status.into_owned(), trailers.into_owned());
         self.write_fitted(call, &status, &trailers);
     }
@@ -209,13 +235,13 @@ impl Connection {
         if early {
             stream.state.advance(Input::SendReset);
         }
-        let state = stream.state;
+        let (state, media) = (stream.state, &stream.media);
         let accepted = self.config.accepted_encodings;
         if headers_sent {
             self.blocks.write(&mut self.transmit, id, true, |writer| encode_trailers(status, trailers, writer));
         } else {
             self.blocks.write(&mut self.transmit, id, true, |writer| {
-                encode_trailers_only(status, accepted, trailers, writer);
+                encode_trailers_only(media, status, accepted, trailers, writer);
             });
         }
         if early {

@@ -81,12 +81,12 @@ mod tests {
 
     use super::{answer, most, size};
     use crate::{
-        grpc::{encoding::Encodings, percent, response::encode_trailers_only},
+        grpc::{encoding::Encodings, percent, response::encode_trailers_only, subtype::Media},
         hpack::{Decoder, Encoder},
     };
 
     fn measured(status: &Status, trailers: &Metadata) -> usize {
-        size(|fields| encode_trailers_only(status, Encodings::ALL, trailers, fields))
+        size(|fields| encode_trailers_only(&Media::default(), status, Encodings::ALL, trailers, fields))
     }
 
     fn metadata(len: usize) -> Metadata {
@@ -107,7 +107,7 @@ mod tests {
             let mut block = Vec::new();
             let mut writer =
                 crate::grpc::fields::Writer { hpack: &mut Encoder::new(), out: &mut block, scratch: &mut Vec::new() };
-            encode_trailers_only(&status, Encodings::ALL, &trailers, &mut writer);
+            encode_trailers_only(&Media::default(), &status, Encodings::ALL, &trailers, &mut writer);
             let list = Decoder::new(4096).decode(&block, u32::MAX, |_, _| ()).unwrap();
             assert_eq!(measured(&status, &trailers), list.size as usize);
             assert!(most(status.message.len(), &trailers) >= list.size as usize);

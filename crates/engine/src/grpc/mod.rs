@@ -11,3 +11,4 @@ pub(crate) mod request;
 pub(crate) mod response;
 pub(crate) mod run;
 pub(crate) mod status_map;
+pub(crate) mod subtype;

@@ -7,6 +7,7 @@ use farcall_core::{Code, Metadata, Status, Timeout};
 use super::{
     encoding::{Encoding, Encodings},
     fields::{self, Collected, FieldFault, Fields},
+    subtype::{Media, Subtype},
 };
 use crate::RequestHead;
 
@@ -17,6 +18,7 @@ pub(crate) struct Outline<'a> {
     pub(crate) user_agent: &'a str,
     pub(crate) path: &'a str,
     pub(crate) authority: &'a str,
+    pub(crate) content_type: &'a [u8],
     pub(crate) encoding: Encoding,
     /// How the answer may be compressed.
     pub(crate) accepted: Encodings,
@@ -30,7 +32,7 @@ pub(crate) fn encode(request: &Outline<'_>, writer: &mut impl Fields) {
     writer.constant(b":authority", request.authority.as_bytes());
     writer.constant(b":method", b"POST");
     writer.constant(b":scheme", request.scheme.as_bytes());
-    writer.constant(b"content-type", fields::CONTENT_TYPE);
+    writer.constant(b"content-type", request.content_type);
     writer.constant(b"te", b"trailers");
     if request.encoding != Encoding::Identity {
         writer.constant(b"grpc-encoding", request.encoding.name().as_bytes());
@@ -54,7 +56,8 @@ pub(crate) struct Reader {
     host: Option<String>,
     method: Method,
     scheme: bool,
-    content_type: Option<bool>,
+    /// `None`: it is missing, or not gRPC's.
+    subtype: Option<Subtype>,
     content_length: Option<u64>,
     timeout: Option<Timeout>,
     encoding: Encoding,
@@ -75,6 +78,8 @@ enum Method {
 pub(crate) struct Parsed {
     /// What the application sees, or the answer that the request gets without it.
     pub(crate) request: Result<Box<RequestHead>, Refusal>,
+    /// The content-type of the answer.
+    pub(crate) media: Media,
     /// What DATA must add up to.
     pub(crate) content_length: Option<u64>,
     /// How its messages are compressed.
@@ -112,7 +117,7 @@ impl Reader {
             [b':', ..] => self.malformed("an unknown pseudo-header"),
             b"te" if value != b"trailers" => self.malformed("te other than trailers"),
             b"host" => self.host = Some(text(value)),
-            b"content-type" => self.content_type = Some(fields::is_grpc_content_type(value)),
+            b"content-type" => self.subtype = Subtype::of_content_type(value),
             b"content-length" => self.content_length(value),
             b"grpc-timeout" => match Timeout::parse(value) {
                 Ok(timeout) => self.timeout = Some(timeout),
@@ -168,11 +173,12 @@ impl Reader {
         if !self.scheme {
             return Err("a request without :scheme");
         }
-        let refusal = match (self.method, self.content_type, self.unknown_encoding, self.collected.fault) {
+        let is_grpc = self.subtype.is_some();
+        let refusal = match (self.method, is_grpc, self.unknown_encoding, self.collected.fault) {
             (Method::Other, ..) => {
                 Some(Refusal::Http(405, Status::new(Code::Internal, "a gRPC request's :method is POST")))
             }
-            (_, None | Some(false), ..) => {
+            (_, false, ..) => {
                 let message = "a gRPC request's content-type is application/grpc";
                 Some(Refusal::Http(415, Status::new(Code::Internal, message)))
             }
@@ -193,16 +199,20 @@ impl Reader {
             ))),
             _ => None,
         };
+        let subtype = self.subtype.unwrap_or_default();
         let request = match refusal {
             Some(refusal) => Err(refusal),
             None => Ok(Box::new(RequestHead {
                 path,
+                subtype: subtype.clone(),
                 authority: self.authority.or(self.host).unwrap_or_default(),
                 metadata: self.collected.metadata,
                 deadline: self.timeout.and_then(|Timeout(timeout)| now.checked_add(timeout)),
             })),
         };
-        Ok(Parsed { request, content_length: self.content_length, encoding: self.encoding, accepted: self.accepted })
+        let media = Media::Of(subtype);
+        let (content_length, encoding, accepted) = (self.content_length, self.encoding, self.accepted);
+        Ok(Parsed { request, media, content_length, encoding, accepted })
     }
 }
 
@@ -241,7 +251,7 @@ mod tests {
 
     use farcall_core::{Code, Metadata, Status, Timeout};
 
-    use super::{Encoding, Encodings, Outline, Parsed, Reader, Refusal, encode};
+    use super::{Encoding, Encodings, Media, Outline, Parsed, Reader, Refusal, Subtype, encode};
     use crate::grpc::fields::Writer;
     use crate::hpack::{Decoder, Encoder};
 
@@ -288,6 +298,7 @@ mod tests {
             user_agent: "me",
             path: "/a.B/C",
             authority: "host",
+            content_type: b"application/grpc+json",
             encoding: Encoding::Gzip,
             accepted: Encodings::IDENTITY.with(Encoding::Deflate),
             timeout: Some(Timeout(Duration::from_secs(5))),
@@ -308,8 +319,10 @@ mod tests {
         let parsed = reader.finish(false, Encodings::ALL, now).unwrap();
         assert_eq!(parsed.encoding, Encoding::Gzip);
         assert_eq!(parsed.accepted, request.accepted);
+        assert_eq!(parsed.media, Media::Of(Subtype::of("json")));
         let head = parsed.request.unwrap();
         assert_eq!((head.path.as_str(), head.authority.as_str()), ("/a.B/C", "host"));
+        assert_eq!(head.subtype, Subtype::of("json"));
         assert_eq!(head.deadline, Some(now + Duration::from_secs(5)));
         let found: Vec<_> = head.metadata.iter().collect();
         assert_eq!(found, [("user-agent", &b"me"[..]), ("k", b"v"), ("b-bin", &[0, 255])]);

@@ -6,12 +6,13 @@ use super::{
     encoding::{Encoding, Encodings},
     fields::{self, Collected, FieldFault, Fields},
     percent,
+    subtype::Media,
 };
 
 /// Writes the fields that begin a response, before any metadata.
-fn encode_start(writer: &mut impl Fields) {
-    writer.constant(b":status", b"200");
-    writer.constant(b"content-type", fields::CONTENT_TYPE);
+fn encode_start(media: &Media, writer: &mut impl Fields) {
+    writer.constant(b":status", media.http_status());
+    writer.constant(b"content-type", &media.content_type());
 }
 
 /// Writes the headers of an answer to a client that does not speak gRPC; its body is a text for people.
@@ -21,8 +22,14 @@ pub(crate) fn encode_http_headers(status: u16, writer: &mut impl Fields) {
 }
 
 /// Writes response headers; requests may be compressed as `accepted` says.
-pub(crate) fn encode_headers(encoding: Encoding, accepted: Encodings, metadata: &Metadata, writer: &mut impl Fields) {
-    encode_start(writer);
+pub(crate) fn encode_headers(
+    media: &Media,
+    encoding: Encoding,
+    accepted: Encodings,
+    metadata: &Metadata,
+    writer: &mut impl Fields,
+) {
+    encode_start(media, writer);
     if encoding != Encoding::Identity {
         writer.constant(b"grpc-encoding", encoding.name().as_bytes());
     }
@@ -32,12 +39,13 @@ pub(crate) fn encode_headers(encoding: Encoding, accepted: Encodings, metadata: 
 
 /// Writes headers and trailers in one list (Trailers-Only).
 pub(crate) fn encode_trailers_only(
+    media: &Media,
     status: &Status,
     accepted: Encodings,
     trailers: &Metadata,
     writer: &mut impl Fields,
 ) {
-    encode_start(writer);
+    encode_start(media, writer);
     if status.code == Code::Unimplemented {
         // So that a client whose encoding was refused can choose another (compression.md).
         writer.constant(b"grpc-accept-encoding", accepted.names());
@@ -185,7 +193,7 @@ fn read_code(value: &[u8]) -> Result<Code, ()> {
 mod tests {
     use farcall_core::{Code, Metadata, Status};
 
-    use super::{Encoding, Encodings, Parsed, Reader, encode_headers, encode_trailers, encode_trailers_only};
+    use super::{Encoding, Encodings, Media, Parsed, Reader, encode_headers, encode_trailers, encode_trailers_only};
     use crate::{
         grpc::fields::Writer,
         hpack::{Decoder, Encoder},
@@ -212,7 +220,10 @@ mod tests {
         let mut metadata = Metadata::new();
         metadata.append("k", "v").unwrap();
         metadata.append("x-bin", [1]).unwrap();
-        let headers = written(|writer| encode_headers(Encoding::Deflate, Encodings::ALL, &metadata, writer), false);
+        let headers = written(
+            |writer| encode_headers(&Media::default(), Encoding::Deflate, Encodings::ALL, &metadata, writer),
+            false,
+        );
         assert_eq!(headers.encoding, Encoding::Deflate);
         assert_eq!((headers.http, headers.is_grpc, headers.status), (200, true, None));
         assert_eq!(headers.metadata, metadata);
@@ -221,7 +232,10 @@ mod tests {
             let trailers = written(|writer| encode_trailers(&status, &metadata, writer), true);
             assert_eq!(trailers.status.as_ref(), Some(&status));
             assert_eq!(trailers.metadata, metadata);
-            let both = written(|writer| encode_trailers_only(&status, Encodings::ALL, &metadata, writer), false);
+            let both = written(
+                |writer| encode_trailers_only(&Media::default(), &status, Encodings::ALL, &metadata, writer),
+                false,
+            );
             assert_eq!((both.http, both.status), (200, trailers.status));
         }
     }
@@ -241,12 +255,16 @@ mod tests {
             listed
         };
         let (accepted, metadata) = (Encodings::IDENTITY.with(Encoding::Deflate), Metadata::new());
-        let headers = listed(&|writer| encode_headers(Encoding::Identity, accepted, &metadata, writer));
+        let headers =
+            listed(&|writer| encode_headers(&Media::default(), Encoding::Identity, accepted, &metadata, writer));
         assert_eq!(headers.as_deref(), Some("identity, deflate"));
         let refused = Status::new(Code::Unimplemented, "");
-        let trailers = listed(&|writer| encode_trailers_only(&refused, accepted, &metadata, writer));
+        let trailers = listed(&|writer| encode_trailers_only(&Media::default(), &refused, accepted, &metadata, writer));
         assert_eq!(trailers.as_deref(), Some("identity, deflate"));
-        assert_eq!(listed(&|writer| encode_trailers_only(&Status::OK, accepted, &metadata, writer)), None);
+        assert_eq!(
+            listed(&|writer| encode_trailers_only(&Media::default(), &Status::OK, accepted, &metadata, writer)),
+            None
+        );
     }
 
     #[test]

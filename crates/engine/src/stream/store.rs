@@ -11,7 +11,10 @@ use crate::{
     CallId, Closed,
     connection::Packed,
     flow::{ReceiveWindow, SendWindow},
-    grpc::encoding::{Encoding, Encodings},
+    grpc::{
+        encoding::{Encoding, Encodings},
+        subtype::Media,
+    },
     recv::Assembler,
     send::Queue,
 };
@@ -81,6 +84,8 @@ pub(crate) struct Stream {
     /// How messages are compressed that go out, and how the peer may have them.
     pub(crate) encoding: Encoding,
     pub(crate) accepted: Encodings,
+    /// The content-type of headers that go out.
+    pub(crate) media: Media,
     /// Server: what is sent when the queue is empty.
     pub(crate) answer: Option<Answer>,
     /// Client: the request, as long as it waits for a stream.
@@ -159,6 +164,7 @@ impl Stream {
             inflated: 0,
             encoding: Encoding::Identity,
             accepted: Encodings::IDENTITY,
+            media: Media::default(),
             answer: None,
             waiting: None,
         }

@@ -52,7 +52,7 @@ impl Call {
         F: Future<Output = Result<Response<R>, Status>> + Send + 'static,
     {
         let compression = self.compression;
-        let (receiver, responder, received) = self.open();
+        let Some((receiver, responder, received)) = self.open(<C as Codec<T>>::name(&codec)) else { return };
         spawn(responder, |responder| async move {
             let result = async {
                 let message = codec.decode(one_request(receiver).await?)?;
@@ -72,7 +72,7 @@ impl Call {
         F: Future<Output = Result<Response<R>, Status>> + Send + 'static,
     {
         let compression = self.compression;
-        let (receiver, responder, received) = self.open();
+        let Some((receiver, responder, received)) = self.open(<C as Codec<T>>::name(&codec)) else { return };
         spawn(responder, |responder| async move {
             let requests = Streaming::of_server(receiver, codec.clone());
             let result = handler(received(requests)).await;
@@ -91,7 +91,7 @@ impl Call {
         F: Future<Output = Result<Response<S>, Status>> + Send + 'static,
     {
         let compression = self.compression;
-        let (receiver, responder, received) = self.open();
+        let Some((receiver, responder, received)) = self.open(<C as Codec<T>>::name(&codec)) else { return };
         spawn(responder, |responder| async move {
             let result = async {
                 let message = codec.decode(one_request(receiver).await?)?;
@@ -112,7 +112,7 @@ impl Call {
         F: Future<Output = Result<Response<S>, Status>> + Send + 'static,
     {
         let compression = self.compression;
-        let (receiver, responder, received) = self.open();
+        let Some((receiver, responder, received)) = self.open(<C as Codec<T>>::name(&codec)) else { return };
         spawn(responder, |responder| async move {
             let requests = Streaming::of_server(receiver, codec.clone());
             let result = handler(received(requests)).await;
@@ -130,9 +130,19 @@ impl Call {
         fail(self.incoming.responder, status);
     }
 
-    /// The two directions, and what makes a request of a message.
-    fn open<T>(self) -> (Receiver, Responder, impl FnOnce(T) -> Request<T> + Send + 'static) {
+    /// The two directions, and what makes a request of a message. `None` when the messages are not of the method's codec:
+    /// then the call is refused.
+    fn open<T>(
+        self,
+        codec: Option<&'static str>,
+    ) -> Option<(Receiver, Responder, impl FnOnce(T) -> Request<T> + Send + 'static)> {
         let incoming = self.incoming;
+        if let Some(codec) = codec
+            && !incoming.head.subtype.is_served_by(Some(codec))
+        {
+            incoming.responder.refuse_subtype(codec);
+            return None;
+        }
         let origin = Origin {
             deadline: incoming.head.deadline,
             peer: incoming.peer,
@@ -140,7 +150,7 @@ impl Call {
             handshake: incoming.handshake,
         };
         let (head, receiver, responder) = (incoming.head, incoming.receiver, incoming.responder);
-        (receiver, responder, move |message| Request::received(message, head.metadata, origin))
+        Some((receiver, responder, move |message| Request::received(message, head.metadata, origin)))
     }
 }
 

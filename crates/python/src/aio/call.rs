@@ -478,6 +478,12 @@ impl Call {
         Ok(matches!(answered, Some(Ok(()))))
     }
 
+    /// Server: refuses a call whose method reads messages of another codec.
+    pub(crate) fn refuse_subtype(self: &Arc<Self>, py: Python<'_>, codec: &str) -> PyResult<()> {
+        // A call that is over needs no answer.
+        self.with_engine(py, |engine, id| engine.refuse_subtype(id, codec)).map(drop)
+    }
+
     /// Ends the call at once; false when it was over.
     pub(crate) fn cancel(self: &Arc<Self>, py: Python<'_>, status: Status) -> PyResult<bool> {
         let mut due = Vec::new();

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use farcall_core::{Code, Status};
-use farcall_engine::RequestHead;
+use farcall_engine::{RequestHead, Subtype};
 use pyo3::{
     exceptions::{PyOSError, PyValueError},
     prelude::*,
@@ -108,6 +108,15 @@ impl AioServerCall {
         &self.head.authority
     }
 
+    /// What the client says its messages are, if it is neither protobuf nor left open.
+    #[getter]
+    fn subtype(&self) -> Option<&str> {
+        match &self.head.subtype {
+            Subtype::None | Subtype::Proto => None,
+            subtype => Some(subtype.name()),
+        }
+    }
+
     fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         convert::write_metadata(py, &self.head.metadata)
     }
@@ -184,6 +193,15 @@ impl AioServerCall {
         }
         self.call.set_answered();
         self.call.finish(py, message.map(|message| (convert::read_message(message), compress)), &status, &trailers)
+    }
+
+    /// Refuses the call, for its method reads messages of this codec.
+    fn refuse_subtype(&self, py: Python<'_>, codec: &str) -> PyResult<()> {
+        if !self.is_active() || self.answered.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.call.set_answered();
+        self.call.refuse_subtype(py, codec)
     }
 
     fn ended(&self, py: Python<'_>) -> PyResult<Option<Py<Waiter>>> {

@@ -438,6 +438,12 @@ impl Call {
         matches!(answered, Some(Ok(())))
     }
 
+    /// Server: refuses a call whose method reads messages of another codec.
+    pub(crate) fn refuse_subtype(self: &Arc<Self>, codec: &str) {
+        // A call that is over needs no answer.
+        let _ = self.with_engine(|engine, id| engine.refuse_subtype(id, codec));
+    }
+
     /// Ends the call at once; false when it was over.
     pub(crate) fn cancel(self: &Arc<Self>, status: Status) -> bool {
         {

@@ -6,6 +6,7 @@ mod large;
 mod raw;
 mod runs;
 mod streams;
+mod subtypes;
 mod turns;
 
 use std::time::Instant;

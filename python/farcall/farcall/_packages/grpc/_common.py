@@ -95,6 +95,15 @@ def deserialize(serialized: bytes, deserializer: Callable[[bytes], Any] | None) 
         return None
 
 
+def reads_protobuf(deserializer: Any) -> bool:
+    """Whether a deserializer is that of a generated message, `Message.FromString`: it reads nothing else."""
+    if getattr(deserializer, "__name__", None) != "FromString":
+        return False
+    message = getattr(deserializer, "__self__", None)
+    # In protobuf's pure Python it is a function.
+    return hasattr(message, "DESCRIPTOR") or str(getattr(deserializer, "__module__", "")).startswith("google.protobuf.")
+
+
 def as_bytes(message: Any) -> bytes:
     """The message as the native module takes it.
 

@@ -119,6 +119,9 @@ class Dispatcher:
             if handler is None:
                 call.finish(_UNIMPLEMENTED, "Method not found!", ())
                 return None
+            if call.subtype is not None and _common.reads_protobuf(handler.request_deserializer):
+                call.refuse_subtype("proto")
+                return None
             serve, behavior = _behaviors.of(handler)
             found = variables, serve, handler, _pool_of(behavior) or self._thread_pool
             if not (handler.request_streaming or call.is_receivable()):

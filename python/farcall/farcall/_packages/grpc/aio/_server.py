@@ -121,6 +121,8 @@ class _Dispatcher:
                 return
             if prepared is None:
                 call.finish(UNIMPLEMENTED, "Method not found!", ())
+            elif call.subtype is not None and _common.reads_protobuf(prepared.deserializer):
+                call.refuse_subtype("proto")
             elif self._maximum is not None:
                 await self._limited(call, prepared, self._maximum)
             else:

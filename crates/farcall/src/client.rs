@@ -66,8 +66,9 @@ impl Channel {
 
     /// A stream of requests, one response.
     ///
-    /// The stream goes on in a task of its own when it is not ready at once; it is dropped when the call is over.
-    /// Dropping the future cancels the call.
+    /// The stream goes on in a task of its own when it is not ready at once; it is dropped when the call is over. The
+    /// future is ready with the response, so what feeds the stream must not wait for it. Dropping the future cancels the
+    /// call.
     ///
     /// # Errors
     /// The status that the call ended with.

@@ -113,6 +113,11 @@ impl Metadata {
         self.entries.len()
     }
 
+    /// How many bytes all keys and values have together.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -183,6 +188,7 @@ mod tests {
         assert_eq!(metadata.all("a").count(), 2);
         assert_eq!(metadata.first("b-bin"), Some(&[0u8, 255][..]));
         assert_eq!(metadata.first("c"), None);
+        assert_eq!((metadata.len(), metadata.size()), (3, 10));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use farcall_core::{Code, Metadata, Status};
 
 use super::{fields::Size, fields::too_large_to_send, percent};
+use crate::hpack::FIELD_OVERHEAD;
 
 /// What fields of constant length and a status come to at most.
 const FIXED: usize = 512;
@@ -19,11 +20,7 @@ const MESSAGE_FIELD: usize = 12 + 32 + 4;
 /// The least that can be said for sure of metadata and texts without looking at every byte: an upper bound of their size.
 #[inline]
 pub(crate) fn most(texts: usize, metadata: &Metadata) -> usize {
-    if metadata.is_empty() { FIXED + 3 * texts } else { most_with(texts, metadata) }
-}
-
-fn most_with(texts: usize, metadata: &Metadata) -> usize {
-    FIXED + 3 * texts + metadata.iter().map(|(key, value)| key.len() + 32 + 2 * value.len()).sum::<usize>()
+    FIXED + 3 * texts + 2 * metadata.size() + FIELD_OVERHEAD * metadata.len()
 }
 
 /// A status and trailing metadata that come to no more than `limit`; `size` measures them with all that goes with them.

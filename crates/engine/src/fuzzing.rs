@@ -51,7 +51,7 @@ pub fn hpack_decode(data: &[u8]) {
         }
         let mut block = Vec::new();
         for (name, value) in &fields {
-            encoder.encode(name, value, Indexing::Incremental, &mut block);
+            encoder.encode((&name[..]).into(), value, Indexing::Incremental, &mut block);
         }
         let mut expected = fields.iter();
         let decoded = again.decode(&block, u32::MAX, |name, value| {
@@ -96,7 +96,7 @@ pub fn hpack_encode(data: &[u8]) {
             _ => Indexing::Incremental,
         };
         let mut block = Vec::new();
-        encoder.encode(name, value, indexing, &mut block);
+        encoder.encode(name.into(), value, indexing, &mut block);
         let mut count = 0;
         let decoded = decoder.decode(&block, u32::MAX, |n, v| {
             assert_eq!((n, v), (name, value));

@@ -3,9 +3,28 @@
 use farcall_core::Metadata;
 
 use super::base64;
-use crate::hpack::{Encoder, FIELD_OVERHEAD, Indexing};
+use crate::hpack::{Encoder, FIELD_OVERHEAD, Indexing, Name};
 
 pub(crate) const CONTENT_TYPE: &[u8] = b"application/grpc";
+
+/// The names of fields that this side writes.
+pub(crate) mod name {
+    use crate::hpack::Name;
+
+    pub(crate) const PATH: Name<'_> = Name::known(b":path");
+    pub(crate) const AUTHORITY: Name<'_> = Name::known(b":authority");
+    pub(crate) const METHOD: Name<'_> = Name::known(b":method");
+    pub(crate) const SCHEME: Name<'_> = Name::known(b":scheme");
+    pub(crate) const STATUS: Name<'_> = Name::known(b":status");
+    pub(crate) const CONTENT_TYPE: Name<'_> = Name::known(b"content-type");
+    pub(crate) const TE: Name<'_> = Name::known(b"te");
+    pub(crate) const USER_AGENT: Name<'_> = Name::known(b"user-agent");
+    pub(crate) const GRPC_ENCODING: Name<'_> = Name::known(b"grpc-encoding");
+    pub(crate) const GRPC_ACCEPT_ENCODING: Name<'_> = Name::known(b"grpc-accept-encoding");
+    pub(crate) const GRPC_TIMEOUT: Name<'_> = Name::known(b"grpc-timeout");
+    pub(crate) const GRPC_STATUS: Name<'_> = Name::known(b"grpc-status");
+    pub(crate) const GRPC_MESSAGE: Name<'_> = Name::known(b"grpc-message");
+}
 
 /// Why a header list cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,27 +50,32 @@ impl Collected {
         self.fault.get_or_insert(fault);
     }
 
-    /// Checks any field's name and value, and that pseudo-headers come first.
+    /// Checks any field's value, and that pseudo-headers come first.
+    #[inline]
     pub(crate) fn check(&mut self, name: &[u8], value: &[u8]) {
         let pseudo = name.first() == Some(&b':');
         if pseudo && self.regular_seen {
             self.fail(FieldFault::Malformed("a pseudo-header after a header"));
         }
         self.regular_seen |= !pseudo;
-        if !pseudo && !is_name(name) {
-            self.fail(FieldFault::Malformed("an illegal character in a header's name"));
-        }
         if !is_value(value) {
             self.fail(FieldFault::Malformed("an illegal character in a header's value"));
+        }
+    }
+
+    /// Checks the name of a field that is not known.
+    pub(crate) fn check_name(&mut self, name: &[u8]) {
+        if !is_name(name) {
+            self.fail(FieldFault::Malformed("an illegal character in a header's name"));
         }
         if is_connection_specific(name) {
             self.fail(FieldFault::Malformed("a header of HTTP/1 connections"));
         }
     }
 
-    /// Keeps a field as metadata.
+    /// Checks the name of a field that is not known, and keeps it as metadata.
     pub(crate) fn keep(&mut self, name: &[u8], value: &[u8]) {
-        // `check` has found anything that is not a token.
+        self.check_name(name);
         let Ok(key) = std::str::from_utf8(name) else { return };
         if !Metadata::is_binary(key) {
             // Fails at 4 GiB only, which no header list reaches.
@@ -86,7 +110,16 @@ fn is_name(name: &[u8]) -> bool {
 /// Nothing that could be taken for another line where HTTP/1 is spoken behind. Spaces around a value are let through,
 /// against RFC 9113 8.2.1: grpcio sends them, in `grpc-message` for one.
 fn is_value(value: &[u8]) -> bool {
-    !value.iter().any(|byte| matches!(byte, 0 | b'\n' | b'\r'))
+    let (words, rest) = value.as_chunks();
+    let suspect =
+        words.iter().any(|word| has_control(u64::from_ne_bytes(*word))) || rest.iter().any(|byte| *byte <= b'\r');
+    !suspect || !value.iter().any(|byte| matches!(byte, 0 | b'\n' | b'\r'))
+}
+
+/// Whether any of eight bytes is a line's end or one of the characters before it.
+fn has_control(word: u64) -> bool {
+    const EACH: u64 = u64::MAX / 0xff;
+    word.wrapping_sub(EACH * (b'\r' as u64 + 1)) & !word & (EACH * 0x80) != 0
 }
 
 fn is_connection_specific(name: &[u8]) -> bool {
@@ -124,10 +157,10 @@ fn is_own(key: &[u8]) -> bool {
 /// Takes the fields of a header list, to write them or to see how much they come to.
 pub(crate) trait Fields {
     /// A field that will come again with the same value.
-    fn constant(&mut self, name: &[u8], value: &[u8]);
+    fn constant(&mut self, name: Name<'_>, value: &[u8]);
 
     /// A field whose value `make` writes, different each time.
-    fn varying(&mut self, name: &[u8], make: impl FnOnce(&mut Vec<u8>));
+    fn varying(&mut self, name: Name<'_>, make: impl FnOnce(&mut Vec<u8>));
 
     /// Custom metadata, without the keys that are gRPC's or HTTP's own.
     fn metadata(&mut self, metadata: &Metadata);
@@ -143,11 +176,11 @@ pub(crate) struct Writer<'a> {
 }
 
 impl Fields for Writer<'_> {
-    fn constant(&mut self, name: &[u8], value: &[u8]) {
+    fn constant(&mut self, name: Name<'_>, value: &[u8]) {
         self.hpack.encode(name, value, Indexing::Incremental, self.out);
     }
 
-    fn varying(&mut self, name: &[u8], make: impl FnOnce(&mut Vec<u8>)) {
+    fn varying(&mut self, name: Name<'_>, make: impl FnOnce(&mut Vec<u8>)) {
         self.scratch.clear();
         make(self.scratch);
         // HTTP has no spaces around a value; a peer would have to call it malformed.
@@ -165,12 +198,13 @@ impl Fields for Writer<'_> {
 impl Writer<'_> {
     fn some_metadata(&mut self, metadata: &Metadata) {
         for (key, value) in sent(metadata) {
+            let name = Name::from(key.as_bytes());
             if matches!(key, "authorization" | "cookie" | "set-cookie") {
-                self.hpack.encode(key.as_bytes(), value.trim_ascii(), Indexing::Never, self.out);
+                self.hpack.encode(name, value.trim_ascii(), Indexing::Never, self.out);
             } else if Metadata::is_binary(key) {
-                self.varying(key.as_bytes(), |out| base64::encode(value, out));
+                self.varying(name, |out| base64::encode(value, out));
             } else {
-                self.hpack.encode(key.as_bytes(), value.trim_ascii(), Indexing::Without, self.out);
+                self.hpack.encode(name, value.trim_ascii(), Indexing::Without, self.out);
             }
         }
     }
@@ -187,14 +221,14 @@ impl Size {
 }
 
 impl Fields for Size {
-    fn constant(&mut self, name: &[u8], value: &[u8]) {
-        self.add(name.len(), value.len());
+    fn constant(&mut self, name: Name<'_>, value: &[u8]) {
+        self.add(name.text().len(), value.len());
     }
 
-    fn varying(&mut self, name: &[u8], make: impl FnOnce(&mut Vec<u8>)) {
+    fn varying(&mut self, name: Name<'_>, make: impl FnOnce(&mut Vec<u8>)) {
         let mut value = Vec::new();
         make(&mut value);
-        self.add(name.len(), value.trim_ascii().len());
+        self.add(name.text().len(), value.trim_ascii().len());
     }
 
     fn metadata(&mut self, metadata: &Metadata) {
@@ -235,7 +269,9 @@ mod tests {
         let mut collected = Collected::default();
         for (name, value) in fields {
             collected.check(name, value);
-            collected.keep(name, value);
+            if !name.starts_with(b":") {
+                collected.keep(name, value);
+            }
         }
         collected.fault
     }

@@ -6,7 +6,7 @@ use farcall_core::{Code, Metadata, Status, Timeout};
 
 use super::{
     encoding::{Encoding, Encodings},
-    fields::{self, Collected, FieldFault, Fields},
+    fields::{self, Collected, FieldFault, Fields, name},
     subtype::{Media, Subtype},
 };
 use crate::RequestHead;
@@ -28,21 +28,21 @@ pub(crate) struct Outline<'a> {
 
 /// Writes a request's fields, in grpcio's order.
 pub(crate) fn encode(request: &Outline<'_>, writer: &mut impl Fields) {
-    writer.constant(b":path", request.path.as_bytes());
-    writer.constant(b":authority", request.authority.as_bytes());
-    writer.constant(b":method", b"POST");
-    writer.constant(b":scheme", request.scheme.as_bytes());
-    writer.constant(b"content-type", request.content_type);
-    writer.constant(b"te", b"trailers");
+    writer.constant(name::PATH, request.path.as_bytes());
+    writer.constant(name::AUTHORITY, request.authority.as_bytes());
+    writer.constant(name::METHOD, b"POST");
+    writer.constant(name::SCHEME, request.scheme.as_bytes());
+    writer.constant(name::CONTENT_TYPE, request.content_type);
+    writer.constant(name::TE, b"trailers");
     if request.encoding != Encoding::Identity {
-        writer.constant(b"grpc-encoding", request.encoding.name().as_bytes());
+        writer.constant(name::GRPC_ENCODING, request.encoding.name().as_bytes());
     }
-    writer.constant(b"grpc-accept-encoding", request.accepted.names());
+    writer.constant(name::GRPC_ACCEPT_ENCODING, request.accepted.names());
     if let Some(timeout) = request.timeout {
-        writer.varying(b"grpc-timeout", |out| timeout.encode(out));
+        writer.varying(name::GRPC_TIMEOUT, |out| timeout.encode(out));
     }
     if !request.user_agent.is_empty() {
-        writer.constant(b"user-agent", request.user_agent.as_bytes());
+        writer.constant(name::USER_AGENT, request.user_agent.as_bytes());
     }
     writer.metadata(request.metadata);
 }
@@ -234,6 +234,8 @@ impl TrailersReader {
         self.collected.check(name, value);
         if name.first() == Some(&b':') {
             self.collected.fail(FieldFault::Malformed("a pseudo-header in trailers"));
+        } else {
+            self.collected.check_name(name);
         }
     }
 

@@ -4,21 +4,21 @@ use farcall_core::{Code, Metadata, Status};
 
 use super::{
     encoding::{Encoding, Encodings},
-    fields::{self, Collected, FieldFault, Fields},
+    fields::{self, Collected, FieldFault, Fields, name},
     percent,
     subtype::Media,
 };
 
 /// Writes the fields that begin a response, before any metadata.
 fn encode_start(media: &Media, writer: &mut impl Fields) {
-    writer.constant(b":status", media.http_status());
-    writer.constant(b"content-type", &media.content_type());
+    writer.constant(name::STATUS, media.http_status());
+    writer.constant(name::CONTENT_TYPE, &media.content_type());
 }
 
 /// Writes the headers of an answer to a client that does not speak gRPC; its body is a text for people.
 pub(crate) fn encode_http_headers(status: u16, writer: &mut impl Fields) {
-    writer.varying(b":status", |out| out.extend_from_slice(status.to_string().as_bytes()));
-    writer.constant(b"content-type", b"text/plain; charset=utf-8");
+    writer.varying(name::STATUS, |out| out.extend_from_slice(status.to_string().as_bytes()));
+    writer.constant(name::CONTENT_TYPE, b"text/plain; charset=utf-8");
 }
 
 /// Writes response headers; requests may be compressed as `accepted` says.
@@ -31,9 +31,9 @@ pub(crate) fn encode_headers(
 ) {
     encode_start(media, writer);
     if encoding != Encoding::Identity {
-        writer.constant(b"grpc-encoding", encoding.name().as_bytes());
+        writer.constant(name::GRPC_ENCODING, encoding.name().as_bytes());
     }
-    writer.constant(b"grpc-accept-encoding", accepted.names());
+    writer.constant(name::GRPC_ACCEPT_ENCODING, accepted.names());
     writer.metadata(metadata);
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn encode_trailers_only(
     encode_start(media, writer);
     if status.code == Code::Unimplemented {
         // So that a client whose encoding was refused can choose another (compression.md).
-        writer.constant(b"grpc-accept-encoding", accepted.names());
+        writer.constant(name::GRPC_ACCEPT_ENCODING, accepted.names());
     }
     encode_trailers(status, trailers, writer);
 }
@@ -57,9 +57,9 @@ pub(crate) fn encode_trailers_only(
 pub(crate) fn encode_trailers(status: &Status, trailers: &Metadata, writer: &mut impl Fields) {
     let number = status.code.number() as u8;
     let digits = [b'0' + number / 10, b'0' + number % 10];
-    writer.constant(b"grpc-status", if number < 10 { &digits[1..] } else { &digits });
+    writer.constant(name::GRPC_STATUS, if number < 10 { &digits[1..] } else { &digits });
     if !status.message.is_empty() {
-        writer.varying(b"grpc-message", |out| encode_message(&status.message, out));
+        writer.varying(name::GRPC_MESSAGE, |out| encode_message(&status.message, out));
     }
     writer.metadata(trailers);
 }

@@ -446,7 +446,7 @@ mod tests {
                 ("never", "x", Indexing::Never),
                 (":path", "/a.B/C", Indexing::Incremental),
             ] {
-                encoder.encode(name.as_bytes(), value.as_bytes(), indexing, &mut block);
+                encoder.encode(name.as_bytes().into(), value.as_bytes(), indexing, &mut block);
             }
             block
         };
@@ -507,7 +507,7 @@ mod tests {
     fn a_block_that_ends_within_a_field_is_told_so_however_it_came() {
         let mut block = Vec::new();
         let mut encoder = Encoder::new();
-        encoder.encode(&[b'n'; 20_000], &[b'v'; 20_000], Indexing::Without, &mut block);
+        encoder.encode((&[b'n'; 20_000][..]).into(), &[b'v'; 20_000], Indexing::Without, &mut block);
         for cut in [1, 2, 3, 10, 15_000, 19_000, block.len() / 2, block.len() - 1] {
             for length in [1, 100, usize::MAX] {
                 let result = in_pieces(&mut Decoder::new(4096), &block[..cut], length);
@@ -521,7 +521,7 @@ mod tests {
         let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new(4096));
         for len in [SCRATCH_KEPT, SCRATCH_KEPT + 1, 100_000] {
             let mut block = Vec::new();
-            encoder.encode(&vec![b'n'; len], &vec![b'v'; len], Indexing::Without, &mut block);
+            encoder.encode((&vec![b'n'; len][..]).into(), &vec![b'v'; len], Indexing::Without, &mut block);
             decoder.decode(&block, 0, |_, _| ()).unwrap();
             assert!(decoder.name.capacity() <= SCRATCH_KEPT && decoder.value.capacity() <= SCRATCH_KEPT);
         }

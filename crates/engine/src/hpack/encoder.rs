@@ -1,4 +1,4 @@
-use super::{DEFAULT_TABLE_SIZE, FIELD_OVERHEAD, hash, huffman, static_table, table::Table};
+use super::{DEFAULT_TABLE_SIZE, FIELD_OVERHEAD, Name, hash, huffman, static_table, table::Table};
 
 /// What the peer should do with a field (RFC 7541 6.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,42 +46,49 @@ impl Encoder {
     }
 
     /// Appends one field of a block to `out`.
-    pub(crate) fn encode(&mut self, name: &[u8], value: &[u8], indexing: Indexing, out: &mut Vec<u8>) {
+    pub(crate) fn encode(&mut self, name: Name<'_>, value: &[u8], indexing: Indexing, out: &mut Vec<u8>) {
+        if self.size_update.is_some() {
+            self.say_size(out);
+        }
+        if indexing == Indexing::Never {
+            return self.encode_literal(name, value, indexing, out);
+        }
+        let found = name
+            .index_with(value)
+            .or_else(|| self.find(hash(name.hash(), value), |field| field.1 == value && field.0 == name.text()));
+        match found {
+            Some(index) => encode_integer(index, 7, 0x80, out),
+            None => self.encode_literal(name, value, indexing, out),
+        }
+    }
+
+    fn say_size(&mut self, out: &mut Vec<u8>) {
         if let Some(SizeUpdate { smallest, last }) = self.size_update.take() {
             if smallest < last {
                 encode_integer(smallest, 5, 0x20, out);
             }
             encode_integer(last, 5, 0x20, out);
         }
-        let name_hash = hash(0, name);
-        let static_name = static_table::find_name(name, name_hash);
-        if indexing != Indexing::Never
-            && let Some(index) = static_name.and_then(|first| static_table::find_value(first, value))
-        {
-            return encode_integer(index, 7, 0x80, out);
-        }
-        let field_hash = hash(name_hash, value);
-        if indexing != Indexing::Never
-            && let Some(index) = self.find(field_hash, |field| field == (name, value))
-        {
-            return encode_integer(index, 7, 0x80, out);
-        }
+    }
+
+    fn encode_literal(&mut self, name: Name<'_>, value: &[u8], indexing: Indexing, out: &mut Vec<u8>) {
         // A field that would push most others out is not worth its place.
-        let large = (name.len() + value.len() + FIELD_OVERHEAD) * 4 > self.table.max_size() * 3;
+        let large = (name.text().len() + value.len() + FIELD_OVERHEAD) * 4 > self.table.max_size() * 3;
         let insert = indexing == Indexing::Incremental && !large;
         let (bits, pattern) = match indexing {
             Indexing::Incremental if insert => (6, 0x40),
             Indexing::Incremental | Indexing::Without => (4, 0x00),
             Indexing::Never => (4, 0x10),
         };
-        let index = static_name.or_else(|| self.find(name_hash, |field| field.0 == name));
+        let index = name.index().or_else(|| self.find(name.hash(), |field| field.0 == name.text()));
         encode_integer(index.unwrap_or(0), bits, pattern, out);
         if index.is_none() {
-            encode_string(name, out);
+            encode_string(name.text(), out);
         }
         encode_string(value, out);
-        if insert && self.table.insert(name, value) {
-            self.index.insert(&self.table, static_name.is_none().then_some(name_hash), field_hash);
+        if insert && self.table.insert(name.text(), value) {
+            let own_name = name.index().is_none().then_some(name.hash());
+            self.index.insert(&self.table, own_name, hash(name.hash(), value));
         }
     }
 
@@ -92,8 +99,13 @@ impl Encoder {
 
     /// HPACK index of a field of the dynamic table.
     fn find(&self, hash: u64, wanted: impl Fn((&[u8], &[u8])) -> bool) -> Option<usize> {
-        let age = self.index.ages(hash).find(|&age| self.table.field(age).is_some_and(&wanted))?;
-        Some(static_table::FIELDS.len() + 1 + age)
+        for place in self.index.places(hash) {
+            let age = age(self.index.inserted, *place);
+            if self.table.field(age).is_some_and(&wanted) {
+                return Some(static_table::FIELDS.len() + 1 + age);
+            }
+        }
+        None
     }
 }
 
@@ -131,9 +143,9 @@ impl Index {
         self.buckets = vec![[0; PLACES]; count].into();
         for age in (1..table.len()).rev() {
             let Some((name, value)) = table.field(age) else { continue };
-            let name_hash = hash(0, name);
-            let has_own_name = static_table::find_name(name, name_hash).is_none();
-            self.note(age, has_own_name.then_some(name_hash), hash(name_hash, value));
+            let name = Name::from(name);
+            let own_name = name.index().is_none().then_some(name.hash());
+            self.note(age, own_name, hash(name.hash(), value));
         }
     }
 
@@ -149,10 +161,9 @@ impl Index {
         }
     }
 
-    /// Ages of the fields that may be the wanted one.
-    fn ages(&self, hash: u64) -> impl Iterator<Item = usize> {
-        let places = self.buckets.get(self.bucket(hash)).into_iter().flatten();
-        places.map(|&place| age(self.inserted, place))
+    /// The places where the wanted field may be.
+    fn places(&self, hash: u64) -> &[u32] {
+        self.buckets.get(self.bucket(hash)).map_or(&[], |places| places)
     }
 
     fn bucket(&self, hash: u64) -> usize {
@@ -177,12 +188,17 @@ fn encode_string(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// An integer whose first `bits` bits share a byte with `pattern` (RFC 7541 5.1).
+#[inline]
 pub(super) fn encode_integer(value: usize, bits: u32, pattern: u8, out: &mut Vec<u8>) {
     let largest = (1 << bits) - 1;
     if value < largest {
         out.push(pattern | value as u8);
-        return;
+    } else {
+        encode_long_integer(value, largest, pattern, out);
     }
+}
+
+fn encode_long_integer(value: usize, largest: usize, pattern: u8, out: &mut Vec<u8>) {
     out.push(pattern | largest as u8);
     let mut rest = value - largest;
     while rest >= 0x80 {

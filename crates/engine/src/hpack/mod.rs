@@ -6,6 +6,7 @@
 mod decoder;
 mod encoder;
 pub(crate) mod huffman;
+mod name;
 mod static_table;
 mod table;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use std::fmt;
 
 pub(crate) use decoder::{DecodedList, Decoder, Partial};
 pub(crate) use encoder::{Encoder, Indexing};
+pub(crate) use name::Name;
 
 /// The size that both sides assume for a dynamic table until SETTINGS say otherwise (RFC 9113 6.5.2), in bytes.
 pub(crate) const DEFAULT_TABLE_SIZE: u32 = 4096;

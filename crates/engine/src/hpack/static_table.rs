@@ -95,47 +95,39 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
     i == a.len() && i == b.len()
 }
 
-/// HPACK index of the first field of this name, whose `hash(0, name)` the caller has.
-pub(super) fn find_name(name: &[u8], name_hash: u64) -> Option<usize> {
+/// How many fields have the name of each, from it on.
+pub(super) const COUNTS: [u8; FIELDS.len()] = {
+    let mut counts = [1; FIELDS.len()];
+    let mut i = FIELDS.len() - 1;
+    while i > 0 {
+        i -= 1;
+        if same(FIELDS[i].0, FIELDS[i + 1].0) {
+            counts[i] += counts[i + 1];
+        }
+    }
+    counts
+};
+
+/// HPACK index of the first field of this name, or 0, where the compiler looks for it.
+pub(super) const fn search_name(name: &[u8]) -> u8 {
+    let mut i = 0;
+    while i < FIELDS.len() {
+        if same(FIELDS[i].0, name) {
+            return i as u8 + 1;
+        }
+        i += 1;
+    }
+    0
+}
+
+/// HPACK index of the first field of this name, whose `hash(0, name)` the caller has, or 0.
+pub(super) fn find_name(name: &[u8], name_hash: u64) -> u8 {
     let mut slot = name_hash as usize % SLOTS;
     loop {
-        let index = NAMES[slot] as usize;
-        if index == 0 {
-            return None;
-        }
-        if FIELDS[index - 1].0 == name {
-            return Some(index);
+        let index = NAMES[slot];
+        if index == 0 || FIELDS[usize::from(index) - 1].0 == name {
+            return index;
         }
         slot = (slot + 1) % SLOTS;
-    }
-}
-
-/// HPACK index of the field of this value among those that share the name of `first`.
-pub(super) fn find_value(first: usize, value: &[u8]) -> Option<usize> {
-    let name = FIELDS[first - 1].0;
-    let same_name = FIELDS[first - 1..].iter().take_while(|(n, _)| *n == name);
-    same_name.zip(first..).find(|((_, v), _)| *v == value).map(|(_, index)| index)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{FIELDS, find_name, find_value};
-    use crate::hpack::hash;
-
-    #[test]
-    fn every_field_is_found_by_name_and_value() {
-        for (i, (name, value)) in FIELDS.iter().enumerate() {
-            let first = find_name(name, hash(0, name)).unwrap();
-            assert_eq!(FIELDS[first - 1].0, *name);
-            assert_eq!(find_value(first, value), Some(i + 1));
-            assert_eq!(find_value(first, b"no such value"), None);
-        }
-    }
-
-    #[test]
-    fn other_names_are_not_found() {
-        for name in [&b""[..], b"grpc-timeout", b"te", b":autho", b":authority2"] {
-            assert_eq!(find_name(name, hash(0, name)), None);
-        }
     }
 }

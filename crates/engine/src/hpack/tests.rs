@@ -32,7 +32,7 @@ fn decode(decoder: &mut Decoder, block: &[u8]) -> Result<Fields, Error> {
 fn encode(encoder: &mut Encoder, fields: &Fields, indexing: Indexing) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
-        encoder.encode(name, value, indexing, &mut block);
+        encoder.encode((&name[..]).into(), value, indexing, &mut block);
     }
     block
 }
@@ -412,7 +412,7 @@ proptest! {
             sizes.iter().for_each(|&size| encoder.set_max_table_size(size));
             let mut block = Vec::new();
             for ((name, value), indexing) in &list {
-                encoder.encode(name, value, *indexing, &mut block);
+                encoder.encode((&name[..]).into(), value, *indexing, &mut block);
             }
             let expected: Fields = list.into_iter().map(|(field, _)| field).collect();
             prop_assert_eq!(decode(&mut decoder, &block).unwrap(), expected);

@@ -70,7 +70,7 @@ impl Raw {
     pub(super) fn block(&mut self, fields: &[(&str, &str)]) -> Vec<u8> {
         let mut block = Vec::new();
         for (name, value) in fields {
-            self.encoder.encode(name.as_bytes(), value.as_bytes(), Indexing::Without, &mut block);
+            self.encoder.encode(name.as_bytes().into(), value.as_bytes(), Indexing::Without, &mut block);
         }
         block
     }

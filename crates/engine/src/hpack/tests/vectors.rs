@@ -92,7 +92,7 @@ fn header_lists_there_and_back() {
                 }
                 let (fields, mut block) = (case.fields(), Vec::new());
                 for (name, value) in &fields {
-                    encoder.encode(name.as_bytes(), value.as_bytes(), indexing, &mut block);
+                    encoder.encode(name.as_bytes().into(), value.as_bytes(), indexing, &mut block);
                 }
                 assert_eq!(decode(&mut decoder, &block), fields, "{} {at} {indexing:?}", path.display());
             }

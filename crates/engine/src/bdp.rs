@@ -101,6 +101,12 @@ impl Bdp {
         self.window
     }
 
+    /// Whether a stream's window is as large as it becomes by being used, and should be larger.
+    #[inline]
+    pub(crate) fn has_outgrown(&self, size: u32) -> bool {
+        size >= self.initial.0 && size < self.window
+    }
+
     /// What the connection's window should be: once streams' have grown, enough for two of them.
     pub(crate) fn connection_window(&self) -> u32 {
         let (stream, connection) = self.initial;

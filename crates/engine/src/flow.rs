@@ -50,8 +50,8 @@ impl SendWindow {
 pub(crate) struct ReceiveWindow {
     /// What the peer may still send; negative while SETTINGS that made it smaller are under way.
     credit: i64,
-    /// What has come and is not used up.
-    held: i64,
+    /// All that the peer can make this side keep: what it has sent that is not used up, and what it may still send.
+    reach: i64,
     /// The window as it was at its start, and as it was announced last; for a message larger than it more is.
     initial: i64,
     size: i64,
@@ -60,7 +60,7 @@ pub(crate) struct ReceiveWindow {
 impl ReceiveWindow {
     pub(crate) fn new(initial: u32) -> ReceiveWindow {
         let initial = i64::from(initial);
-        ReceiveWindow { credit: initial, held: 0, initial, size: initial }
+        ReceiveWindow { credit: initial, reach: initial, initial, size: initial }
     }
 
     /// # Errors
@@ -71,16 +71,14 @@ impl ReceiveWindow {
             return Err(ErrorCode::FLOW_CONTROL_ERROR);
         }
         self.credit = left;
-        self.held += i64::from(count);
         Ok(())
     }
 
     /// Gives bytes back; what to announce now so that the window becomes `size`, if it is worth a frame: when half of
     /// that is used up, or with [`Growth::WhenUsed`] half of the window as it is.
     pub(crate) fn release(&mut self, count: usize, size: u32, growth: Growth) -> Option<u32> {
-        self.held -= count as i64;
-        let reach = self.reach();
-        let size = i64::from(size);
+        self.reach -= count as i64;
+        let (reach, size) = (self.reach, i64::from(size));
         let basis = if growth == Growth::AtOnce { size } else { size.min(self.size) };
         if reach >= basis || basis - reach < basis / 2 {
             return None;
@@ -89,19 +87,33 @@ impl ReceiveWindow {
         self.announce(size - reach)
     }
 
+    /// [`release`](ReceiveWindow::release) as it mostly is: the window is not half used up after it, and nothing was lent
+    /// to it. Says by how much less is [given](ReceiveWindow::given) to it; `None` when it is otherwise, and nothing is
+    /// done.
+    #[inline]
+    pub(crate) fn use_up_within(&mut self, count: usize) -> Option<usize> {
+        let (before, after) = (self.reach, self.reach - count as i64);
+        if before > self.size || after <= self.size - self.size / 2 {
+            return None;
+        }
+        self.reach = after;
+        Some((before.max(self.initial) - after.max(self.initial)) as usize)
+    }
+
     /// Whether half of the window will be used up when so many bytes are.
     pub(crate) fn is_used(&self, count: usize) -> bool {
-        self.size - (self.reach() - count as i64) >= self.size / 2
+        self.size - (self.reach - count as i64) >= self.size / 2
     }
 
     /// [`release`](ReceiveWindow::release) where the peer sends no more or has much left: nothing is announced.
     pub(crate) fn use_up(&mut self, count: usize) -> Option<u32> {
-        self.held -= count as i64;
+        self.reach -= count as i64;
         None
     }
 
     /// The peer sends no more, whatever it may.
     pub(crate) fn close(&mut self) {
+        self.reach -= self.credit;
         self.credit = 0;
     }
 
@@ -121,6 +133,7 @@ impl ReceiveWindow {
             return None;
         }
         self.credit += increment;
+        self.reach += increment;
         u32::try_from(increment).ok()
     }
 
@@ -129,22 +142,14 @@ impl ReceiveWindow {
         u32::try_from(self.size).unwrap_or(0)
     }
 
-    /// All that the peer can make this side keep: what it has sent that is not used up, and what it may still send.
-    fn reach(&self) -> i64 {
-        self.credit + self.held
-    }
-
-    /// Whether nothing was [given](ReceiveWindow::given) to it.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.reach() <= self.initial
-    }
-
     /// What of its reach was given to it: beyond the initial window, which every stream has.
+    #[inline]
     pub(crate) fn given(&self) -> Given {
-        if self.is_plain() {
-            return Given::default();
-        }
-        let reach = self.reach();
+        if self.reach <= self.initial { Given::default() } else { self.given_beyond() }
+    }
+
+    fn given_beyond(&self) -> Given {
+        let reach = self.reach;
         let size = self.size.max(self.initial);
         let within = |bytes: i64| usize::try_from(bytes).unwrap_or(0);
         Given { window: within(reach.min(size) - self.initial), lent: within(reach - size) }
@@ -157,13 +162,14 @@ impl ReceiveWindow {
 
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn held(&self) -> i64 {
-        self.held
+        self.reach - self.credit
     }
 
     /// The peer has acknowledged SETTINGS that replace the default window by this one.
     pub(crate) fn settings_acknowledged(&mut self, initial: u32) {
         let shift = i64::from(initial) - i64::from(DEFAULT_WINDOW);
         self.credit += shift;
+        self.reach += shift;
         self.size = (self.size + shift).max(0);
         self.initial = i64::from(initial);
     }

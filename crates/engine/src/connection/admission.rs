@@ -6,9 +6,10 @@ use std::collections::VecDeque;
 use super::{CallId, Connection, receive::Reading};
 use crate::{
     Event,
+    bdp::Bdp,
     flow::{Given, Growth, ReceiveWindow},
     frame::{DEFAULT_WINDOW, WindowUpdate},
-    stream::Line,
+    stream::{Line, Stream},
 };
 
 /// By how much a window grows when half of it was taken: few steps to the largest, and none for those who need none.
@@ -29,6 +30,8 @@ pub(super) struct Admission {
     /// Calls with a message that somebody waits for, with their first, and with one that follows others: first come
     /// first. Those that do not wait any more are skipped.
     lines: [VecDeque<CallId>; 3],
+    /// How many are in the lines.
+    queued: usize,
 }
 
 /// The lines, the first before the second before the third.
@@ -47,6 +50,18 @@ impl Admission {
         result
     }
 
+    /// `count` bytes of a stream are used up: mostly much of its window is left, and that is all. False, and nothing is
+    /// done, when it is not, or when a message has begun that may want more of it.
+    #[inline]
+    pub(super) fn use_up(&mut self, stream: &mut Stream, count: usize, bdp: &Bdp) -> bool {
+        if stream.assembler.has_begun() || bdp.has_outgrown(stream.receive_window.size()) {
+            return false;
+        }
+        let less = stream.receive_window.use_up_within(count);
+        self.given.window -= less.unwrap_or(0);
+        less.is_some()
+    }
+
     /// A call has ended that stood like this.
     pub(super) fn end(&mut self, window: &ReceiveWindow, line: Line) {
         let given = window.given();
@@ -59,10 +74,6 @@ impl Admission {
         self.begun -= usize::from(line == Line::Begun);
     }
 
-    fn is_idle(&self) -> bool {
-        self.lines.iter().all(VecDeque::is_empty)
-    }
-
     /// Whether a message that lacks so many bytes may come. One that somebody waits for always may when it is the only
     /// one; one that does not need to be kept when no other is. What comes ahead of its reader leaves half of the memory
     /// to calls that cannot begin without theirs.
@@ -72,11 +83,22 @@ impl Admission {
         alone || self.given.lent + lacking <= limit
     }
 
+    fn push(&mut self, index: usize, call: CallId) {
+        self.lines[index].push_back(call);
+        self.queued += 1;
+    }
+
+    fn pop(&mut self, index: usize) {
+        self.queued -= usize::from(self.lines[index].pop_front().is_some());
+    }
+
     /// Forgets calls that wait no more once they are the most.
     fn prune(&mut self, live: usize, is_live: impl Fn(CallId) -> bool) {
         for line in &mut self.lines {
             if line.len() > 2 * live + 16 {
+                let before = line.len();
                 line.retain(|call| is_live(*call));
+                self.queued -= before - line.len();
             }
         }
     }
@@ -92,7 +114,7 @@ impl Admission {
 
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn len(&self) -> usize {
-        self.lines.iter().map(VecDeque::len).sum()
+        self.queued
     }
 }
 
@@ -118,17 +140,24 @@ impl Connection {
     /// `count` bytes of a stream are used up.
     pub(super) fn open_stream_window(&mut self, call: CallId, count: usize) {
         let Some(stream) = self.store.live(call) else { return };
+        if self.admission.use_up(stream, count, &self.bdp) {
+            self.admit();
+        } else {
+            self.reopen_stream_window(call, count);
+        }
+    }
+
+    /// [`open_stream_window`](Connection::open_stream_window) where that takes more than a [look](Admission::use_up).
+    pub(super) fn reopen_stream_window(&mut self, call: CallId, count: usize) {
+        let Some(stream) = self.store.live(call) else { return };
         let size = stream.receive_window.size();
         // One that has come as far as it does by being used grows as soon as the way to the peer is known to be longer.
-        let grows = size >= self.config.limits.stream_window && size < self.bdp.stream_window();
+        let grows = self.bdp.has_outgrown(size);
         let growth = if grows { Growth::AtOnce } else { Growth::WhenUsed };
         let increment = if stream.state.remote_may_send() && (grows || stream.receive_window.is_used(count)) {
             let size = if stream.discarding { size } else { self.window_for(size) };
             let Some(stream) = self.store.live(call) else { return };
             self.admission.change(&mut stream.receive_window, |window| window.release(count, size, growth))
-        } else if stream.receive_window.is_plain() {
-            // Most are, and nothing was given to them.
-            stream.receive_window.use_up(count)
         } else {
             self.admission.change(&mut stream.receive_window, |window| window.use_up(count))
         };
@@ -137,9 +166,9 @@ impl Connection {
             let stream = stream.id;
             self.transmit.small(|out| WindowUpdate { stream, increment }.encode(out));
         }
-        if stream.assembler.missing() > 0 {
+        if stream.assembler.has_begun() {
             self.consider(call);
-        } else if !self.admission.is_idle() {
+        } else {
             self.admit();
         }
     }
@@ -172,7 +201,7 @@ impl Connection {
                 let settle = |window: &mut ReceiveWindow| window.settings_acknowledged(initial);
                 self.admission.change(&mut stream.receive_window, settle);
             }
-            if stream.assembler.missing() > 0 {
+            if stream.assembler.has_begun() {
                 begun.push(stream.call);
             }
         }
@@ -188,7 +217,7 @@ impl Connection {
         let Some(stream) = self.store.live(call) else { return };
         match stream.line {
             Line::Begun | Line::Admitted => return self.lend(call),
-            Line::Out if !stream.taken => self.line_up(call, Line::First),
+            Line::Out if !stream.begun => self.line_up(call, Line::First),
             Line::Out if stream.held_messages <= AHEAD => self.line_up(call, Line::Ahead),
             _ => {}
         }
@@ -204,37 +233,48 @@ impl Connection {
     /// How many bytes of the call's message there is no room for in its window.
     fn lacking(&self, call: CallId) -> usize {
         let Some(stream) = self.store.peek(call) else { return 0 };
+        let paid = match &self.reading {
+            Reading::Data(data) => data.left_of(call),
+            _ => 0,
+        };
+        let lacking = stream.lacking(paid);
+        if lacking == 0 {
+            return 0;
+        }
         // Before our SETTINGS are acknowledged they may have made a window larger already.
         let known = self.settings_acknowledged || self.config.limits.initial_stream_window <= DEFAULT_WINDOW;
         if !known || stream.discarding || !stream.state.remote_may_send() {
             return 0;
         }
-        let paid = match &self.reading {
-            Reading::Data(data) => data.left_of(call),
-            _ => 0,
-        };
-        stream.receive_window.lacks(stream.assembler.missing().saturating_sub(paid))
+        lacking
     }
 
     fn line_up(&mut self, call: CallId, line: Line) {
         let Some(stream) = self.store.live(call) else { return };
         stream.line = line;
         if let Some(index) = LINES.iter().position(|known| *known == line) {
-            self.admission.lines[index].push_back(call);
+            self.admission.push(index, call);
         }
         let store = &self.store;
         self.admission.prune(store.len(), |call| store.is_live(call));
     }
 
     /// Lets messages in, as many as may be.
+    #[inline]
     pub(super) fn admit(&mut self) {
+        if self.admission.queued > 0 {
+            self.admit_in_line();
+        }
+    }
+
+    fn admit_in_line(&mut self) {
         for (index, line) in LINES.into_iter().enumerate() {
             while let Some(call) = self.admission.lines[index].front().copied() {
                 let lacking = self.lacking_in(call, line);
                 if lacking > 0 && !self.admission.has_room(line, lacking, self.config.limits.incomplete) {
                     return;
                 }
-                self.admission.lines[index].pop_front();
+                self.admission.pop(index);
                 if lacking > 0 {
                     self.admission.begun += usize::from(line == Line::Now);
                     self.let_in(call, if line == Line::Now { Line::Begun } else { Line::Admitted });

@@ -27,16 +27,26 @@ pub(super) struct Data {
     id: u32,
     /// `None` when nobody wants it.
     call: Option<CallId>,
-    left: usize,
-    padding: usize,
+    left: u32,
+    padding: u8,
     end_stream: bool,
 }
 
 /// DATA, as it came.
+#[derive(Clone, Copy)]
 enum Arrived<'a> {
     Bytes(&'a [u8]),
     /// So many bytes, where they belong already.
     Placed(usize),
+}
+
+impl Arrived<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Arrived::Bytes(bytes) => bytes.len(),
+            Arrived::Placed(count) => *count,
+        }
+    }
 }
 
 impl Data {
@@ -47,27 +57,28 @@ impl Data {
         arena: &mut Arena,
         incomplete: &mut usize,
     ) -> Option<&'a mut [u8]> {
-        if self.left < recv::LARGE {
+        let left = self.left as usize;
+        if left < recv::LARGE {
             return None;
         }
         let stream = store.live(self.call?).filter(|stream| !stream.discarding)?;
         let others = *incomplete - stream.assembler.held();
-        let room = stream.assembler.prepare(self.left, arena);
+        let room = stream.assembler.prepare(left, arena);
         *incomplete = others + stream.assembler.held();
         (room > 0).then(|| stream.assembler.room(room))
     }
 
     /// How many bytes are still to come, if they are this call's.
     pub(super) fn left_of(&self, call: CallId) -> usize {
-        if self.call == Some(call) { self.left } else { 0 }
+        if self.call == Some(call) { self.left as usize } else { 0 }
     }
 }
 
 impl Connection {
     pub(super) fn begin_data(&mut self, head: Head, padding: Option<u8>) -> Result<(), Stop> {
         let id = head.stream;
-        let overhead = padding.map_or(0, |padding| usize::from(padding) + 1);
-        let Some(left) = (head.length as usize).checked_sub(overhead) else {
+        let overhead = padding.map_or(0, |padding| u32::from(padding) + 1);
+        let Some(left) = head.length.checked_sub(overhead) else {
             return Err(broken("DATA with more padding than payload"));
         };
         let end_stream = head.has(flag::END_STREAM);
@@ -81,7 +92,7 @@ impl Connection {
             .map_err(|code| Fault::Connection(code, "DATA over the connection's window"))?;
         self.open_connection_window(head.length as usize);
         // From here on the rest of the frame is dropped when the stream fails.
-        let mut data = Data { id, call: None, left, padding: overhead.saturating_sub(1), end_stream };
+        let mut data = Data { id, call: None, left, padding: padding.unwrap_or(0), end_stream };
         self.reading = Reading::Data(data);
         let Some(stream) = self.store.by_id(id) else {
             return self.step_closed(id, Input::ReceiveData).map_err(|fault| Stop::Fault(fault, id));
@@ -98,13 +109,13 @@ impl Connection {
         stream.receive_window.receive(head.length).map_err(|code| on_stream(code, "DATA over the stream's window"))?;
         if let Some(length) = &mut stream.content_length {
             *length = length
-                .checked_sub(left as u64)
+                .checked_sub(u64::from(left))
                 .ok_or(on_stream(ErrorCode::PROTOCOL_ERROR, "DATA beyond content-length"))?;
         }
         let call = stream.call;
-        let unwanted = if stream.discarding { head.length as usize } else { overhead };
+        let unwanted = if stream.discarding { head.length } else { overhead };
         if unwanted > 0 {
-            self.open_stream_window(call, unwanted);
+            self.open_stream_window(call, unwanted as usize);
         }
         data.call = Some(call);
         self.reading = Reading::Data(data);
@@ -120,21 +131,18 @@ impl Connection {
         now: Instant,
     ) -> Result<(), Stop> {
         let arrived = match placed {
-            0 => Arrived::Bytes(&inbox.bytes()[..data.left.min(inbox.bytes().len())]),
-            _ => Arrived::Placed(placed.min(data.left)),
+            0 => Arrived::Bytes(&inbox.bytes()[..(data.left as usize).min(inbox.bytes().len())]),
+            _ => Arrived::Placed(placed.min(data.left as usize)),
         };
-        let (taken, consumed) = match &arrived {
-            Arrived::Bytes(bytes) => (bytes.len(), bytes.len()),
-            Arrived::Placed(count) => (*count, 0),
-        };
-        data.left -= taken;
+        let taken = arrived.len();
+        data.left -= taken as u32;
         self.begun_at = now;
         self.reading = Reading::Data(data);
         let fault = match data.call {
-            Some(call) if taken > 0 => self.deliver(call, arrived),
+            Some(call) if taken > 0 => self.deliver(call, arrived, data.left as usize),
             _ => None,
         };
-        inbox.consume(consumed);
+        inbox.consume(if placed == 0 { taken } else { 0 });
         if self.unread + self.incomplete > self.config.limits.overdraft {
             self.check_overdraft()?;
         }
@@ -142,13 +150,16 @@ impl Connection {
             let payload = Bdp::payload(self.config.seed);
             self.transmit.small(|out| Ping { payload, ack: false }.encode(out));
         }
-        let padding = data.padding.min(inbox.bytes().len());
-        if data.left == 0 {
+        if data.left == 0 && data.padding > 0 {
+            let padding = usize::from(data.padding).min(inbox.bytes().len());
             inbox.consume(padding);
-            data.padding -= padding;
+            data.padding -= padding as u8;
+            self.reading = Reading::Data(data);
         }
         let whole = data.left == 0 && data.padding == 0;
-        self.reading = if whole { Reading::Head } else { Reading::Data(data) };
+        if whole {
+            self.reading = Reading::Head;
+        }
         if let Some((call, fault)) = data.call.zip(fault) {
             self.fail_call(call, fault.status(self.config.role));
         }
@@ -170,9 +181,27 @@ impl Connection {
         Err(Fault::Connection(ErrorCode::ENHANCE_YOUR_CALM, "too many messages that are not taken"))
     }
 
-    /// Gives DATA to its call.
-    fn deliver(&mut self, call: CallId, arrived: Arrived<'_>) -> Option<MessageFault> {
+    /// Gives DATA to its call; `left` of its frame is still to come.
+    fn deliver(&mut self, call: CallId, arrived: Arrived<'_>, left: usize) -> Option<MessageFault> {
         let stream = self.store.live(call).filter(|stream| !stream.discarding)?;
+        if !stream.assembler.goes_on_after(arrived.len()) {
+            return self.deliver_messages(call, arrived, left);
+        }
+        // In the middle of a large message.
+        let others = self.incomplete - stream.assembler.held();
+        match arrived {
+            Arrived::Bytes(bytes) => stream.assembler.extend(bytes, &mut self.arena),
+            Arrived::Placed(count) => stream.assembler.fill(count),
+        }
+        self.incomplete = others + stream.assembler.held();
+        if stream.lacking(left) > 0 {
+            self.consider(call);
+        }
+        None
+    }
+
+    fn deliver_messages(&mut self, call: CallId, arrived: Arrived<'_>, left: usize) -> Option<MessageFault> {
+        let stream = self.store.live(call)?;
         let (events, unread) = (&mut self.events, &mut self.unread);
         let (held, messages) = (&mut stream.held, &mut stream.held_messages);
         let max = self.config.limits.max_receive_message_length;
@@ -219,11 +248,11 @@ impl Connection {
             return Some(fault);
         }
         let came = came && (stream.offered || stream.line != Line::Out);
-        let begun = stream.assembler.missing() > 0;
+        let lacks = stream.lacking(left) > 0;
         if came {
             self.message_came(call);
         }
-        if begun {
+        if lacks {
             // A message larger than the window would otherwise wait for room that it takes up itself.
             self.consider(call);
         }

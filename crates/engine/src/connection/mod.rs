@@ -465,7 +465,9 @@ impl Connection {
             self.fail_call(call, status);
             return Ok(());
         }
-        if self.unsent - stream.queue.len() > self.config.limits.unsent && self.config.role == Role::Server {
+        let queued = stream.queue.len();
+        let by_others = self.congested && self.unsent - queued > self.config.limits.unsent;
+        if by_others && self.config.role == Role::Server {
             let status = "too much memory is taken by messages that the client does not read";
             self.fail_call(call, Status::new(Code::ResourceExhausted, status));
             return Ok(());
@@ -474,7 +476,6 @@ impl Connection {
             self.write_response_headers(call, &Metadata::new());
         }
         let Some(stream) = self.store.live(call) else { return Ok(()) };
-        let queued = stream.queue.len();
         let body = match stream.encoding {
             Encoding::Identity => None,
             encoding => {
@@ -485,7 +486,8 @@ impl Connection {
             Some(body) => stream.queue.push(message::prefix(body.len(), true), Outgoing::Shared(body.into())),
             None => stream.queue.push(message::prefix(message.len(), false), message),
         }
-        self.enqueued(call, queued);
+        self.unsent += send::enqueued(stream, queued, self.config.limits.send_buffer, &mut self.scheduler);
+        self.congested |= self.unsent >= self.config.limits.unsent;
         Ok(())
     }
 
@@ -513,7 +515,8 @@ impl Connection {
         let Some(stream) = self.store.live(call) else { return Ok(()) };
         let queued = stream.queue.len();
         stream.queue.push_wire(run.into_wire());
-        self.enqueued(call, queued);
+        self.unsent += send::enqueued(stream, queued, self.config.limits.send_buffer, &mut self.scheduler);
+        self.congested |= self.unsent >= self.config.limits.unsent;
         Ok(())
     }
 
@@ -551,14 +554,12 @@ impl Connection {
     /// Right for one message at a time, an empty one too (each costs its sender five bytes of window for the prefix).
     /// For several at once, [`release_many`](Connection::release_many) is exact; here their number is estimated.
     pub fn release(&mut self, call: CallId, len: usize) {
-        let Some(stream) = self.store.peek(call) else { return };
-        let messages = (stream.held_messages * len).checked_div(stream.held).unwrap_or(1).max(1);
-        self.give_back(call, messages, len);
+        self.give_back(call, None, len);
     }
 
     /// The application has taken this many messages of `len` bytes together.
     pub fn release_many(&mut self, call: CallId, messages: usize, len: usize) {
-        self.give_back(call, messages, len);
+        self.give_back(call, Some(messages), len);
     }
 
     /// Takes no new calls, lets those in flight finish, then disconnects (server: GOAWAY 2^31-1, PING, final GOAWAY).
@@ -598,33 +599,45 @@ impl Connection {
     /// no events at all.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.settle_answered();
+        match self.events.front() {
+            None | Some(Event::Request { .. } | Event::Closed { .. }) => self.poll_event_of_call(),
+            Some(_) if self.unheard > 0 => self.poll_event_of_call(),
+            Some(_) => self.events.pop_front(),
+        }
+    }
+
+    fn poll_event_of_call(&mut self) -> Option<Event> {
         loop {
-            let Some(event) = self.events.front() else {
-                if self.unpack_next() {
+            let Some(event) = self.events.pop_front() else {
+                if !self.gated.is_empty() && self.unpack_next() {
                     continue;
                 }
                 self.events.shrink_to(EVENTS_KEPT);
                 return None;
             };
-            let told = match *event {
-                Event::Request { call, .. } => self.is_heard(call),
-                Event::Closed { call, .. } => {
-                    let unheard = self.is_unheard(call);
-                    self.unheard -= usize::from(unheard);
-                    self.store.free(call);
-                    !unheard
-                }
-                Event::Message { call, .. }
-                | Event::Messages { call, .. }
-                | Event::LargeMessage { call }
-                | Event::HalfClosed { call }
-                | Event::Writable { call } => !self.is_unheard(call),
-                _ => true,
-            };
-            let event = self.events.pop_front();
-            if told {
-                return event;
+            if self.is_told(&event) {
+                return Some(event);
             }
+        }
+    }
+
+    /// Whether an event is given, now that it is next.
+    #[inline]
+    fn is_told(&mut self, event: &Event) -> bool {
+        match *event {
+            Event::Request { call, .. } => self.is_heard(call),
+            Event::Closed { call, .. } => {
+                let unheard = self.is_unheard(call);
+                self.unheard -= usize::from(unheard);
+                self.store.free(call);
+                !unheard
+            }
+            Event::Message { call, .. }
+            | Event::Messages { call, .. }
+            | Event::LargeMessage { call }
+            | Event::HalfClosed { call }
+            | Event::Writable { call } => !self.is_unheard(call),
+            _ => true,
         }
     }
 

@@ -36,11 +36,11 @@ pub(super) enum Reading {
     /// So much of a header block, and of padding behind it, in a frame that is too long to be read whole.
     Block {
         head: Head,
-        left: usize,
-        padding: usize,
+        left: u32,
+        padding: u8,
     },
     /// This much of a frame of an unknown type.
-    Unknown(usize),
+    Unknown(u32),
     /// The connection is over, whatever comes.
     Nothing,
 }
@@ -58,7 +58,7 @@ impl Reading {
         match self {
             Reading::Payload(head) => head.length as usize,
             Reading::BlockStart(head) => BEFORE_BLOCK.min(head.length as usize),
-            Reading::Block { left, .. } => PIECE.min(*left),
+            Reading::Block { left, .. } => PIECE.min(*left as usize),
             _ => 0,
         }
     }
@@ -145,16 +145,16 @@ impl Connection {
             Reading::BlockStart(head) => {
                 let there = inbox.bytes().get(..BEFORE_BLOCK.min(head.length as usize)).ok_or(Stop::Starved)?;
                 let (start, left) = block_bounds(head, there)?;
-                let padding = head.length as usize - start - left;
+                let padding = (head.length as usize - start - left) as u8;
                 inbox.consume(start);
-                self.reading = Reading::Block { head, left, padding };
+                self.reading = Reading::Block { head, left: left as u32, padding };
                 self.begin_block(head)?;
                 Ok(())
             }
             Reading::Block { head, left, padding } => self.read_piece(head, left, padding, inbox, now),
             Reading::Unknown(left) => {
-                let taken = left.min(inbox.bytes().len());
-                inbox.consume(taken);
+                let taken = inbox.bytes().len().min(left as usize) as u32;
+                inbox.consume(taken as usize);
                 self.reading = if taken == left { Reading::Head } else { Reading::Unknown(left - taken) };
                 if taken < left { Err(Stop::Starved) } else { Ok(()) }
             }
@@ -163,24 +163,18 @@ impl Connection {
     }
 
     /// Decodes the next piece of a header block whose frame is not read whole.
-    fn read_piece(
-        &mut self,
-        head: Head,
-        left: usize,
-        padding: usize,
-        inbox: &mut Inbox,
-        now: Instant,
-    ) -> Result<(), Stop> {
+    fn read_piece(&mut self, head: Head, left: u32, padding: u8, inbox: &mut Inbox, now: Instant) -> Result<(), Stop> {
         let there = inbox.bytes();
-        if there.len() < PIECE.min(left) {
+        if there.len() < PIECE.min(left as usize) {
             return Err(Stop::Starved);
         }
-        let taken = left.min(there.len());
+        let taken = there.len().min(left as usize);
         self.feed_block(&there[..taken])?;
-        let passed = if taken == left { padding.min(there.len() - taken) } else { 0 };
+        let left = left - taken as u32;
+        let passed = if left == 0 { usize::from(padding).min(there.len() - taken) } else { 0 };
         inbox.consume(taken + passed);
-        let (left, padding) = (left - taken, padding - passed);
-        if left + padding > 0 {
+        let padding = padding - passed as u8;
+        if left > 0 || padding > 0 {
             self.reading = Reading::Block { head, left, padding };
             return if left == 0 { Err(Stop::Starved) } else { Ok(()) };
         }
@@ -262,14 +256,14 @@ impl Connection {
                 inbox.consume(HEAD_LEN);
                 self.reading = match head.kind {
                     kind::HEADERS if long => Reading::BlockStart(head),
-                    kind::CONTINUATION if long => Reading::Block { head, left: head.length as usize, padding: 0 },
+                    kind::CONTINUATION if long => Reading::Block { head, left: head.length, padding: 0 },
                     _ => Reading::Payload(head),
                 };
                 Ok(())
             }
             _ => {
                 inbox.consume(HEAD_LEN);
-                self.reading = Reading::Unknown(head.length as usize);
+                self.reading = Reading::Unknown(head.length);
                 Ok(())
             }
         }

@@ -24,7 +24,7 @@ use crate::{
         subtype::Media,
     },
     hpack::Encoder,
-    send::Class,
+    send::{Class, Scheduler},
     stream::{Input, State, Stream},
 };
 
@@ -189,6 +189,7 @@ impl Connection {
         stream.headers_sent = true;
         stream.queue.push_text(&status.message);
         self.unsent += stream.queue.len();
+        self.congested |= self.unsent >= self.config.limits.unsent;
         stream.answer = Some(Box::new((status, Metadata::new())));
         let id = stream.id;
         self.blocks.write(&mut self.transmit, id, false, |writer| encode_http_headers(http, writer));
@@ -256,10 +257,8 @@ impl Connection {
 
     /// Gives a call its turn if it has something to send and may.
     pub(super) fn schedule(&mut self, call: CallId) {
-        let Some(stream) = self.store.live(call) else { return };
-        if !stream.scheduled && has_turn(stream) {
-            stream.scheduled = true;
-            self.scheduler.push(call, stream.queue.class());
+        if let Some(stream) = self.store.live(call) {
+            enschedule(stream, &mut self.scheduler);
         }
     }
 
@@ -275,68 +274,60 @@ impl Connection {
         self.settle_answered();
     }
 
-    /// One call's turn.
+    /// One call's turn, and those that follow as long as no other call has one.
     fn send_data(&mut self, call: CallId) {
         let Some(stream) = self.store.live(call) else { return };
         stream.scheduled = false;
-        if !has_turn(stream) {
-            return;
-        }
-        let queued = stream.queue.len();
-        let class = stream.queue.class();
-        let count = stream
-            .queue
-            .portion(self.scheduler.turn(class))
-            .min(stream.send_window.available())
-            .min(self.send_window.available())
-            .min(self.blocks.max_frame_size as usize);
-        if count == 0 && queued > 0 {
-            stream.scheduled = true;
-            return self.scheduler.block(call);
-        }
-        let last = count == queued && stream.finished;
-        let end_stream = last && self.config.role == Role::Client;
-        if count > 0 || end_stream {
-            let head = encode_data_head(stream.id, count, end_stream);
-            self.transmit.small(|out| out.extend_from_slice(&head));
-            stream.queue.take(count, &mut self.transmit);
-            self.unsent -= count;
-            stream.send_window.consume(count);
-            self.send_window.consume(count);
-            self.keepalive.data_sent();
-            self.strikes.data_sent();
-        }
-        if stream.crowded && stream.queue.len() <= self.config.limits.send_buffer / 2 {
-            stream.crowded = false;
-            if !self.congested {
-                self.events.push_back(Event::Writable { call });
+        while has_turn(stream) {
+            let queued = stream.queue.len();
+            let class = stream.queue.class();
+            let count = stream
+                .queue
+                .portion(self.scheduler.turn(class))
+                .min(stream.send_window.available())
+                .min(self.send_window.available())
+                .min(self.blocks.max_frame_size as usize);
+            if count == 0 && queued > 0 {
+                stream.scheduled = true;
+                self.scheduler.block(call);
+                break;
+            }
+            let last = count == queued && stream.finished;
+            let end_stream = last && self.config.role == Role::Client;
+            if count > 0 || end_stream {
+                let head = encode_data_head(stream.id, count, end_stream);
+                self.transmit.small(|out| out.extend_from_slice(&head));
+                stream.queue.take(count, &mut self.transmit);
+                self.unsent -= count;
+                stream.send_window.consume(count);
+                self.send_window.consume(count);
+                self.keepalive.data_sent();
+                self.strikes.data_sent();
+            }
+            if stream.crowded && stream.queue.len() <= self.config.limits.send_buffer / 2 {
+                stream.crowded = false;
+                if !self.congested {
+                    self.events.push_back(Event::Writable { call });
+                }
+            }
+            if class == Class::Small {
+                self.scheduler.charge(HEAD_LEN + count);
+            }
+            if end_stream {
+                stream.state.advance(Input::SendEnd);
+                break;
+            }
+            if last && let Some(answer) = stream.answer.take() {
+                self.write_answer(call, &answer.0, &answer.1);
+                break;
+            }
+            let goes_on = self.scheduler.is_empty() && self.send_window.available() > 0;
+            if !goes_on || self.transmit.remaining() >= GATHERED {
+                enschedule(stream, &mut self.scheduler);
+                break;
             }
         }
-        if class == Class::Small {
-            self.scheduler.charge(HEAD_LEN + count);
-        }
-        if end_stream {
-            stream.state.advance(Input::SendEnd);
-        } else if last && let Some(answer) = stream.answer.take() {
-            self.write_answer(call, &answer.0, &answer.1);
-        } else {
-            self.schedule(call);
-        }
         self.relieve();
-    }
-
-    /// The application has given a call more to send; before it had so many bytes.
-    #[inline]
-    pub(super) fn enqueued(&mut self, call: CallId, before: usize) {
-        let Some(stream) = self.store.live(call) else { return };
-        let queued = stream.queue.len();
-        stream.crowded |= queued >= self.config.limits.send_buffer;
-        if !stream.scheduled && has_turn(stream) {
-            stream.scheduled = true;
-            self.scheduler.push(call, stream.queue.class());
-        }
-        self.unsent += queued - before;
-        self.congested |= self.unsent >= self.config.limits.unsent;
     }
 
     /// Something was sent or is not to be sent any more: whether the connection has room again.
@@ -349,19 +340,28 @@ impl Connection {
     }
 
     /// The application has taken messages: opens the windows again.
-    pub(super) fn give_back(&mut self, call: CallId, messages: usize, len: usize) {
+    ///
+    /// Their number is estimated when it is not known.
+    pub(super) fn give_back(&mut self, call: CallId, messages: Option<usize>, len: usize) {
         let Some(stream) = self.store.live(call) else { return };
         stream.begun = true;
-        let (messages, bytes) = (messages.min(stream.held_messages), len.min(stream.held));
+        let messages = messages
+            .unwrap_or_else(|| (stream.held_messages * len).checked_div(stream.held).unwrap_or(1).max(1))
+            .min(stream.held_messages);
+        let bytes = len.min(stream.held);
         stream.held_messages -= messages;
         stream.held -= bytes;
         // The longer form of compressed messages was never in the window.
         let inflated = bytes.min(stream.inflated);
         stream.inflated -= inflated;
-        stream.taken = true;
         self.unread = self.unread.saturating_sub(bytes + messages * MESSAGE_OVERHEAD);
         let waits = !stream.packed.is_empty();
-        self.open_stream_window(call, bytes - inflated + messages * PREFIX_LEN);
+        let count = bytes - inflated + messages * PREFIX_LEN;
+        if self.admission.use_up(stream, count, &self.bdp) {
+            self.admit();
+        } else {
+            self.reopen_stream_window(call, count);
+        }
         if waits {
             self.unpack(call);
         }
@@ -379,6 +379,23 @@ impl Connection {
     /// Whether a stream that the peer opens now is beyond the last one this side has promised to look at.
     pub(super) fn refuses_streams(&self) -> bool {
         self.going_away.local == Local::Final
+    }
+}
+
+/// A stream has been given more to send; before it had so many bytes. By how many these are more.
+#[inline]
+pub(super) fn enqueued(stream: &mut Stream, before: usize, send_buffer: usize, scheduler: &mut Scheduler) -> usize {
+    let queued = stream.queue.len();
+    stream.crowded |= queued >= send_buffer;
+    enschedule(stream, scheduler);
+    queued - before
+}
+
+#[inline]
+fn enschedule(stream: &mut Stream, scheduler: &mut Scheduler) {
+    if !stream.scheduled && has_turn(stream) {
+        stream.scheduled = true;
+        scheduler.push(stream.call, stream.queue.class());
     }
 }
 

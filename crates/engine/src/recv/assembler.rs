@@ -156,7 +156,14 @@ impl Assembler {
         }
     }
 
-    fn extend(&mut self, data: &[u8], arena: &mut Arena) {
+    /// Whether the message begun, whose length is known, is still not whole after so many more bytes.
+    #[inline]
+    pub(crate) fn goes_on_after(&self, count: usize) -> bool {
+        self.prefix_len == PREFIX_LEN && self.body_len - self.body.len() > count
+    }
+
+    /// The next bytes of a message that [goes on](Assembler::goes_on_after) after them.
+    pub(crate) fn extend(&mut self, data: &[u8], arena: &mut Arena) {
         self.begin(arena);
         self.body.extend(data, self.body_len);
     }
@@ -175,6 +182,11 @@ impl Assembler {
     /// The room [prepared](Assembler::prepare). Once something is there, [`placed`](Assembler::placed) says so.
     pub(crate) fn room(&mut self, len: usize) -> &mut [u8] {
         self.body.room(len)
+    }
+
+    /// So many bytes of DATA lie where they belong, of a message that [goes on](Assembler::goes_on_after) after them.
+    pub(crate) fn fill(&mut self, count: usize) {
+        self.body.fill(count);
     }
 
     /// So many bytes of DATA lie where they belong; gives the message if that completes it.
@@ -207,6 +219,11 @@ impl Assembler {
     /// Memory of the message begun, in bytes.
     pub(crate) fn held(&self) -> usize {
         self.body.capacity()
+    }
+
+    /// Whether a message has begun that is not whole.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.prefix_len > 0
     }
 
     /// How many bytes the message begun still lacks, as far as that is known.

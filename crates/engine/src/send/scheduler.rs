@@ -42,6 +42,8 @@ pub(crate) struct Scheduler {
     begun: VecDeque<(CallId, bool)>,
     /// How many of `begun` count.
     counted: usize,
+    /// How many are in the other queues than `small`.
+    others: usize,
     /// What small messages may send before a large one has its turn.
     credit: usize,
 }
@@ -52,7 +54,7 @@ const FEW: usize = 64;
 impl Scheduler {
     pub(crate) fn push(&mut self, call: CallId, class: Class) {
         match class {
-            Class::Small => self.small.push_back(call),
+            Class::Small => return self.small.push_back(call),
             Class::Fresh => self.fresh.push_back(call),
             Class::Begun { taken } => {
                 let counts = taken < PATIENCE;
@@ -60,22 +62,33 @@ impl Scheduler {
                 self.begun.push_back((call, counts));
             }
         }
+        self.others += 1;
+    }
+
+    /// Whether it is nobody's turn.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.small.is_empty() && self.others == 0
     }
 
     /// The next call; `open` says whether the connection's window is. Until it is, only those with small messages are
     /// looked at, for some have nothing to send but their end, and the others are [`block`](Scheduler::block)ed. Then these
     /// are taken one at a time: a window that opens by a byte must not cost a look at all of them.
     pub(crate) fn pop(&mut self, open: bool) -> Option<CallId> {
-        let no_large = self.fresh.is_empty() && self.begun.is_empty();
-        if !open || (no_large && self.blocked.is_empty()) {
-            return self.small.pop_front();
-        }
+        if !open || self.others == 0 { self.small.pop_front() } else { self.pop_any() }
+    }
+
+    fn pop_any(&mut self) -> Option<CallId> {
         if self.credit == 0
             && let Some(call) = self.pop_large()
         {
             return Some(call);
         }
-        self.blocked.pop_front().or_else(|| self.small.pop_front()).or_else(|| self.pop_large())
+        if let Some(call) = self.blocked.pop_front() {
+            self.others -= 1;
+            return Some(call);
+        }
+        self.small.pop_front().or_else(|| self.pop_large())
     }
 
     fn pop_large(&mut self) -> Option<CallId> {
@@ -86,6 +99,7 @@ impl Scheduler {
             Some(call)
         })?;
         self.credit = TURN;
+        self.others -= 1;
         Some(call)
     }
 
@@ -104,11 +118,19 @@ impl Scheduler {
     /// Sets a call with small messages aside until the connection's window opens.
     pub(crate) fn block(&mut self, call: CallId) {
         self.blocked.push_back(call);
+        self.others += 1;
     }
 
     /// Forgets calls that have ended, once they are the most; `live` says how many have not. Their turns may never come.
+    #[inline]
     pub(crate) fn prune(&mut self, live: usize, is_live: impl Fn(CallId) -> bool) {
         let most = 2 * live + FEW;
+        if self.small.len() + self.others > most {
+            self.forget(most, is_live);
+        }
+    }
+
+    fn forget(&mut self, most: usize, is_live: impl Fn(CallId) -> bool) {
         for turns in [&mut self.small, &mut self.blocked, &mut self.fresh] {
             if turns.len() > most {
                 turns.retain(|call| is_live(*call));
@@ -118,12 +140,13 @@ impl Scheduler {
             self.begun.retain(|(call, _)| is_live(*call));
             self.counted = self.begun.iter().filter(|(_, counts)| *counts).count();
         }
+        self.others = self.blocked.len() + self.fresh.len() + self.begun.len();
     }
 
     /// Turns that are due or blocked, those of calls that have ended included.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn len(&self) -> usize {
-        self.small.len() + self.blocked.len() + self.fresh.len() + self.begun.len()
+        self.small.len() + self.others
     }
 
     /// Gives back memory that is not in use.

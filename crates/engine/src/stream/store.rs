@@ -36,7 +36,8 @@ pub(crate) struct Stream {
     pub(crate) request_end: u64,
     /// Server: response headers are sent.
     pub(crate) headers_sent: bool,
-    /// The application has taken a message of it.
+    /// The application has taken a message of it. A handler that waits for its first has not: to have many begin for
+    /// nothing is what a flood of resets is about.
     pub(crate) begun: bool,
     /// The call was over before the application heard of it, and it never will.
     pub(crate) unheard: bool,
@@ -59,8 +60,6 @@ pub(crate) struct Stream {
     pub(crate) send_window: SendWindow,
     pub(crate) receive_window: ReceiveWindow,
     pub(crate) assembler: Assembler,
-    /// The application has taken messages of this call.
-    pub(crate) taken: bool,
     /// Where the message begun stands that is larger than the window, and whether the application has been told of it.
     pub(crate) line: Line,
     pub(crate) offered: bool,
@@ -125,6 +124,12 @@ pub(crate) struct Waiting {
 }
 
 impl Stream {
+    /// How many bytes of the message begun there is no room for in the window, when so many of it have been `paid`.
+    #[inline]
+    pub(crate) fn lacking(&self, paid: usize) -> usize {
+        self.receive_window.lacks(self.assembler.missing().saturating_sub(paid))
+    }
+
     fn vacant(call: CallId) -> Stream {
         Stream {
             call,
@@ -149,7 +154,6 @@ impl Stream {
             send_window: SendWindow::new(0),
             receive_window: ReceiveWindow::new(0),
             assembler: Assembler::default(),
-            taken: false,
             line: Line::Out,
             offered: false,
             packed: VecDeque::new(),
@@ -177,6 +181,8 @@ pub(crate) struct Store {
     slots: Vec<Stream>,
     vacant: Vec<u32>,
     ids: HashMap<u32, u32, BuildHasherDefault<IdHasher>>,
+    /// The stream that was found last, and its slot: frames of one stream often come together. Stream 0 is none.
+    recent: (u32, u32),
     /// How the streams that closed last did so, newest at the back.
     closed: VecDeque<(u32, State)>,
     live: usize,
@@ -226,8 +232,10 @@ impl Store {
 
     /// The call of a stream that is not closed.
     pub(crate) fn by_id(&mut self, id: u32) -> Option<&mut Stream> {
-        let index = *self.ids.get(&id)?;
-        Some(&mut self.slots[index as usize])
+        if self.recent.0 != id || id == 0 {
+            self.recent = (id, *self.ids.get(&id)?);
+        }
+        self.slots.get_mut(self.recent.1 as usize)
     }
 
     /// How a stream that is neither open nor idle closed; `None` when that is forgotten, or when its id was skipped.
@@ -238,6 +246,7 @@ impl Store {
     /// A stream has closed: it is found no more, and how it closed is remembered. Does nothing when it was not open.
     pub(crate) fn unlink(&mut self, id: u32, state: State) {
         if self.ids.remove(&id).is_some() {
+            self.recent = (0, 0);
             self.remember(id, state);
         }
     }

@@ -91,6 +91,18 @@ def test_files_can_be_read_in_a_sitting() -> None:
     assert not long
 
 
+def test_no_file_of_tests_is_left_out() -> None:
+    """Where `autotests = false`, cargo runs what main.rs or the manifest names, and says nothing of other files."""
+    left_out = []
+    for main in ROOT.glob("crates/*/tests/main.rs"):
+        crate = main.parent.parent
+        named = set(re.findall(r"^mod (\w+);", main.read_text(encoding="utf-8"), re.MULTILINE)) | {"main"}
+        manifest = (crate / "Cargo.toml").read_text(encoding="utf-8")
+        named |= set(re.findall(r'^path = "tests/(\w+)\.rs"', manifest, re.MULTILINE))
+        left_out += [path for path in main.parent.glob("*.rs") if path.stem not in named]
+    assert not left_out, "name these in main.rs"
+
+
 def documents() -> list[pathlib.Path]:
     listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True).stdout
     return [ROOT / name for name in listed.splitlines()] or sorted(ROOT.glob("*.md"))

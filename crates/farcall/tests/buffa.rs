@@ -1,9 +1,7 @@
 //! Messages of the `buffa` crate.
 
-mod common;
-
+use crate::common::{serve, within};
 use buffa::{Message, UnknownFields};
-use common::{serve, within};
 use farcall::{Code, Request, Response, Status, codec};
 
 /// What a generated message boils down to: every field is one it does not know, and is kept.
@@ -53,7 +51,7 @@ async fn a_message_goes_both_ways() {
         let response: Response<Anything> =
             server.channel.unary("/test.Service/Method", codec::Buffa, Request::new(message.clone())).await.unwrap();
         assert_eq!(*response.get_ref(), message);
-        let raw = common::unary(&server.channel, &encoded[..]).await.unwrap();
+        let raw = crate::common::unary(&server.channel, &encoded[..]).await.unwrap();
         assert_eq!(raw, &encoded[..]);
     })
     .await;
@@ -68,7 +66,7 @@ async fn what_is_no_message_is_refused() {
             });
         })
         .await;
-        let status = common::unary(&server.channel, "\x0a\x7f").await.unwrap_err();
+        let status = crate::common::unary(&server.channel, "\x0a\x7f").await.unwrap_err();
         assert_eq!(status.code(), Code::Internal);
         assert!(status.message().starts_with("failed to decode a message: "), "{status}");
     })

@@ -1,11 +1,9 @@
 //! What one caller does ends no other call: bursts of cancellations and deadlines, headers that are too large.
 
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{Hanging, Running, echo, fed, next, serve, unary, within};
 use bytes::Bytes;
-use common::{Hanging, Running, echo, fed, next, serve, unary, within};
 use farcall::{Channel, Code, Metadata, Request, Response, Status, codec, server::Call};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -1,9 +1,7 @@
 //! Dropping a call cancels it, wherever it is.
 
-mod common;
-
+use crate::common::{Guard, Hanging, Iter, fed, serve, server_streaming, unary, within};
 use bytes::Bytes;
-use common::{Guard, Hanging, Iter, fed, serve, server_streaming, unary, within};
 use farcall::{Channel, Code, Connectivity, Request, Response, Status, Streaming, codec};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -28,7 +26,7 @@ async fn dropping_a_unary_call_drops_its_handler() {
 async fn dropping_one_call_leaves_the_others() {
     within(async {
         let server = serve(|call| match call.method() {
-            "Method" => common::echo(call),
+            "Method" => crate::common::echo(call),
             _ => Hanging::new().handler()(call),
         })
         .await;

@@ -1,11 +1,9 @@
 //! Deadlines: both sides keep them.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
+use crate::common::{Hanging, fed, serve, unary, within};
 use bytes::Bytes;
-use common::{Hanging, fed, serve, unary, within};
 use farcall::{Channel, Code, Request, Response, Status, Streaming, codec};
 
 const SHORT: Duration = Duration::from_millis(50);
@@ -42,7 +40,7 @@ async fn a_stream_past_its_deadline_ends_on_both_sides() {
         let (ended, server_ended) = tokio::sync::oneshot::channel();
         let ended = std::sync::Mutex::new(Some(ended));
         let server = serve(move |call| {
-            let guard = common::Guard(ended.lock().unwrap().take());
+            let guard = crate::common::Guard(ended.lock().unwrap().take());
             call.server_streaming(codec::Bytes, |_: Request<Bytes>| async {
                 let mut first = Some(Ok(Bytes::from("first")));
                 let (feed, rest) = fed();
@@ -116,7 +114,7 @@ async fn a_timeout_of_nothing_fails_at_once() {
 #[tokio::test]
 async fn a_timeout_past_the_end_of_time_is_none() {
     within(async {
-        let server = serve(common::echo).await;
+        let server = serve(crate::common::echo).await;
         with_timeout(&server.channel, Duration::MAX).await.unwrap();
     })
     .await;
@@ -146,7 +144,7 @@ async fn a_channel_may_have_a_timeout_for_calls_that_set_none() {
 #[tokio::test]
 async fn an_answer_in_time_is_not_hurt() {
     within(async {
-        let server = serve(common::echo).await;
+        let server = serve(crate::common::echo).await;
         for _ in 0..50 {
             with_timeout(&server.channel, LONG).await.unwrap();
         }

@@ -1,9 +1,7 @@
 //! What goes wrong is told promptly, in gRPC's words, and hurts nothing else.
 
-mod common;
-
+use crate::common::{Hanging, echo, serve, serve_with, unary, within};
 use bytes::{Bytes, BytesMut};
-use common::{Hanging, echo, serve, serve_with, unary, within};
 use farcall::{Channel, Code, Request, Response, Server, Status, codec, codec::Codec};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -256,7 +254,9 @@ async fn what_cannot_be_decoded_ends_a_stream_after_the_messages_before_it() {
             call.server_streaming(codec::Bytes, |request: Request<Bytes>| async move {
                 let bad = str::from_utf8(request.get_ref()).unwrap().parse::<usize>().unwrap();
                 let texts = (0..100).map(move |index| if index == bad { "unheard of" } else { "fine" });
-                Ok::<_, Status>(Response::new(common::Iter(texts.map(|text| Ok(Bytes::from_static(text.as_bytes()))))))
+                Ok::<_, Status>(Response::new(crate::common::Iter(
+                    texts.map(|text| Ok(Bytes::from_static(text.as_bytes()))),
+                )))
             });
         })
         .await;

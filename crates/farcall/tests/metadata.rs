@@ -1,9 +1,7 @@
 //! Metadata in every direction.
 
-mod common;
-
+use crate::common::{serve, unary, within};
 use bytes::Bytes;
-use common::{serve, unary, within};
 use farcall::{Channel, Code, Metadata, Request, Response, Status, Streaming, codec};
 
 /// The entries under a key that begins with `x-`, in order.
@@ -69,13 +67,13 @@ async fn goes_before_the_first_message_of_a_stream() {
         let server = serve(move |call| {
             let held = held.lock().unwrap().take().unwrap();
             call.streaming(codec::Bytes, |_: Request<Streaming<Bytes>>| async {
-                let mut response = Response::new(common::Fed(held));
+                let mut response = Response::new(crate::common::Fed(held));
                 *response.metadata_mut() = sample();
                 Ok::<_, Status>(response)
             });
         })
         .await;
-        let (_requests, never) = common::fed::<Bytes>();
+        let (_requests, never) = crate::common::fed::<Bytes>();
         let response: Response<Streaming<Bytes>> =
             server.channel.streaming("/test.Service/Method", codec::Bytes, Request::new(never)).await.unwrap();
         assert!(response.metadata().is_empty(), "it had not come yet");
@@ -110,7 +108,7 @@ async fn tells_the_user_agent_and_nothing_of_grpcs_own() {
 #[tokio::test]
 async fn more_than_the_server_takes_fails_the_call_alone() {
     within(async {
-        let server = serve(common::echo).await;
+        let server = serve(crate::common::echo).await;
         let mut request = Request::new(Bytes::new());
         request.metadata_mut().append("x-large", vec![b'x'; 20_000]).unwrap();
         let result: Result<Response<Bytes>, _> =

@@ -1,7 +1,5 @@
 //! What the builders of channels and servers choose: compression, keepalive, the life of connections, their number.
 
-mod common;
-
 use std::{
     net::SocketAddr,
     sync::{
@@ -11,8 +9,8 @@ use std::{
     time::Duration,
 };
 
+use crate::common::{Iter, echo, serve, serve_with, unary, within};
 use bytes::{Bytes, BytesMut};
-use common::{Iter, echo, serve, serve_with, unary, within};
 use farcall::{
     Channel, Code, Compression, Connectivity, Endpoint, Metadata, Request, Response, Server, Status, Streaming,
     codec::{self, Codec},
@@ -198,7 +196,7 @@ async fn initial_metadata_of_a_call_that_fails_is_there() {
 #[tokio::test]
 async fn a_server_that_falls_silent_is_found_out_by_keepalive() {
     within(async {
-        let mut hanging = common::Hanging::new();
+        let mut hanging = crate::common::Hanging::new();
         let server = serve(hanging.handler()).await;
         let (freeze, frozen) = watch::channel(false);
         let (address, _) = relay(server.address, frozen).await;
@@ -215,7 +213,7 @@ async fn a_server_that_falls_silent_is_found_out_by_keepalive() {
 #[tokio::test]
 async fn a_client_that_falls_silent_is_found_out_by_keepalive() {
     within(async {
-        let mut hanging = common::Hanging::new();
+        let mut hanging = crate::common::Hanging::new();
         let (time, timeout) = (Duration::from_millis(20), Duration::from_millis(20));
         let patient = Server::builder().keepalive_time(time).keepalive_timeout(timeout);
         let server = serve_with(patient, "127.0.0.1:0", hanging.handler()).await;
@@ -255,7 +253,7 @@ async fn idle_and_old_connections_end_and_the_next_call_makes_another() {
 #[tokio::test]
 async fn calls_that_go_on_for_too_long_after_a_connections_age_end() {
     within(async {
-        let mut hanging = common::Hanging::new();
+        let mut hanging = crate::common::Hanging::new();
         let short = Duration::from_millis(30);
         let aging = Server::builder().max_connection_age(short).max_connection_age_grace(short);
         let server = serve_with(aging, "127.0.0.1:0", hanging.handler()).await;

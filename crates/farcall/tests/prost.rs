@@ -1,8 +1,6 @@
 //! Messages of the `prost` crate.
 
-mod common;
-
-use common::{serve, within};
+use crate::common::{serve, within};
 use farcall::{Code, Request, Response, Status, codec};
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -41,7 +39,7 @@ async fn what_is_no_message_is_refused() {
             });
         })
         .await;
-        let status = common::unary(&server.channel, "\x0a\x7f").await.unwrap_err();
+        let status = crate::common::unary(&server.channel, "\x0a\x7f").await.unwrap_err();
         assert_eq!(status.code(), Code::Internal);
         assert!(status.message().starts_with("failed to decode a message: "), "{status}");
     })

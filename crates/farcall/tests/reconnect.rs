@@ -1,11 +1,9 @@
 //! A channel finds its server again.
 
-mod common;
-
 use std::time::Duration;
 
+use crate::common::{echo, serve, serve_with, unary, within};
 use bytes::Bytes;
-use common::{echo, serve, serve_with, unary, within};
 use farcall::{Channel, Code, Connectivity, Request, Response, Server, Status, codec};
 
 /// A channel that does not wait long between its attempts.

@@ -1,9 +1,7 @@
 //! A server that stops: gracefully, or at once.
 
-mod common;
-
+use crate::common::{Hanging, fed, serve, unary, within};
 use bytes::Bytes;
-use common::{Hanging, fed, serve, unary, within};
 use farcall::{Channel, Code, Connectivity, Request, Response, Status, Streaming, codec};
 use tokio::sync::{mpsc, oneshot};
 
@@ -65,7 +63,7 @@ async fn a_graceful_stop_lets_streams_finish() {
 #[tokio::test]
 async fn a_graceful_stop_does_not_wait_for_idle_connections() {
     within(async {
-        let mut server = serve(common::echo).await;
+        let mut server = serve(crate::common::echo).await;
         assert_eq!(unary(&server.channel, "x").await.unwrap(), "x");
         // It has connected, and says nothing.
         let silent = tokio::net::TcpStream::connect(server.address).await.unwrap();

@@ -1,14 +1,12 @@
 //! Streams of requests, of responses, and of both.
 
-mod common;
-
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
+use crate::common::{Fed, Iter, fed, next, serve, serve_with, server_streaming, within};
 use bytes::Bytes;
-use common::{Fed, Iter, fed, next, serve, serve_with, server_streaming, within};
 use farcall::{Channel, Code, Request, Response, Server, Status, Streaming, codec, server::Call};
 use tokio::sync::oneshot;
 
@@ -163,7 +161,7 @@ async fn a_stream_of_requests_that_panics_cancels_the_call() {
             let report = report.clone();
             call.client_streaming(codec::Bytes, move |request: Request<Streaming<Bytes>>| async move {
                 let (sender, dropped) = oneshot::channel();
-                let _guard = common::Guard(Some(sender));
+                let _guard = crate::common::Guard(Some(sender));
                 report.send(dropped).unwrap();
                 let mut requests = request.into_inner();
                 while requests.message().await?.is_some() {}
@@ -353,7 +351,7 @@ async fn requests_nobody_reads_do_not_hold_up_other_calls() {
                     std::mem::forget(feed);
                     Ok::<_, Status>(Response::new(responses))
                 }),
-                _ => common::echo(call),
+                _ => crate::common::echo(call),
             },
         )
         .await;
@@ -365,7 +363,7 @@ async fn requests_nobody_reads_do_not_hold_up_other_calls() {
                 server.channel.streaming("/test.Service/Ignore", codec::Bytes, request).await.unwrap();
             ignored.push(responses);
         }
-        assert_eq!(common::unary(&server.channel, vec![1; 60_000]).await.unwrap().len(), 60_000);
+        assert_eq!(crate::common::unary(&server.channel, vec![1; 60_000]).await.unwrap().len(), 60_000);
     })
     .await;
 }

@@ -1,9 +1,7 @@
 //! Codecs with names: what a client says its messages are, and what a method reads.
 
-mod common;
-
+use crate::common::{Iter, serve, within};
 use bytes::{Bytes, BytesMut};
-use common::{Iter, serve, within};
 use farcall::{
     Channel, Code, Request, Response, Status, Streaming,
     codec::{self, Codec},

@@ -1,7 +1,5 @@
 //! Connections over TLS.
 
-mod common;
-
 use std::{
     sync::{
         Arc,
@@ -10,8 +8,8 @@ use std::{
     time::Duration,
 };
 
+use crate::common::{Running, serve_with, unary, within};
 use bytes::Bytes;
-use common::{Running, serve_with, unary, within};
 use farcall::{
     Channel, Code, Request, Response, Server, Status, codec,
     server::Call,

@@ -1,9 +1,7 @@
 //! A call that a server certainly did nothing for goes again, once (gRFC A6).
 
-mod common;
-
+use crate::common::{Iter, server_streaming, unary, within};
 use bytes::Bytes;
-use common::{Iter, server_streaming, unary, within};
 use farcall::{Channel, Code, Request, Streaming, codec};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

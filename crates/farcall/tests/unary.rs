@@ -1,9 +1,7 @@
 //! One request, one response.
 
-mod common;
-
+use crate::common::{echo, serve, serve_with, unary, within};
 use bytes::Bytes;
-use common::{echo, serve, serve_with, unary, within};
 use farcall::{Channel, Code, Request, Response, Server, Status, codec};
 
 #[tokio::test]
@@ -80,7 +78,7 @@ async fn one_request_after_the_other_reuses_the_connection() {
 async fn over_a_unix_socket() {
     within(async {
         let address = format!("unix:{}/farcall-{}.sock", std::env::temp_dir().display(), std::process::id());
-        let bound = Server::builder().add_service(common::Closure(echo)).bind(&address).await.unwrap();
+        let bound = Server::builder().add_service(crate::common::Closure(echo)).bind(&address).await.unwrap();
         let server = tokio::spawn(bound.serve());
         let channel = Channel::new(address).unwrap();
         assert_eq!(unary(&channel, "hello").await.unwrap(), "hello");
@@ -212,7 +210,7 @@ async fn calls_over_the_servers_limit_wait_their_turn() {
 async fn over_an_abstract_unix_socket() {
     within(async {
         let address = format!("unix-abstract:farcall-{}", std::process::id());
-        let bound = Server::builder().add_service(common::Closure(echo)).bind(&address).await.unwrap();
+        let bound = Server::builder().add_service(crate::common::Closure(echo)).bind(&address).await.unwrap();
         let server = tokio::spawn(bound.serve());
         let channel = Channel::new(address).unwrap();
         assert_eq!(unary(&channel, "hello").await.unwrap(), "hello");

@@ -1,5 +1,4 @@
 //! Whatever is wrong around it, the command says so in a line, ends with exit code 1 and leaves no half-written file.
-#![cfg(unix)]
 
 use std::fs::{self, File};
 use std::io::Write;

@@ -1,5 +1,5 @@
 //! `gallery.md` shows what the most common mistakes look like when they are drawn; this holds it to that. To write the
-//! drawings anew: `UPDATE_GALLERY=1 cargo test -p farcall-protoc --test gallery`, and read what has changed.
+//! drawings anew: `UPDATE_GALLERY=1 cargo test -p farcall-protoc gallery`, and read what has changed.
 
 use std::fmt::Write;
 use std::fs;

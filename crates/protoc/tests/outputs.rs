@@ -1,5 +1,4 @@
 //! Outputs go where the user points, as protoc writes them: into pipes, and into files that are there.
-#![cfg(unix)]
 
 use std::fs::{self, File, Permissions};
 use std::io::Read;

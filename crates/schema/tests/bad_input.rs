@@ -1,13 +1,11 @@
 //! No input makes the compiler panic, hang or eat memory without bound.
 
-mod support;
-
 use std::collections::HashMap;
 
+use crate::support::{Files, compile};
 use buffa::Message;
 use farcall_schema::{CompileResult, Compiler, fuzzing};
 use proptest::prelude::*;
-use support::{Files, compile};
 
 fn first_message(result: &CompileResult) -> &str {
     result.diagnostics.first().map(|diagnostic| diagnostic.message.as_str()).unwrap_or_default()

@@ -1,13 +1,11 @@
 //! The pages in `diagnostics/` hold inputs and what grpcio-tools 1.85.1 writes about them; this compiler must write
 //! the same. `diagnostics/regenerate.py` writes the expected text anew.
 
-mod support;
-
 use std::collections::HashMap;
 use std::path::Path;
 
+use crate::support::Files;
 use farcall_schema::{Compiler, Severity};
-use support::Files;
 
 #[derive(Default)]
 struct Case {

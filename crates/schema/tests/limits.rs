@@ -1,12 +1,10 @@
 //! Every limit on what a file may ask for, at the limit and one past it.
 
-mod support;
-
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use crate::support::{Files, compile};
 use farcall_schema::Compiler;
-use support::{Files, compile};
 
 /// The one complaint about a file that is wrong.
 fn complaint(source: impl Into<Vec<u8>>) -> String {

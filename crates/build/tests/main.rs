@@ -1,0 +1,4 @@
+//! What a build script gets: one file per subject.
+
+mod build;
+mod rust_names;

@@ -1,0 +1,22 @@
+//! How channels and servers behave for whoever uses the crate: one file per subject, over real sockets.
+
+mod common;
+
+#[cfg(feature = "buffa")]
+mod buffa;
+mod bystanders;
+mod cancellation;
+mod deadlines;
+mod errors;
+mod metadata;
+mod options;
+#[cfg(feature = "prost")]
+mod prost;
+mod reconnect;
+mod shutdown;
+mod streaming;
+mod subtypes;
+#[cfg(all(feature = "buffa", feature = "tls"))]
+mod tls;
+mod transparent_retry;
+mod unary;

@@ -268,3 +268,22 @@ fn a_number_ends_before_a_letter() {
     let words = "input:1:4: Need space between number and identifier.\nFailed to parse input.\n";
     expect(&run(&place, &["--encode=N", "n.proto"], b"i:1u:2"), 1, b"", words);
 }
+
+#[test]
+fn what_is_wrong_with_a_name_in_brackets_is_said_behind_it() {
+    let place = place("brackets");
+    for (text, words) in [
+        ("[x.org/q.M]    {}", "1:12: Extension name contains \"/\""),
+        ("[x.org/q.M]\n\n {}", "1:12: Extension name contains \"/\""),
+        ("[/q.M]    {}", "1:7: Type URL prefix is empty"),
+        ("[/a/q.M]   {}", "1:9: Type URL starts with \"/\""),
+        ("[a%zz/M]   {}", "1:9: Invalid percent encode, got: \"%zz\""),
+        ("[a/1M]   {}", "1:7: Invalid identifier in type name, got: \"1M\""),
+        ("any { [a.nope]    {} }", "1:15: Type URL prefix is missing"),
+        // Of a name that is right, what follows is wrong.
+        ("[a.b.nope]    : 1", "1:15: Extension \"a.b.nope\" is not defined or is not an extension of \"q.M\"."),
+    ] {
+        let words = format!("input:{words}\nFailed to parse input.\n");
+        expect(&run(&place, &["--encode=q.M", "q.proto"], text.as_bytes()), 1, b"", &words);
+    }
+}

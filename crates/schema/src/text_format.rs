@@ -103,6 +103,13 @@ impl<'p> Parser<'_, '_, 'p> {
         Err(Failed)
     }
 
+    /// As [`fail`](Self::fail), where the last token ended: there protoc reports what is wrong with a name in brackets.
+    fn fail_behind<T>(&mut self, message: impl Into<String>) -> Parse<T> {
+        let token = self.lexer.previous;
+        self.lexer.error(token.line, token.end_column, message);
+        Err(Failed)
+    }
+
     fn try_consume(&mut self, text: &str) -> bool {
         let found = self.at(text);
         if found {
@@ -159,7 +166,7 @@ impl<'p> Parser<'_, '_, 'p> {
         if self.at("[") {
             let (prefix, name) = self.bracketed_name()?;
             if !prefix.is_empty() {
-                return self.fail("Extension name contains \"/\"");
+                return self.fail_behind("Extension name contains \"/\"");
             }
             return match self.finder.extension(message, &name) {
                 Some(field) => Ok(Target::Field(field)),
@@ -402,22 +409,22 @@ impl<'p> Parser<'_, '_, 'p> {
         self.consume("]")?;
         let (prefix, name) = text.split_at(text.rfind('/').map_or(0, |slash| slash + 1));
         if prefix == "/" {
-            return self.fail("Type URL prefix is empty");
+            return self.fail_behind("Type URL prefix is empty");
         }
         if prefix.starts_with('/') {
-            return self.fail("Type URL starts with \"/\"");
+            return self.fail_behind("Type URL starts with \"/\"");
         }
         let bytes = prefix.as_bytes();
         for at in (0..bytes.len()).filter(|&at| bytes[at] == b'%') {
             let is_hex = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
             if !is_hex(bytes.get(at + 1)) || !is_hex(bytes.get(at + 2)) {
                 let end = (at + 3).min(bytes.len());
-                return self.fail(format!("Invalid percent encode, got: \"{}\"", &prefix[at..end]));
+                return self.fail_behind(format!("Invalid percent encode, got: \"{}\"", &prefix[at..end]));
             }
         }
         for part in name.split('.') {
             if !is_identifier(part.as_bytes()) {
-                return self.fail(format!("Invalid identifier in type name, got: \"{part}\""));
+                return self.fail_behind(format!("Invalid identifier in type name, got: \"{part}\""));
             }
         }
         Ok((prefix.to_owned(), name.to_owned()))
@@ -427,7 +434,7 @@ impl<'p> Parser<'_, '_, 'p> {
     fn any(&mut self, any: &mut Dynamic<'p>) -> Parse {
         let (prefix, name) = self.bracketed_name()?;
         if prefix.is_empty() {
-            return self.fail("Type URL prefix is missing");
+            return self.fail_behind("Type URL prefix is missing");
         }
         self.try_consume(":");
         let Some(message) = self.finder.any_type(&prefix, &name) else {

@@ -210,6 +210,22 @@ fn defaults_of_features_need_features_and_a_range() {
     place.fails(&["--edition_defaults_out=nodir/x", descriptor], "nodir/x: No such file or directory");
 }
 
+/// protoc's own files and its tests may be ahead of it.
+#[test]
+fn an_edition_that_is_not_finished_goes_by_the_name_of_the_file() {
+    let text = "edition = \"UNSTABLE\";\nmessage M { zigzag64 a = 1; }\n";
+    let taken = ["test_messages_edition_unstable.proto", "test_messages_edition_unstable_x.proto", "upb/x.proto"];
+    let files: Vec<_> = taken.iter().chain(&["google/protobuf/x.proto", "other.proto"]).map(|&it| (it, text)).collect();
+    let place = Place::new("unstable", &files);
+    for (name, _) in &files[..4] {
+        place.succeeds(&["-I.", "-oset.pb", name], "");
+        place.succeeds(&["-I.", "--python_out=.", name], "");
+    }
+    let refused = "other.proto: is a file using edition UNSTABLE, which is later than the protoc maximum supported \
+                   edition 2024.";
+    place.fails(&["-I.", "-oout/set.pb", "other.proto"], refused);
+}
+
 #[test]
 fn argument_files_hold_one_argument_a_line() {
     let place = sample("argument-file");

@@ -66,6 +66,25 @@ fn outputs_equal_those_of_protoc_36() {
 }
 
 #[test]
+fn defaults_of_features_equal_those_of_protoc_36() {
+    let features = ["descriptor", "cpp_features", "java_features", "go_features"]
+        .map(|name| format!("google/protobuf/{name}.proto"));
+    let out = scratch("defaults");
+    for (first, last) in [("PROTO2", "2026"), ("2024", "UNSTABLE")] {
+        let name = format!("edition_defaults.{first}.{last}.pb");
+        let arguments = [
+            "--experimental_editions".to_owned(),
+            format!("--edition_defaults_out={}", out.join(&name).display()),
+            format!("--edition_defaults_minimum={first}"),
+            format!("--edition_defaults_maximum={last}"),
+        ];
+        assert_eq!(protoc(&[&arguments[..], &features].concat()), (0, String::new()));
+        let read = |directory: &Path| fs::read(directory.join(&name)).expect("a file");
+        assert!(read(&out) == read(&golden().join("out")), "{name}: ours in {}", out.display());
+    }
+}
+
+#[test]
 fn without_the_flag_or_a_runtime_that_has_it_the_edition_is_refused() {
     let out = scratch("refused");
     let include = format!("-I{}", golden().join("in").display());

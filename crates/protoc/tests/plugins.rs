@@ -1,5 +1,4 @@
 //! Generators that are programs of their own: what they are told, and what becomes of their answers.
-#![cfg(unix)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -25,8 +24,12 @@ impl Place {
         for (path, text) in [("a.proto", PROTO), ("b.proto", DEPENDENCY)] {
             fs::write(root.join(path), text).expect("a written file");
         }
-        fs::write(&plugin, format!("#!/bin/sh\n{script}\n")).expect("a script");
-        fs::set_permissions(&plugin, fs::Permissions::from_mode(0o755)).expect("an executable script");
+        // Copied by another process: what this one has open for writing, a child that another test starts just then has
+        // open too, and nobody can execute it.
+        let text = root.join("script");
+        fs::write(&text, format!("#!/bin/sh\n{script}\n")).expect("a script");
+        fs::set_permissions(&text, fs::Permissions::from_mode(0o755)).expect("an executable script");
+        assert!(Command::new("cp").arg(&text).arg(&plugin).status().expect("cp").success());
         Self(root)
     }
 
@@ -167,4 +170,18 @@ fn plugins_get_only_files_they_say_they_know() {
         "a.proto: is a file using edition 2024, which isn't supported by code generator protoc-gen-test.  Please ask \
          the owner of this code generator to add support or switch back to a maximum of edition 2023.--test_out:",
     );
+}
+
+#[test]
+fn files_that_may_be_of_an_unfinished_edition_go_to_plugins_that_do_not_know_it() {
+    let mut answer = response(vec![]);
+    answer.supported_features = Some(3);
+    (answer.minimum_edition, answer.maximum_edition) = (Some(999), Some(1001));
+    let place = Place::answering("unstable", &answer);
+    fs::create_dir_all(place.0.join("google/protobuf")).expect("a directory");
+    for name in ["test_messages_edition_unstable.proto", "google/protobuf/x.proto"] {
+        fs::write(place.0.join(name), "edition = \"UNSTABLE\";\nmessage M {}\n").expect("written");
+        let output = place.run(&["-I.", "--plugin=./protoc-gen-test", "--test_out=out", name]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    }
 }

@@ -8,38 +8,64 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// Where choices come from: bytes of a fuzzer while there are some, then numbers that follow from the seed.
+/// Where choices come from, and how many things may be made of them.
 pub(crate) struct Choices<'a> {
-    bytes: &'a [u8],
-    state: u64,
+    source: Source<'a>,
+    /// Enums, messages, fields, extensions, services and methods.
+    things: usize,
+}
+
+enum Source<'a> {
+    /// Numbers that follow from a seed.
+    State(u64),
+    /// Bytes of a fuzzer; the smallest choice when there are no more.
+    Bytes(&'a [u8]),
 }
 
 impl<'a> Choices<'a> {
-    /// From a seed.
+    /// From a seed: up to a hundred things.
     pub(crate) fn seeded(seed: u64) -> Self {
-        Self { bytes: &[], state: seed.wrapping_mul(2).wrapping_add(0x9e37_79b9_7f4a_7c15) }
+        let state = seed.wrapping_mul(2).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        Self { source: Source::State(state), things: 100 }
     }
 
-    /// From bytes.
+    /// From bytes: up to twelve things, for a fuzzer finds more in many small files than in a few large ones.
     pub(crate) fn of(bytes: &'a [u8]) -> Self {
-        Self { bytes, ..Self::seeded(bytes.len() as u64) }
+        Self { source: Source::Bytes(bytes), things: 12 }
     }
 
     /// A number below `end`, which is at least 1.
     fn below(&mut self, end: usize) -> usize {
-        let choice = match self.bytes.split_first() {
-            Some((&first, rest)) => {
-                self.bytes = rest;
-                usize::from(first)
-            }
-            None => {
-                self.state ^= self.state << 13;
-                self.state ^= self.state >> 7;
-                self.state ^= self.state << 17;
-                usize::try_from(self.state >> 33).unwrap_or_default()
+        let choice = match &mut self.source {
+            Source::Bytes(bytes) => match bytes.split_first() {
+                Some((&first, rest)) => {
+                    *bytes = rest;
+                    usize::from(first)
+                }
+                None => 0,
+            },
+            Source::State(state) => {
+                *state ^= *state << 13;
+                *state ^= *state >> 7;
+                *state ^= *state << 17;
+                usize::try_from(*state >> 33).unwrap_or_default()
             }
         };
         choice % end
+    }
+
+    /// As [`below`](Self::below), of things to make: 0 when there are enough.
+    fn things(&mut self, end: usize) -> usize {
+        let count = self.below(end).min(self.things);
+        self.things -= count;
+        count
+    }
+
+    /// As [`one_in`](Self::one_in), of one more thing.
+    fn one_more_in(&mut self, end: usize) -> bool {
+        let more = self.below(end) == end - 1 && self.things > 0;
+        self.things -= usize::from(more);
+        more
     }
 
     fn one_in(&mut self, end: usize) -> bool {
@@ -104,7 +130,7 @@ pub(crate) fn files(choices: &mut Choices<'_>) -> Vec<(String, String)> {
         extendable: Vec::new(),
         proto3: false,
     };
-    let count = 1 + shapes.choices.below(4);
+    let count = 1 + shapes.choices.things(4);
     let mut files: Vec<(String, String)> = Vec::new();
     let mut packages: Vec<String> = Vec::new();
     for index in 0..count {
@@ -131,13 +157,14 @@ impl Shapes<'_, '_> {
 
     /// A name that is free in `scope`, and takes it.
     fn name_in(&mut self, scope: &str) -> String {
-        loop {
-            let word = self.word();
-            let full = if scope.is_empty() { word.clone() } else { format!("{scope}.{word}") };
-            if self.taken.insert(full) {
-                return word;
-            }
+        let word = self.word();
+        let mut name = word.clone();
+        let mut number = 0;
+        while !self.taken.insert(if scope.is_empty() { name.clone() } else { format!("{scope}.{name}") }) {
+            name = format!("{word}{number}");
+            number += 1;
         }
+        name
     }
 
     /// A package of its own, another's, or one below another's; perhaps none.
@@ -179,16 +206,16 @@ impl Shapes<'_, '_> {
             push(&mut out, format_args!("package {package};\n"));
         }
         out.push_str(imports);
-        for _ in 0..self.choices.below(3) {
+        for _ in 0..self.choices.things(3) {
             self.enumeration(package, &mut out);
         }
-        for _ in 0..1 + self.choices.below(4) {
+        for _ in 0..1 + self.choices.things(4) {
             self.message(package, 0, &mut out);
         }
         if !self.proto3 {
             self.extensions(package, &mut out);
         }
-        for _ in 0..self.choices.below(3) {
+        for _ in 0..self.choices.things(3) {
             self.service(package, &mut out);
         }
         out
@@ -198,7 +225,7 @@ impl Shapes<'_, '_> {
         let name = self.name_in(scope);
         push(out, format_args!("enum {name} {{\n"));
         let mut any = String::new();
-        for number in 0..1 + self.choices.below(4) {
+        for number in 0..1 + self.choices.things(4) {
             any = self.name_in(scope);
             push(out, format_args!("  {any} = {number};\n"));
         }
@@ -215,19 +242,19 @@ impl Shapes<'_, '_> {
         let inside = if scope.is_empty() { name.clone() } else { format!("{scope}.{name}") };
         push(out, format_args!("message {name} {{\n"));
         self.messages.push(format!(".{inside}"));
-        if self.choices.one_in(3) {
+        if self.choices.one_more_in(3) {
             self.enumeration(&inside, out);
         }
-        while depth < 2 && self.choices.one_in(3) {
+        while depth < 2 && self.choices.one_more_in(3) {
             self.message(&inside, depth + 1, out);
         }
         let mut json = BTreeSet::new();
         let mut number = 0;
-        for _ in 0..self.choices.below(7) {
+        for _ in 0..self.choices.things(7) {
             if self.choices.one_in(4) {
                 let oneof = self.name_in(&inside);
                 push(out, format_args!("  oneof {oneof} {{\n"));
-                for _ in 0..1 + self.choices.below(3) {
+                for _ in 0..1 + self.choices.things(3) {
                     number += 1;
                     let field = self.field_name(&inside, &mut json);
                     let kind = self.kind();
@@ -286,7 +313,7 @@ impl Shapes<'_, '_> {
     }
 
     fn extensions(&mut self, scope: &str, out: &mut String) {
-        for _ in 0..self.choices.below(3) {
+        for _ in 0..self.choices.things(3) {
             if self.extendable.is_empty() {
                 return;
             }
@@ -303,7 +330,7 @@ impl Shapes<'_, '_> {
         let name = self.name_in(scope);
         let inside = if scope.is_empty() { name.clone() } else { format!("{scope}.{name}") };
         push(out, format_args!("service {name} {{\n"));
-        for _ in 0..self.choices.below(5) {
+        for _ in 0..self.choices.things(5) {
             let method = self.name_in(&inside);
             let mut side = || {
                 let message = &self.messages[self.choices.below(self.messages.len())];

@@ -75,6 +75,7 @@ fn names_of_every_kind_are_taken() {
         &format!("package super.self.Self; {message} service S {{ rpc A(M) returns (M); }}"),
         &format!("package a.__buffa.b; {message} service S {{ rpc A(M) returns (M); }}"),
         &format!("package mod; {message}"),
+        "message oneof { message A { optional oneof a = 1; oneof oneof { int32 b = 2; } } oneof c { A d = 1; } }",
         "message A { optional int32 __buffa_unknown_fields = 1; oneof __buffa_x { int32 __buffa_y = 2; } }",
     ] {
         let files = vec![("a.proto".to_owned(), format!("syntax = \"proto2\";\n{text}\n"))];

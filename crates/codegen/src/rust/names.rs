@@ -63,7 +63,8 @@ impl Names {
         for (&package, types) in &packages {
             let modules = names.packages.modules(package);
             let below = packages.keys().filter_map(|other| segment_below(&modules, &names.packages.modules(other)));
-            let below: BTreeSet<String> = below.collect();
+            // Beside the modules of messages, `buffa-codegen` has one of this name for the views of oneofs.
+            let below: BTreeSet<String> = below.chain(["oneof".to_owned()]).collect();
             let (old, new) = (scope(package), scope(names.packages.of(package)));
             let modules = names.choose_in_scope(&old, &new, types, &below);
             let services =
@@ -76,7 +77,7 @@ impl Names {
         names
     }
 
-    /// Returns the modules of the scope. `packages` are those that packages in it become.
+    /// Returns the modules of the scope. `packages` are those that packages in it become, and others that are taken.
     fn choose_in_scope(
         &mut self,
         old: &str,

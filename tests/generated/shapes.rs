@@ -29,9 +29,9 @@ impl<'a> Choices<'a> {
         Self { source: Source::State(state), things: 100 }
     }
 
-    /// From bytes: up to twelve things, for a fuzzer finds more in many small files than in a few large ones.
+    /// From bytes: up to eight things, for a fuzzer finds more in many small files than in a few large ones.
     pub(crate) fn of(bytes: &'a [u8]) -> Self {
-        Self { source: Source::Bytes(bytes), things: 12 }
+        Self { source: Source::Bytes(bytes), things: 8 }
     }
 
     /// A number below `end`, which is at least 1.

@@ -26,9 +26,9 @@ use std::sync::Arc;
 use buffa::Message;
 use buffa_descriptor::generated::descriptor::FileDescriptorSet;
 use farcall_codegen::{
-    Attribute, AttributeTarget, FieldKind, FieldType, Generator, Include, Request, Rust, RustOptions, Schema,
+    Attribute, AttributeTarget, FieldKind, FieldType, Include, Request, Rust, RustError, RustOptions, Schema,
 };
-use farcall_schema::{Compiler, Drawing, Severity};
+use farcall_schema::{Compiler, Diagnostic, Drawing, Severity};
 
 use tree::IncludePath;
 
@@ -41,6 +41,7 @@ pub fn configure() -> Builder {
         out_dir: None,
         skipped: Vec::new(),
         descriptor_set: None,
+        experimental: false,
     }
 }
 
@@ -62,6 +63,8 @@ pub struct Builder {
     /// Packages, with a leading dot.
     skipped: Vec<String>,
     descriptor_set: Option<PathBuf>,
+    /// Whether files may be of edition 2026.
+    experimental: bool,
 }
 
 impl Builder {
@@ -226,7 +229,14 @@ impl Builder {
         self
     }
 
-    /// Which run time the messages belong to. With [`MessageCodec::Prost`] only services are generated, and the
+    /// Whether files may be of edition 2026, as protoc 36 has it, which no release of grpcio-tools takes yet. What it means may
+    /// change until one does. Default: false; such files are refused.
+    pub fn experimental_editions(mut self, enable: bool) -> Self {
+        self.experimental = enable;
+        self
+    }
+
+    /// Which runtime the messages belong to. With [`MessageCodec::Prost`] only services are generated, and the
     /// messages come from `prost-build`, in modules laid out the same way, or from [`Builder::extern_path`].
     pub fn codec(mut self, codec: MessageCodec) -> Self {
         self.options.codec = codec;
@@ -255,13 +265,14 @@ impl Builder {
     /// [`Error`], with all that is wrong with the files: each with protoc's sentence, `file:line:column`, the line of the
     /// file and, where there is a plain one, the way out.
     pub fn compile(self, protos: &[impl AsRef<Path>], includes: &[impl AsRef<Path>]) -> Result<(), Error> {
-        let tree = IncludePath::new(includes.iter().map(|include| include.as_ref().to_path_buf()).collect());
+        let roots = includes.iter().map(|include| include.as_ref().to_path_buf()).collect();
+        let tree = IncludePath::new(roots, self.experimental);
         let inputs = protos.iter().map(|proto| tree.virtual_path(proto.as_ref())).collect::<Result<Vec<_>, _>>()?;
         let files = load(&tree, Vec::new(), &inputs);
         for path in tree.files_read() {
             println!("cargo:rerun-if-changed={}", path.display());
         }
-        self.generate(&files?, &inputs)
+        self.generate(&tree, &files?, &inputs)
     }
 
     /// Generates what [`compile`](Self::compile) does, from a file that holds a `google.protobuf.FileDescriptorSet` instead
@@ -278,17 +289,18 @@ impl Builder {
         let set = FileDescriptorSet::decode_from_slice(&bytes)
             .map_err(|error| Error(format!("{}: not a FileDescriptorSet: {error}", path.display())))?;
         let inputs: Vec<String> = set.file.iter().filter_map(|file| file.name.clone()).collect();
-        let files = load(&IncludePath::new(Vec::new()), set.file, &inputs)?;
+        let tree = IncludePath::new(Vec::new(), self.experimental);
+        let files = load(&tree, set.file, &inputs)?;
         // All are inputs, but those that are at home elsewhere are none of ours.
         let inputs: Vec<String> = files
             .iter()
             .filter(|file| !self.exists_already(file))
             .filter_map(|file| file.name.clone().filter(|name| inputs.contains(name)))
             .collect();
-        self.generate(&files, &inputs)
+        self.generate(&tree, &files, &inputs)
     }
 
-    fn generate(self, files: &[Arc<File>], inputs: &[String]) -> Result<(), Error> {
+    fn generate(self, tree: &IncludePath, files: &[Arc<File>], inputs: &[String]) -> Result<(), Error> {
         let out_dir = match &self.out_dir {
             Some(directory) => directory.clone(),
             None => std::env::var_os("OUT_DIR").map(PathBuf::from).ok_or_else(|| {
@@ -302,7 +314,8 @@ impl Builder {
             .collect();
         let request = Request { schema: &schema, files_to_generate: &generated, parameter: "" };
         let descriptor_set = self.descriptor_set;
-        for output in (Rust { options: self.options }).generate(&request).map_err(Error)? {
+        let outputs = Rust { options: self.options }.write(&request).map_err(|error| drawn(tree, error))?;
+        for output in outputs {
             write(&out_dir.join(&output.name), output.content.as_bytes())?;
         }
         if let Some(path) = &descriptor_set {
@@ -328,6 +341,10 @@ impl Builder {
 /// The files at these virtual paths and all they import, with source information. `supplied` are linked already.
 fn load(tree: &IncludePath, supplied: Vec<File>, inputs: &[String]) -> Result<Vec<Arc<File>>, Error> {
     let mut compiler = Compiler::new(tree);
+    if tree.for_2026 {
+        compiler.accept_edition_2026();
+        compiler.accept_unfinished_editions();
+    }
     for file in supplied {
         compiler.add_descriptor(file);
     }
@@ -338,7 +355,7 @@ fn load(tree: &IncludePath, supplied: Vec<File>, inputs: &[String]) -> Result<Ve
     for warning in others {
         // Cargo takes one line.
         let file = tree.disk_path(&warning.file).unwrap_or_else(|| warning.file.clone());
-        println!("cargo:warning={}", farcall_schema::Diagnostic { file, ..warning.clone() });
+        println!("cargo:warning={}", Diagnostic { file, ..warning.clone() });
     }
     if result.ok {
         let with_source_info = |mut file: Arc<File>| {
@@ -355,6 +372,15 @@ fn load(tree: &IncludePath, supplied: Vec<File>, inputs: &[String]) -> Result<Ve
     let mut drawing = Drawing::new(&tree, |file| tree.disk_path(file), false);
     let drawn: Vec<String> = errors.iter().map(|error| drawing.draw(error)).collect();
     Err(Error(drawn.join("\n\n")))
+}
+
+/// What the generator has to say, drawn as the errors of the compiler are.
+fn drawn(tree: &IncludePath, error: RustError) -> Error {
+    let RustError { file: Some(file), position, name, message } = error else { return Error(error.message) };
+    let message = name.map_or_else(|| message.clone(), |name| format!("{name}: {message}"));
+    let (line, column) = position.map_or((None, 0), |(line, column)| (Some(line), column));
+    let diagnostic = Diagnostic { file, line, column, severity: Severity::Error, message };
+    Error(Drawing::new(&tree, |file| tree.disk_path(file), false).draw(&diagnostic))
 }
 
 fn write(path: &Path, content: &[u8]) -> Result<(), Error> {

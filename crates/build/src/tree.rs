@@ -17,11 +17,13 @@ const MAX_FILE_SIZE: u64 = 256 << 20;
 pub(crate) struct IncludePath {
     roots: Vec<PathBuf>,
     read: Mutex<BTreeSet<PathBuf>>,
+    /// Whether bundled files are those of edition 2026.
+    pub(crate) for_2026: bool,
 }
 
 impl IncludePath {
-    pub(crate) fn new(roots: Vec<PathBuf>) -> Self {
-        Self { roots, read: Mutex::default() }
+    pub(crate) fn new(roots: Vec<PathBuf>, for_2026: bool) -> Self {
+        Self { roots, read: Mutex::default(), for_2026 }
     }
 
     /// The name by which imports know the file at `path`.
@@ -73,7 +75,8 @@ impl SourceTree for IncludePath {
                 Err(error) => return Err(SourceError::Other(format!("{}: {error}", path.display()))),
             }
         }
-        wellknown::find(virtual_path).map(|text| text.as_bytes().to_vec()).ok_or(SourceError::NotFound)
+        let find = if self.for_2026 { wellknown::find_for_2026 } else { wellknown::find };
+        find(virtual_path).map(|text| text.as_bytes().to_vec()).ok_or(SourceError::NotFound)
     }
 }
 

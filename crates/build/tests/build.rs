@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use farcall_build::{MessageCodec, configure};
+use buffa::Message;
+use buffa_descriptor::generated::descriptor::FileDescriptorSet;
+use farcall_build::{Builder, MessageCodec, configure};
 
 fn place(name: &str, files: &[(&str, &str)]) -> PathBuf {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("build-{name}"));
@@ -111,18 +113,110 @@ fn errors_are_drawn_with_a_path_that_leads_to_the_file_and_the_way_out() {
     assert!(text.contains("= help: did you mean `string`?") && text.contains("  strng name = 1;"), "{text}");
 }
 
+/// What the generator cannot write, by an option that it does not take: of each the option, the place, the name.
+fn wrong_options() -> Vec<(Builder, &'static str, &'static str)> {
+    vec![
+        (configure().type_attribute(".b.B", "#[("), "7:9", "b.B"),
+        (configure().field_attribute(".b.Outer.Inner.deep", "#[("), "11:39", "b.Outer.Inner.deep"),
+        (configure().enum_attribute(".b.Outer.E", "#[("), "12:8", "b.Outer.E"),
+        // The first of two.
+        (configure().message_attribute(".b.B", "#[(").message_attribute(".b.Outer", "#[("), "7:9", "b.B"),
+        // In a map, whose entry nobody wrote.
+        (configure().map_type(".b.Outer.map", "not rust"), "13:22", "b.Outer.map"),
+        (configure().string_type(".b.Outer.text", "::a::"), "14:10", "b.Outer.text"),
+        (configure().bytes_type(".b.Outer.raw", "not rust"), "15:9", "b.Outer.raw"),
+        (configure().repeated_type(".b.Outer.list", "Vec"), "16:19", "b.Outer.list"),
+    ]
+}
+
+const WRONG: [(&str, &str); 2] = [
+    ("a.proto", "syntax = \"proto3\";\npackage a;\nmessage A {}\n"),
+    (
+        "b.proto",
+        r#"syntax = "proto3";
+package b;
+
+import "a.proto";
+
+// Two.
+message B {
+  a.A a = 1;
+}
+message Outer {
+  message Inner { Outer e = 1; string deep = 2; }
+  enum E { ZERO = 0; }
+  map<string, Inner> map = 1;
+  string text = 2;
+  bytes raw = 3;
+  repeated string list = 4;
+  Inner one = 5;
+}
+"#,
+    ),
+];
+
 #[test]
-fn an_error_of_generation_names_the_file() {
-    let root = place(
-        "generation",
-        &[
-            ("a.proto", "syntax = \"proto3\";\nmessage A {}\n"),
-            ("b.proto", "syntax = \"proto3\";\npackage b;\nmessage B {}\n"),
-        ],
-    );
-    let builder = configure().type_attribute(".b.B", "#[(").out_dir(root.join("out"));
-    let error = builder.compile(&[root.join("a.proto"), root.join("b.proto")], &[&root]).expect_err("an error");
-    assert!(error.to_string().starts_with("b.proto: ") && error.to_string().contains(".b.B"), "{error}");
+fn an_error_of_generation_names_file_line_column_and_name() {
+    let root = place("generation", &WRONG);
+    for (builder, position, name) in wrong_options() {
+        let error = builder.out_dir(root.join("out")).compile(&[root.join("a.proto"), root.join("b.proto")], &[&root]);
+        let text = error.expect_err("an error").to_string();
+        assert!(text.starts_with(&format!("error: {name}: ")), "{name}: {text}");
+        assert!(text.contains(&format!(" --> {}:{position}\n", root.join("b.proto").display())), "{name}: {text}");
+    }
+    assert!(names(&root.join("out")).is_empty());
+}
+
+#[test]
+fn an_external_path_that_is_none_is_an_error_of_no_file() {
+    let root = place("extern-path", &[("a.proto", TYPES)]);
+    for path in ["", "not rust", "a::", "r#type::A", "::1", "a:::b"] {
+        let builder = configure().extern_path(".x", path).out_dir(root.join("out"));
+        let error = builder.compile(&[root.join("a.proto")], &[&root]).expect_err("an error").to_string();
+        assert!(error.starts_with(&format!("extern_path=.x={path}: expected a path")), "{error}");
+    }
+}
+
+#[test]
+fn an_error_of_generation_from_a_descriptor_set_says_why_there_is_no_line() {
+    let root = place("generation-set", &WRONG);
+    let set = root.join("set.binpb");
+    let builder = configure().file_descriptor_set_path(&set).out_dir(root.join("out"));
+    builder.compile(&[root.join("b.proto")], &[&root]).expect("compiled");
+    let bytes = fs::read(&set).expect("a set");
+    let mut without = FileDescriptorSet::decode_from_slice(&bytes).expect("a set");
+    without.file.iter_mut().for_each(|file| file.source_code_info = Default::default());
+    fs::write(root.join("without.binpb"), without.encode_to_vec()).expect("a written file");
+    for (builder, position, name) in wrong_options() {
+        let builder = builder.out_dir(root.join("out"));
+        let error = builder.clone().compile_descriptor_set(&set).expect_err("an error").to_string();
+        assert!(error.starts_with(&format!("error: {name}: ")), "{name}: {error}");
+        assert!(error.contains(&format!("at b.proto:{position}")), "{name}: {error}");
+        let error = builder.compile_descriptor_set(root.join("without.binpb")).expect_err("an error").to_string();
+        assert!(error.starts_with(&format!("error: {name}: ")), "{name}: {error}");
+        assert!(error.contains("have no source information") && error.contains("in b.proto"), "{name}: {error}");
+    }
+}
+
+#[test]
+fn edition_2026_is_for_those_who_ask_for_it() {
+    let text = "edition = \"2026\";\npackage a;\nimport option \"google/protobuf/json_options.proto\";\n\
+        message Thing { int32 number = 1; Kind kind = 2; }\n\
+        enum Kind { KIND_UNSPECIFIED = 0 [(pb.enumvalue.json).string = \"none\"]; }\n";
+    let root = place("edition-2026", &[("a.proto", text)]);
+    let compile = |builder: Builder| builder.out_dir(root.join("out")).compile(&[root.join("a.proto")], &[&root]);
+    let error = compile(configure()).expect_err("an edition that is not finished").to_string();
+    assert!(error.contains("2026"), "{error}");
+    assert!(names(&root.join("out")).is_empty());
+    let set = root.join("set.binpb");
+    compile(configure().experimental_editions(true).file_descriptor_set_path(&set)).expect("compiled");
+    let code = fs::read_to_string(root.join("out/a.rs")).expect("code");
+    assert!(code.contains("pub struct Thing"));
+    // And from a set.
+    let builder = || configure().out_dir(root.join("out"));
+    builder().experimental_editions(true).compile_descriptor_set(&set).expect("compiled");
+    assert_eq!(code, fs::read_to_string(root.join("out/a.rs")).expect("code"));
+    assert!(builder().compile_descriptor_set(&set).expect_err("an edition").to_string().contains("2026"));
 }
 
 #[test]

@@ -24,7 +24,8 @@ pub use pyi::Pyi;
 pub use python::Python;
 pub use runtime::is_read_for_python;
 pub use rust::{
-    Attribute, AttributeTarget, FieldKind, FieldType, Include, MessageCodec, Rust, RustOptions, is_in_a_crate,
+    Attribute, AttributeTarget, FieldKind, FieldType, Include, MessageCodec, Rust, RustError, RustOptions,
+    is_in_a_crate,
 };
 pub use schema::Schema;
 

@@ -4,8 +4,10 @@
 //! path relative to the tree of packages (`super::super::other::Msg`), so the files are to be included in nested
 //! modules named like the packages; `mod.rs` (`_includes.rs` for Cargo's `OUT_DIR`), written beside them, does that.
 
+mod culprit;
 mod deprecated;
 mod docs;
+mod error;
 mod finish;
 mod google;
 mod letters;
@@ -27,11 +29,13 @@ use buffa_codegen::idents::escape_mod_ident;
 use buffa_codegen::{GeneratedFile, GeneratedFileKind};
 use buffa_descriptor::generated::descriptor::{FileDescriptorProto, ServiceDescriptorProto};
 
+use self::culprit::Culprit;
 use self::deprecated::Deprecated;
+pub use self::error::RustError;
 use self::names::Names;
 pub use self::options::{Attribute, AttributeTarget, FieldKind, FieldType, Include, MessageCodec, RustOptions};
 use self::packages::Packages;
-use crate::schema::package;
+use crate::schema::{file_name, package};
 use crate::{Generator, OutputFile, Request, Schema};
 
 /// Writes Rust.
@@ -46,7 +50,17 @@ pub struct Rust {
 
 impl Generator for Rust {
     fn generate(&self, request: &Request<'_>) -> Result<Vec<OutputFile>, String> {
-        let options = self.options.clone().with_parameter(request.parameter)?;
+        self.write(request).map_err(|error| error.to_string())
+    }
+}
+
+impl Rust {
+    /// As [`Generator::generate`].
+    ///
+    /// # Errors
+    /// [`RustError`], which says where.
+    pub fn write(&self, request: &Request<'_>) -> Result<Vec<OutputFile>, RustError> {
+        let options = self.options.clone().with_parameter(request.parameter).map_err(RustError::of_options)?;
         // `buffa-codegen` wants the files side by side.
         let mut files: Vec<FileDescriptorProto> = request.schema.files().iter().copied().cloned().collect();
         let left_out = numbers::leave_out(&mut files, request.files_to_generate);
@@ -59,9 +73,14 @@ impl Generator for Rust {
         let mut packages = BTreeMap::new();
         if options.codec == MessageCodec::Buffa {
             let generated = buffa_codegen::generate(&files, &to_generate, &config).map_err(|error| {
-                located(&error.to_string(), request.files_to_generate, |file| {
-                    buffa_codegen::generate(&files, &[file], &config).err()
-                })
+                let fails = |files: &[FileDescriptorProto], to_generate: &[String]| {
+                    buffa_codegen::generate(files, to_generate, &config).is_err()
+                };
+                let message = as_in_files(&error.to_string(), &names);
+                match culprit::find(&files, &to_generate, fails) {
+                    Some(culprit) => RustError::at(&culprit, request.schema.file(&culprit.file), message),
+                    None => RustError::of_options(message),
+                }
             })?;
             packages = finished(generated, &names, &deprecated);
             for (package, comment) in left_out {
@@ -70,7 +89,11 @@ impl Generator for Rust {
         }
         let context = CodeGenContext::for_generate(&files, &to_generate, &config);
         for name in request.files_to_generate {
-            let file = request.schema.file(name).ok_or_else(|| format!("{name}: File not found."))?;
+            let file = request.schema.file(name).ok_or_else(|| RustError {
+                file: Some(name.clone()),
+                message: "File not found.".into(),
+                ..RustError::default()
+            })?;
             for (index, declared) in file.service.iter().enumerate() {
                 let code = write_service(request.schema, &context, &options, &names, file, index, declared)?;
                 let content = packages.entry(package(file).to_owned()).or_insert_with(|| finish::HEADER.to_owned());
@@ -83,10 +106,15 @@ impl Generator for Rust {
         let files = Packages::files(packages.keys().map(String::as_str), tree);
         let modules = packages.keys().map(|package| (names.packages.modules(package), files[package].as_str()));
         let tree = tree::module_tree(modules, options.include);
-        let content = |content: &str| letters::unmarked(&names.marks.unmarked(content));
-        let outputs = packages.iter().map(|(package, code)| OutputFile::new(&files[package], content(code)));
+        let outputs =
+            packages.iter().map(|(package, code)| OutputFile::new(&files[package], as_in_files(code, &names)));
         Ok(outputs.chain([tree]).collect())
     }
+}
+
+/// `text` without the marks that names bear while `buffa-codegen` writes.
+fn as_in_files(text: &str, names: &Names) -> String {
+    letters::unmarked(&names.marks.unmarked(text))
 }
 
 /// What `buffa-codegen` wrote for each package, by its proto name, as it goes into files but for marks.
@@ -98,12 +126,6 @@ fn finished(generated: Vec<GeneratedFile>, names: &Names, deprecated: &Deprecate
         (names.old_package(&file.package), names.restore(code, &file.package))
     };
     packages.map(finish).collect()
-}
-
-/// `error` with the name of the first file that has it when it is generated alone.
-fn located<E: ToString>(error: &str, files: &[String], generate: impl Fn(String) -> Option<E>) -> String {
-    let alone = |file: &String| generate(file.clone()).map(|error| format!("{file}: {}", error.to_string()));
-    files.iter().find_map(alone).unwrap_or_else(|| error.to_owned())
 }
 
 /// Whether the types of a file are in the crates `buffa-types` and `buffa-descriptor`, with JSON if `json`, so that it
@@ -128,7 +150,7 @@ fn write_service(
     file: &FileDescriptorProto,
     index: usize,
     declared: &ServiceDescriptorProto,
-) -> Result<String, String> {
+) -> Result<String, RustError> {
     let resolve = |name: &str| match options.codec {
         MessageCodec::Buffa => {
             let from = names.packages.of(package(file));
@@ -137,10 +159,14 @@ fn write_service(
         MessageCodec::Prost => prost_path::resolve(schema, &options.extern_paths, package(file), name),
     };
     let mut types = BTreeMap::new();
-    for name in declared.method.iter().flat_map(|method| [&method.input_type, &method.output_type]).flatten() {
-        let path = resolve(name)
-            .ok_or_else(|| format!("{}: no Rust type for {name}", file.name.as_deref().unwrap_or_default()))?;
-        types.insert(name.as_str(), path);
+    for (method, declared) in declared.method.iter().enumerate() {
+        for name in [&declared.input_type, &declared.output_type].into_iter().flatten() {
+            let path = resolve(name).ok_or_else(|| {
+                let culprit = Culprit::method(file_name(file), index, method);
+                RustError::at(&culprit, Some(file), format!("no Rust type for {name}"))
+            })?;
+            types.insert(name.as_str(), path);
+        }
     }
     let comments = Comments {
         service: comment_lines(file, &[6, index]),

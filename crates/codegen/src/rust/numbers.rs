@@ -48,3 +48,9 @@ fn take(extensions: &mut Vec<FieldDescriptorProto>, scope: &str, comments: &mut 
         number <= MAX
     });
 }
+
+/// The index that the extension at `index` of what [`leave_out`] left has among all of `extensions`.
+pub(super) fn original_index(extensions: &[FieldDescriptorProto], index: usize) -> usize {
+    let mut left = extensions.iter().enumerate().filter(|(_, extension)| extension.number.unwrap_or_default() <= MAX);
+    left.nth(index).map_or(index, |(original, _)| original)
+}

@@ -173,7 +173,12 @@ impl RustOptions {
                 _ => return Err(format!("Unknown generator option: {option}")),
             }
         }
-        Ok(self)
+        match self.extern_paths.iter().find(|(_, rust)| !is_rust_path(rust)) {
+            Some((proto, rust)) => {
+                Err(format!("extern_path={proto}={rust}: expected a path of ASCII names (without `r#`) and `::`"))
+            }
+            None => Ok(self),
+        }
     }
 
     /// The attributes that `target` has in the code of a service, a line each behind `indent`. `service` is its full name.
@@ -230,4 +235,13 @@ impl RustOptions {
         }
         config
     }
+}
+
+/// Whether `buffa-codegen`, which panics else, can read the path.
+fn is_rust_path(path: &str) -> bool {
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first == '_' || first.is_ascii_alphabetic())
+            && name.chars().all(|char| char == '_' || char.is_ascii_alphanumeric())
+    };
+    path.strip_prefix("::").unwrap_or(path).split("::").all(is_name)
 }

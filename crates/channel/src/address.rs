@@ -1,7 +1,7 @@
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
 /// Where a connection can be made to.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Address {
     /// TCP over IPv4 or IPv6.
     Ip(SocketAddr),

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use crate::random::Random;
+
 /// Exponential back-off with jitter (grpc/grpc `doc/connection-backoff.md`).
 #[derive(Clone, Debug)]
 pub struct Backoff {
@@ -12,7 +14,7 @@ pub struct Backoff {
     /// The longest delay before jitter. Default 120 s.
     pub max: Duration,
     next: Option<Duration>,
-    random: u64,
+    random: Random,
 }
 
 impl Backoff {
@@ -24,7 +26,7 @@ impl Backoff {
             jitter: 0.2,
             max: Duration::from_secs(120),
             next: None,
-            random: seed,
+            random: Random::new(seed),
         }
     }
 
@@ -32,25 +34,18 @@ impl Backoff {
     pub fn advance(&mut self) -> Duration {
         let base = self.next.unwrap_or(self.initial).min(self.max);
         self.next = Some(base.mul_f64(self.multiplier).min(self.max));
-        let shift = 1.0 + self.jitter * (2.0 * self.random_unit() - 1.0);
+        let shift = 1.0 + self.jitter * (2.0 * self.random.unit() - 1.0);
         base.mul_f64(shift)
+    }
+
+    /// The same delays for another address, with jitter of its own.
+    pub(crate) fn fresh(&self, seed: u64) -> Backoff {
+        Backoff { next: None, random: Random::new(seed), ..self.clone() }
     }
 
     /// A success: the next failure starts from the first delay again.
     pub fn reset(&mut self) {
         self.next = None;
-    }
-
-    /// SplitMix64, as a number in [0, 1): plenty for spreading clients, and a run can be repeated from its seed.
-    fn random_unit(&mut self) -> f64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
-        #[allow(clippy::cast_precision_loss)] // 53 bits are exact.
-        let unit = (z >> 11) as f64 / (1u64 << 53) as f64;
-        unit
     }
 }
 

@@ -1,138 +1,58 @@
+//! The one mutable root of a channel: joins names, policies, subchannels and the calls that wait.
+
+mod life;
+mod publish;
+mod waiting;
+
 use std::{
-    collections::VecDeque,
-    fmt,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use farcall_core::{Code, Status};
 
-use crate::{Address, Backoff, Connectivity, Endpoint, RetryConfig, ServiceConfig, Target};
-
-/// A connection that served nobody and is lost sooner than this has hardly worked.
-const SHORT_LIFE: Duration = Duration::from_secs(1);
-
-/// So many of these in a row are no accident.
-const SHORT_LIVES: u32 = 3;
-
-/// What the owner of a channel chooses.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Delays between failed rounds of attempts.
-    pub backoff: Backoff,
-    /// How long one address may take until the peer's SETTINGS are here. Default 20 s.
-    pub connect_timeout: Duration,
-    /// A channel without calls for this long stops trying to connect, and is IDLE until the next call. (Connections that
-    /// work have their own time in the engine's `max_connection_idle`.) `None` tries for ever. Default 30 minutes.
-    pub idle_timeout: Option<Duration>,
-    /// Addresses that have worked are not resolved again sooner than this. Default 30 s.
-    pub min_resolution_interval: Duration,
-    /// What calls are asked to do, for the hands to see to.
-    pub service_config: Arc<ServiceConfig>,
-    /// Retries, for the hands to see to.
-    pub retry: RetryConfig,
-}
-
-impl Config {
-    /// gRPC's defaults, with a seed for the jitter.
-    pub fn new(seed: u64) -> Config {
-        Config {
-            backoff: Backoff::new(seed),
-            connect_timeout: Duration::from_secs(20),
-            idle_timeout: Some(Duration::from_secs(30 * 60)),
-            min_resolution_interval: Duration::from_secs(30),
-            service_config: Arc::default(),
-            retry: RetryConfig::default(),
-        }
-    }
-}
-
-/// The handle of one attempt to connect, and of the connection that comes of it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct ConnectionId(pub u64);
-
-/// What the hands must do.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Action {
-    /// Resolve the host, then tell [`Channel::handle_resolved`].
-    Resolve {
-        /// A name or an IP address.
-        host: String,
-        /// The port to put into the addresses.
-        port: u16,
-    },
-    /// Connect, start a `farcall-engine` connection, and tell [`Channel::handle_connected`] when the peer's SETTINGS
-    /// have arrived, or [`Channel::handle_connect_failed`].
-    Connect {
-        /// Names the attempt.
-        id: ConnectionId,
-        /// Where to.
-        address: Address,
-    },
-    /// Give up this attempt, or close this connection (calls on it end); tell nothing more of it.
-    Disconnect(ConnectionId),
-    /// The state has changed: tell whoever watches, and [`pick`](Channel::pick) again for every call that waits.
-    StateChanged(Connectivity),
-}
-
-/// Where a call goes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Pick {
-    /// Onto this connection.
-    Connection(ConnectionId),
-    /// Nowhere yet: pick again after the next [`Action::StateChanged`].
-    Wait,
-    /// It fails with this status.
-    Fail(Status),
-}
-
-/// How a connection that worked was lost to new calls.
-#[derive(Clone, Copy, Debug)]
-pub struct Lost<'a> {
-    /// For people.
-    pub why: &'a str,
-    /// How long it took calls.
-    pub lived: Duration,
-    /// Whether the server has answered a call on it, or is at work on one: a server that sends its clients away every
-    /// now and then (`max_connection_age`) serves them, however often that is.
-    pub useful: bool,
-}
-
-/// Why an attempt to connect failed.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ConnectError {
-    /// `UNKNOWN` for what the network said, `FAILED_PRECONDITION` for a Unix socket that is not there.
-    pub code: Code,
-    /// For people: `Failed to connect to remote host: Connection refused`.
-    pub why: String,
-}
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.why)
-    }
-}
+use self::{publish::picker_of, waiting::late};
+use crate::{
+    Action, Activity, Config, ConnectError, Connectivity, DialId, Discarded, How, Lost, Queue, Refusal, ServiceConfig,
+    Snapshot, Target, Ticket, Until, Waiting,
+    queue::Due,
+    random::Random,
+    resolver::{Answer, Names, Polling, QueryId},
+    tree::Tree,
+};
 
 /// The brain of one channel. See the crate's documentation.
+///
+/// `C` is the hands' handle of a connection, `K` that of a call that waits. They are kept and handed back, and never looked
+/// into.
 #[derive(Debug)]
-pub struct Channel {
+pub struct Channel<C, K> {
     target: Target,
     config: Config,
+    names: Names,
+    polling: Polling,
+    tree: Tree,
     phase: Phase,
-    /// Why the last round failed; what calls are told in TRANSIENT_FAILURE.
-    failure: Option<Status>,
-    /// What watchers were last told.
+    /// Why there is nothing to balance.
+    failure: Option<Arc<Status>>,
+    service_config: Arc<ServiceConfig>,
+    /// All that have connected and not ended, those among them that take no more calls.
+    connections: BTreeMap<DialId, C>,
+    keepalive_time: Option<Duration>,
+    queue: Queue<K>,
+    snapshot: Arc<Snapshot<C>>,
+    /// The snapshot is out of date.
+    stale: bool,
+    /// What the waiting calls have woken since the last drain.
+    woken: BTreeSet<Arc<[u32]>>,
     reported: Connectivity,
-    next_id: u64,
-    actions: VecDeque<Action>,
-    /// When a call last asked for a connection, or somebody for the channel to connect.
-    wanted_at: Option<Instant>,
-    /// What the last resolution found, and when.
-    resolved: Option<(Instant, Vec<Address>)>,
-    /// Connections in a row that broke as soon as they worked.
-    short_lives: u32,
-    /// This round goes over addresses that an earlier one had resolved.
-    reusing: bool,
+    actions: VecDeque<Action<C, K>>,
+    draining: bool,
+    activity: Arc<Activity>,
+    idle: Idle,
+    random: Random,
+    now: Instant,
 }
 
 /// Named for what the channel waits for.
@@ -140,41 +60,77 @@ pub struct Channel {
 enum Phase {
     /// A call, or `connect`.
     Idle,
-    /// Addresses.
-    Resolving { retry_at: Instant },
-    /// A connection; `untried` are the addresses left in this round.
-    Connecting {
-        id: ConnectionId,
-        address: Address,
-        untried: VecDeque<Address>,
-        give_up_at: Instant,
-        retry_at: Instant,
-    },
-    /// The end of a back-off.
-    BackingOff { retry_at: Instant },
-    /// The loss of this connection.
-    Ready(ConnectionId),
+    /// Nothing: it resolves, balances and serves.
+    Active,
+    /// Nothing, for its target cannot be used: every call ends so.
+    Lame(Arc<Status>),
     /// Nothing any more.
     Shutdown,
 }
 
-impl Channel {
-    /// A channel in IDLE.
-    pub fn new(target: Target, config: Config) -> Channel {
+/// Whether it has been used of late.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Idle {
+    /// It is IDLE, or never becomes it.
+    Off,
+    /// To be looked at then.
+    At(Instant),
+    /// The hands are asked.
+    Asking,
+}
+
+impl<C: Clone, K> Channel<C, K> {
+    /// A channel in IDLE; nothing is done before it is used. `seed` decides all that is random.
+    pub fn new(target: Target, config: Config, seed: u64, now: Instant) -> Channel<C, K> {
+        Channel::in_phase(Phase::Idle, target, config, seed, now)
+    }
+
+    /// A channel whose target or options cannot be used: every call ends with this status.
+    pub fn lame(status: Status, config: Config, now: Instant) -> Channel<C, K> {
+        Channel::in_phase(Phase::Lame(Arc::new(status)), Target::nowhere(), config, 0, now)
+    }
+
+    fn in_phase(phase: Phase, target: Target, config: Config, seed: u64, now: Instant) -> Channel<C, K> {
+        let names = Names::of(&target, config.proxy.as_ref());
+        let mut random = Random::new(seed);
+        let polling =
+            Polling::new(names.source.clone(), config.min_resolution_interval, config.backoff.fresh(random.next()));
+        let activity = Arc::<Activity>::default();
+        let service_config = Arc::clone(&config.service_config);
+        let snapshot = Snapshot {
+            generation: 0,
+            state: Connectivity::Idle,
+            picker: picker_of(&phase),
+            places: Box::default(),
+            selector: service_config.clone(),
+            activity: Arc::clone(&activity),
+        };
         Channel {
             target,
-            config,
-            phase: Phase::Idle,
+            names,
+            polling,
+            tree: Tree::new(&config, random.next(), now),
+            phase,
             failure: None,
+            service_config,
+            connections: BTreeMap::new(),
+            keepalive_time: None,
+            queue: Queue::new(config.limits.queued_calls),
+            snapshot: Arc::new(snapshot),
+            stale: false,
+            woken: BTreeSet::new(),
             reported: Connectivity::Idle,
-            next_id: 0,
             actions: VecDeque::new(),
-            wanted_at: None,
-            resolved: None,
-            short_lives: 0,
-            reusing: false,
+            draining: false,
+            activity,
+            idle: Idle::Off,
+            random,
+            now,
+            config,
         }
     }
+
+    // Getters.
 
     /// The target it was made for.
     pub fn target(&self) -> &Target {
@@ -184,216 +140,219 @@ impl Channel {
     /// The connectivity state.
     pub fn state(&self) -> Connectivity {
         match &self.phase {
-            Phase::Idle => Connectivity::Idle,
-            Phase::Ready(_) => Connectivity::Ready,
+            Phase::Idle | Phase::Lame(_) => Connectivity::Idle,
             Phase::Shutdown => Connectivity::Shutdown,
-            // Once a round has failed the state stays until one succeeds, so that calls fail fast meanwhile.
-            _ if self.failure.is_some() => Connectivity::TransientFailure,
-            Phase::BackingOff { .. } => Connectivity::TransientFailure,
-            Phase::Resolving { .. } | Phase::Connecting { .. } => Connectivity::Connecting,
+            Phase::Active => match (self.tree.state(), &self.failure) {
+                (Some(state), _) => state,
+                (None, Some(_)) => Connectivity::TransientFailure,
+                (None, None) => Connectivity::Connecting,
+            },
         }
+    }
+
+    /// The snapshot that was published last, or the first, which is not published.
+    pub fn snapshot(&self) -> &Arc<Snapshot<C>> {
+        &self.snapshot
+    }
+
+    /// Whether a call waits, or rests.
+    pub fn has_waiting(&self) -> bool {
+        !self.queue.is_empty()
     }
 
     // Verbs.
 
-    /// Where a call goes now; leaves IDLE. `wait_for_ready` makes it wait out failures (`doc/wait-for-ready.md`).
-    pub fn pick(&mut self, wait_for_ready: bool, now: Instant) -> Pick {
-        if let Phase::Ready(id) = self.phase {
-            return Pick::Connection(id);
-        }
-        self.connect(now);
-        match (self.state(), &self.failure) {
-            (Connectivity::Shutdown, _) => Pick::Fail(Status::new(Code::Cancelled, "Channel closed!")),
-            (Connectivity::TransientFailure, Some(status)) if !wait_for_ready => Pick::Fail(status.clone()),
-            _ => Pick::Wait,
-        }
-    }
-
-    /// Leaves IDLE; does nothing in any other state.
+    /// Leaves IDLE.
     pub fn connect(&mut self, now: Instant) {
-        self.wanted_at = Some(now);
-        if matches!(self.phase, Phase::Idle) {
-            self.start_round(now);
-            self.report();
+        self.now = now;
+        self.activity.touch();
+        self.wake(&[]);
+    }
+
+    /// Has a call wait for a connection that had none in the snapshot, or whose connection took no more calls (tell that
+    /// with [`handle_lost`](Channel::handle_lost) first). [`Action::Start`] or [`Action::Fail`] follows, unless it is
+    /// forgotten before.
+    pub fn queue(&mut self, key: K, call: Waiting, now: Instant) -> Ticket {
+        self.now = now;
+        self.activity.touch();
+        // Those who wait already come first.
+        self.publish();
+        let ticket = self.queue.ticket();
+        self.place(ticket, key, call);
+        ticket
+    }
+
+    /// Has a call wait for something else: then it waits for a connection, as in [`queue`](Channel::queue).
+    pub fn rest(&mut self, key: K, call: Waiting, until: Until, now: Instant) -> Ticket {
+        self.now = now;
+        self.activity.touch();
+        let ticket = self.queue.ticket();
+        match self.refusal(&call) {
+            Some(refusal) => self.actions.push_back(Action::Fail(key, refusal)),
+            None => self.hold(ticket, key, call, Some(until)),
+        }
+        ticket
+    }
+
+    /// What a call that rests has waited for is there.
+    pub fn resume(&mut self, ticket: Ticket, now: Instant) {
+        self.now = now;
+        if let Some(entry) = self.queue.remove(ticket) {
+            self.publish();
+            self.place(ticket, entry.key, entry.call);
         }
     }
 
-    /// Closes for good.
-    pub fn shutdown(&mut self) {
-        match std::mem::replace(&mut self.phase, Phase::Shutdown) {
-            Phase::Connecting { id, .. } | Phase::Ready(id) => self.actions.push_back(Action::Disconnect(id)),
-            _ => {}
-        }
-        self.report();
+    /// A call waits no longer; whether it did. If not, [`Action::Start`] or [`Action::Fail`] is on its way or done.
+    pub fn forget(&mut self, ticket: Ticket) -> bool {
+        let entry = self.queue.remove(ticket);
+        let found = entry.is_some();
+        self.actions.extend(entry.map(|entry| Action::Drop(Discarded::Call(entry.key))));
+        found
     }
 
-    // From the network and the clock.
-
-    /// The answer to [`Action::Resolve`]; the error is for people, e.g. `Domain name not found`.
-    pub fn handle_resolved(&mut self, result: Result<Vec<Address>, String>, now: Instant) {
-        let Phase::Resolving { retry_at } = self.phase else { return };
-        match result {
-            Ok(addresses) if !addresses.is_empty() => {
-                self.resolved = Some((now, addresses.clone()));
-                self.try_next(addresses.into(), None, retry_at, now);
-            }
-            Ok(_) => self.fail_resolving("no address", retry_at),
-            Err(why) => self.fail_resolving(&why, retry_at),
-        }
-        self.report();
+    /// Closes for good: every connection with its calls, and every call that waits, ends with this status.
+    pub fn shutdown(&mut self, status: &Status, now: Instant) {
+        self.now = now;
+        self.end(status);
+        let all = std::mem::take(&mut self.connections).into_values();
+        self.actions.extend(all.map(|connection| Action::Close(connection, status.clone())));
     }
 
-    /// The peer's SETTINGS arrived on this connection.
-    pub fn handle_connected(&mut self, id: ConnectionId) {
-        if matches!(self.phase, Phase::Connecting { id: current, .. } if current == id) {
-            self.phase = Phase::Ready(id);
-            self.failure = None;
-            self.reusing = false;
-            if self.short_lives == 0 {
-                self.config.backoff.reset();
-            }
-            self.report();
-        }
+    /// Closes for good, but lets the calls finish that are on connections. Calls that wait end with this status.
+    pub fn retire(&mut self, status: &Status, now: Instant) {
+        self.now = now;
+        self.end(status);
     }
 
-    /// This attempt failed.
-    pub fn handle_connect_failed(&mut self, id: ConnectionId, error: &ConnectError, now: Instant) {
-        if !matches!(self.phase, Phase::Connecting { id: current, .. } if current == id) {
+    fn end(&mut self, status: &Status) {
+        if matches!(self.phase, Phase::Shutdown) {
             return;
         }
-        if let Phase::Connecting { address, untried, retry_at, .. } = std::mem::replace(&mut self.phase, Phase::Idle) {
-            let why = format!("{}: {address}: {}", error.code, error.why);
-            self.try_next(untried, Some(&why), retry_at, now);
-            self.report();
-        }
+        self.phase = Phase::Shutdown;
+        self.leave();
+        let waiting = self.queue.take();
+        self.actions.extend(waiting.map(|key| Action::Fail(key, Refusal::last(status.clone()))));
     }
 
-    /// A connection that worked takes no new calls (GOAWAY) or is gone. The channel is IDLE until the next call; but when
-    /// one after the other is lost before it was of any use, it backs off, as if they had not worked.
-    pub fn handle_lost(&mut self, id: ConnectionId, lost: Lost<'_>, now: Instant) {
-        if !matches!(self.phase, Phase::Ready(current) if current == id) {
-            return;
-        }
-        let short = !lost.useful && lost.lived < SHORT_LIFE;
-        self.short_lives = if short { self.short_lives + 1 } else { 0 };
-        if self.short_lives < SHORT_LIVES {
-            self.phase = Phase::Idle;
+    // From outside.
+
+    /// What [`Action::Resolve`] has found, or why not, for people: `Domain name not found`.
+    pub fn handle_answer(&mut self, id: QueryId, answer: Result<Answer, String>, now: Instant) {
+        self.now = now;
+        let outcome = self.polling.handle_answer(id, answer, now);
+        self.resolved(outcome);
+    }
+
+    /// This attempt has succeeded: the peer's SETTINGS are here.
+    pub fn handle_connected(&mut self, dial: DialId, connection: C, now: Instant) {
+        self.now = now;
+        if self.tree.subchannels.handle_connected(dial, now) {
+            self.connections.insert(dial, connection);
+            self.settle();
         } else {
-            let retry_at = now + self.config.backoff.advance();
-            let why = lost.why;
-            self.fail_round(format!("connections break as soon as they are made; last error: {why}"), retry_at);
+            let status = Status::new(Code::Unavailable, "connection attempt given up");
+            self.actions.push_back(Action::Close(connection, status));
         }
-        self.report();
+    }
+
+    /// This attempt has failed.
+    pub fn handle_connect_failed(&mut self, dial: DialId, error: &ConnectError, now: Instant) {
+        self.now = now;
+        self.tree.subchannels.handle_failed(dial, error, now);
+        self.settle();
+    }
+
+    /// A connection takes no more calls, or is gone. Reported twice, it counts once.
+    pub fn handle_lost(&mut self, dial: DialId, lost: Lost<'_>, now: Instant) {
+        self.now = now;
+        self.keepalive_time = self.keepalive_time.max(lost.keepalive_time);
+        if lost.how == How::Broken
+            && let Some(connection) = self.connections.remove(&dial)
+        {
+            self.actions.push_back(Action::Drop(Discarded::Connection(connection)));
+        }
+        self.tree.subchannels.handle_lost(dial, lost.why, lost.useful, now);
+        self.settle();
+    }
+
+    /// The answer to [`Action::AskInUse`].
+    pub fn handle_in_use(&mut self, in_use: bool, now: Instant) {
+        self.now = now;
+        if self.idle != Idle::Asking {
+            return;
+        }
+        if in_use || self.activity.take() || self.has_waiting() {
+            self.look_for_idleness();
+        } else {
+            self.become_idle();
+        }
     }
 
     /// The time of [`poll_timeout`](Channel::poll_timeout) has come.
     pub fn handle_timeout(&mut self, now: Instant) {
-        match &self.phase {
-            Phase::BackingOff { retry_at } if *retry_at <= now => {
-                if self.is_unwanted(now) {
-                    self.phase = Phase::Idle;
-                    self.failure = None;
-                } else {
-                    self.start_round(now);
+        self.now = now;
+        while let Some((ticket, due)) = self.queue.expire(now) {
+            match due {
+                Due::Expired(key) => self.actions.push_back(Action::Fail(key, late())),
+                Due::Rested(entry) => {
+                    self.publish();
+                    self.place(ticket, entry.key, entry.call);
                 }
             }
-            Phase::Connecting { id, give_up_at, .. } if *give_up_at <= now => {
-                let id = *id;
-                self.actions.push_back(Action::Disconnect(id));
-                let why = "connection attempt timed out before receiving SETTINGS frame".to_owned();
-                self.handle_connect_failed(id, &ConnectError { code: Code::Unavailable, why }, now);
-            }
-            _ => return,
         }
-        self.report();
+        if matches!(self.phase, Phase::Active) {
+            let outcome = self.polling.handle_timeout(now);
+            self.resolved(outcome);
+        }
+        self.tree.handle_timeout(now);
+        self.settle();
+        if matches!(self.idle, Idle::At(due) if due <= now) {
+            self.ask_for_idleness();
+        }
     }
 
     // To the outside.
 
-    /// The next thing to do, `None` when nothing is left.
-    pub fn poll_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+    /// Begins a drain: the caller performs what [`poll_action`](Channel::poll_action) gives until that is `None`. `false`:
+    /// nothing is to be done, or another thread is at it, and performs what is left to it.
+    pub fn begin_drain(&mut self) -> bool {
+        if self.draining {
+            return false;
+        }
+        self.draining = !self.actions.is_empty() || self.stale;
+        if !self.draining {
+            self.woken.clear();
+        }
+        self.draining
+    }
+
+    /// The next thing to do; `None` when nothing is left, which ends the drain.
+    pub fn poll_action(&mut self) -> Option<Action<C, K>> {
+        loop {
+            if let Some(action) = self.actions.pop_front() {
+                return Some(action);
+            }
+            if !self.publish() {
+                self.draining = false;
+                self.woken.clear();
+                return None;
+            }
+        }
+    }
+
+    /// Leaves a drain to whoever begins the next one, with what is left to do.
+    pub fn leave_drain(&mut self) {
+        self.draining = false;
     }
 
     /// When [`handle_timeout`](Channel::handle_timeout) must be called, if nothing happens before.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match &self.phase {
-            Phase::BackingOff { retry_at } => Some(*retry_at),
-            Phase::Connecting { give_up_at, .. } => Some(*give_up_at),
-            Phase::Idle | Phase::Resolving { .. } | Phase::Ready(_) | Phase::Shutdown => None,
+        if matches!(self.phase, Phase::Shutdown) {
+            return None;
         }
-    }
-
-    /// Whether nobody has asked for a connection for so long that there is none to be made.
-    fn is_unwanted(&self, now: Instant) -> bool {
-        let Some(timeout) = self.config.idle_timeout else { return false };
-        self.wanted_at.is_none_or(|wanted| now.saturating_duration_since(wanted) >= timeout)
-    }
-
-    /// Addresses found a short while ago, if they have not failed since.
-    fn fresh_addresses(&self, now: Instant) -> Option<VecDeque<Address>> {
-        let (at, addresses) = self.resolved.as_ref().filter(|_| self.failure.is_none())?;
-        let age = now.saturating_duration_since(*at);
-        (age < self.config.min_resolution_interval).then(|| addresses.iter().cloned().collect())
-    }
-
-    /// Begins a round over all addresses. The next round is due a back-off after this one *began*.
-    fn start_round(&mut self, now: Instant) {
-        let retry_at = now + self.config.backoff.advance();
-        match &self.target.endpoint {
-            Endpoint::Dns { host, port } => {
-                if let Some(addresses) = self.fresh_addresses(now) {
-                    self.reusing = true;
-                    return self.try_next(addresses, None, retry_at, now);
-                }
-                self.actions.push_back(Action::Resolve { host: host.clone(), port: *port });
-                self.phase = Phase::Resolving { retry_at };
-            }
-            Endpoint::Addresses(addresses) => self.try_next(addresses.iter().cloned().collect(), None, retry_at, now),
-        }
-    }
-
-    /// Connects to the next address, or ends the round with `last_error`.
-    fn try_next(&mut self, mut untried: VecDeque<Address>, last_error: Option<&str>, retry_at: Instant, now: Instant) {
-        if let Some(address) = untried.pop_front() {
-            self.next_id += 1;
-            let id = ConnectionId(self.next_id);
-            self.actions.push_back(Action::Connect { id, address: address.clone() });
-            let give_up_at = now + self.config.connect_timeout;
-            self.phase = Phase::Connecting { id, address, untried, give_up_at, retry_at };
-        } else if let (Some(_), Endpoint::Dns { host, port }, None) = (last_error, &self.target.endpoint, &self.failure)
-            && std::mem::take(&mut self.reusing)
-        {
-            // They were found a while ago: there may be others by now.
-            self.actions.push_back(Action::Resolve { host: host.clone(), port: *port });
-            self.phase = Phase::Resolving { retry_at };
-        } else {
-            let last = last_error.unwrap_or("no address");
-            self.fail_round(format!("failed to connect to all addresses; last error: {last}"), retry_at);
-        }
-    }
-
-    fn fail_resolving(&mut self, why: &str, retry_at: Instant) {
-        let name = match &self.target.endpoint {
-            Endpoint::Dns { host, port } if !self.target.authority.contains(':') => format!("{host}:{port}"),
-            _ => self.target.authority.clone(),
-        };
-        let text =
-            format!("errors resolving {name}: [field:hostname lookup error:address lookup failed for {name}: {why}]");
-        self.fail_round(text, retry_at);
-    }
-
-    fn fail_round(&mut self, text: String, retry_at: Instant) {
-        self.failure = Some(Status::new(Code::Unavailable, text));
-        self.phase = Phase::BackingOff { retry_at };
-    }
-
-    /// Tells a change of state, once.
-    fn report(&mut self) {
-        let state = self.state();
-        if state != self.reported {
-            self.reported = state;
-            self.actions.push_back(Action::StateChanged(state));
-        }
+        let idle = if let Idle::At(due) = self.idle { Some(due) } else { None };
+        let times = [self.queue.poll_timeout(), self.polling.poll_timeout(), self.tree.poll_timeout(), idle];
+        times.into_iter().flatten().min()
     }
 }

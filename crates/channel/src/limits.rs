@@ -14,3 +14,23 @@ pub const REPLAY_WITHOUT_POLICY: usize = 64 << 10;
 /// Bytes of all calls of one channel together that are kept to be sent again under a policy. Default 16 MiB. Past it calls
 /// that send more are not made again.
 pub const REPLAY_PER_CHANNEL: usize = 16 << 20;
+
+/// Bounds on what a channel keeps for calls, names and policies.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Calls that wait for a connection or for the end of a delay. One more fails with `RESOURCE_EXHAUSTED`. Each costs what
+    /// the application has put into it, so this stops only what has run away. Default 1,048,576.
+    pub queued_calls: usize,
+    /// Addresses taken of one answer of a resolver; those after it are not used, which is noted. Each may cost a connection.
+    /// Default 16,384.
+    pub addresses: usize,
+    /// Steps of the policies at one time, for each subchannel there is, beside 1,000. A policy that never settles
+    /// goes on in the next [`handle_timeout`](crate::Channel::handle_timeout), so that others get the lock. Default 64.
+    pub steps_per_subchannel: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { queued_calls: 1 << 20, addresses: 16_384, steps_per_subchannel: 64 }
+    }
+}

@@ -5,7 +5,10 @@ use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use farcall_core::Code;
 use serde_json::{Map, Value};
 
-use crate::limits::MAX_ATTEMPTS;
+use crate::{
+    balancer::{PickFirstConfig, PolicyConfig, Registry},
+    limits::MAX_ATTEMPTS,
+};
 
 /// A service config.
 #[derive(Clone, Default, Debug)]
@@ -14,14 +17,15 @@ pub struct ServiceConfig {
     methods: HashMap<String, Arc<MethodConfig>>,
     /// When servers of the channel are too unwell for retries.
     pub throttling: Option<ThrottlingConfig>,
-    /// The first load balancing policy asked for that is known, `pick_first` or `round_robin`.
-    pub load_balancing: Option<LoadBalancing>,
+    /// The first load balancing policy asked for that is known, with its config.
+    pub load_balancing: Option<Arc<dyn PolicyConfig>>,
     /// What the config asks for and no channel does, each with what happens instead, for people.
     pub without_effect: Vec<String>,
 }
 
-/// Load balancing policies of gRPC that are not here: `pick_first` stands in for them.
-const POLICIES_ELSEWHERE: [&str; 17] = [
+/// Load balancing policies of gRPC that are not here. A config that knows only such ones gets `pick_first`, so that a program
+/// of theirs goes on, and a note.
+const POLICIES_ELSEWHERE: [&str; 15] = [
     "cds_experimental",
     "grpclb",
     "least_request_experimental",
@@ -30,9 +34,7 @@ const POLICIES_ELSEWHERE: [&str; 17] = [
     "random_subsetting_experimental",
     "ring_hash_experimental",
     "rls_experimental",
-    "round_robin",
     "weighted_round_robin",
-    "weighted_round_robin_experimental",
     "weighted_target_experimental",
     "xds_cluster_impl_experimental",
     "xds_cluster_manager_experimental",
@@ -41,13 +43,12 @@ const POLICIES_ELSEWHERE: [&str; 17] = [
     "xds_wrr_locality_experimental",
 ];
 
-/// A load balancing policy that a config may ask for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LoadBalancing {
-    /// One connection, to the first address that can be reached.
-    PickFirst,
-    /// A connection to each address, used in turn.
-    RoundRobin,
+fn is_elsewhere(policy: &str) -> bool {
+    POLICIES_ELSEWHERE.contains(&policy)
+}
+
+fn stand_in() -> Arc<dyn PolicyConfig> {
+    Arc::new(PickFirstConfig::default())
 }
 
 /// What the calls of a method shall do.
@@ -108,9 +109,17 @@ impl ServiceConfig {
     /// # Errors
     /// What is wrong, and where: all of it, not only the first.
     pub fn parse(text: &str) -> Result<ServiceConfig, InvalidServiceConfig> {
+        ServiceConfig::parse_with(text, &Registry::default())
+    }
+
+    /// [`parse`](ServiceConfig::parse) with other policies than those of this crate.
+    ///
+    /// # Errors
+    /// What is wrong, and where: all of it, not only the first.
+    pub fn parse_with(text: &str, registry: &Registry) -> Result<ServiceConfig, InvalidServiceConfig> {
         let json: Value = serde_json::from_str(text)
             .map_err(|error| InvalidServiceConfig(format!("JSON parsing failed: [{error}]")))?;
-        let mut reader = Reader::default();
+        let mut reader = Reader { faults: Vec::new(), without_effect: Vec::new(), registry };
         let config = reader.config(&json);
         if reader.faults.is_empty() {
             return Ok(config);
@@ -142,13 +151,13 @@ impl fmt::Display for InvalidServiceConfig {
 impl std::error::Error for InvalidServiceConfig {}
 
 /// Collects what is wrong while it reads.
-#[derive(Default)]
-struct Reader {
+struct Reader<'a> {
+    registry: &'a Registry,
     faults: Vec<String>,
     without_effect: Vec<String>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn fault(&mut self, field: &str, why: &str) {
         self.faults.push(format!("field:{field} error:{why}"));
     }
@@ -302,50 +311,43 @@ impl Reader {
     }
 
     /// The first policy of the list that is known; without a list, the one that the older field names.
-    fn load_balancing(&mut self, json: &Map<String, Value>) -> Option<LoadBalancing> {
+    fn load_balancing(&mut self, json: &Map<String, Value>) -> Option<Arc<dyn PolicyConfig>> {
         let named = self.named_policy(json);
         let Some(policies) = self.array(json, "", "loadBalancingConfig") else { return named };
-        let policies: Vec<(&String, &Value)> =
-            policies.iter().filter_map(Value::as_object).filter_map(|policy| policy.iter().next()).collect();
-        for (name, config) in &policies {
-            if let Some(policy) = self.policy(name) {
-                self.pick_first_config(config);
-                return Some(policy);
+        let names = || policies.iter().filter_map(Value::as_object).filter_map(|policy| policy.keys().next());
+        let missing = names().take_while(|name| !self.registry.knows(name)).find(|name| is_elsewhere(name)).cloned();
+        let chosen = match self.registry.first_known(policies) {
+            Ok(policy) => policy,
+            Err(_) if missing.is_some() && !names().any(|name| self.registry.knows(name)) => stand_in(),
+            Err(why) => {
+                self.fault("loadBalancingConfig", &why);
+                return None;
             }
+        };
+        if let Some(missing) = missing {
+            let instead = chosen.name();
+            self.note(&format!("the load balancing policy {missing} is not available: {instead} is used"));
         }
-        let names: Vec<&str> = policies.iter().map(|(name, _)| name.as_str()).collect();
-        self.fault("loadBalancingConfig", &format!("No known policies in list: {}", names.join(" ")));
-        None
+        Some(chosen)
     }
 
-    fn named_policy(&mut self, json: &Map<String, Value>) -> Option<LoadBalancing> {
+    fn named_policy(&mut self, json: &Map<String, Value>) -> Option<Arc<dyn PolicyConfig>> {
         let value = json.get("loadBalancingPolicy")?;
         let Some(name) = value.as_str() else {
             self.fault("loadBalancingPolicy", "is not a string");
             return None;
         };
-        let policy = self.policy(&name.to_ascii_lowercase());
-        if policy.is_none() {
-            self.fault("loadBalancingPolicy", &format!("unknown LB policy \"{name}\""));
-        }
-        policy
-    }
-
-    /// What stands for a policy that gRPC knows.
-    fn policy(&mut self, name: &str) -> Option<LoadBalancing> {
-        if name == "pick_first" {
-            return Some(LoadBalancing::PickFirst);
-        }
-        if !POLICIES_ELSEWHERE.contains(&name) {
-            return None;
-        }
-        self.note(&format!("the load balancing policy {name} is not available: pick_first is used"));
-        Some(if name == "round_robin" { LoadBalancing::RoundRobin } else { LoadBalancing::PickFirst })
-    }
-
-    fn pick_first_config(&mut self, json: &Value) {
-        if json.get("shuffleAddressList") == Some(&Value::Bool(true)) {
-            self.note("shuffleAddressList: addresses are tried in the order they come in");
+        let known = name.to_ascii_lowercase();
+        match self.registry.policy(&known) {
+            Ok(policy) => Some(policy),
+            Err(_) if is_elsewhere(&known) => {
+                self.note(&format!("the load balancing policy {known} is not available: pick_first is used"));
+                Some(stand_in())
+            }
+            Err(why) => {
+                self.fault("loadBalancingPolicy", &why.replace(&known, name));
+                None
+            }
         }
     }
 
@@ -416,7 +418,7 @@ mod tests {
 
     use farcall_core::Code;
 
-    use super::{HedgingPolicy, LoadBalancing, ServiceConfig, ThrottlingConfig};
+    use super::{HedgingPolicy, ServiceConfig, ThrottlingConfig};
 
     const POLICY: &str = r#"{"maxAttempts":4,"initialBackoff":"0.1s","maxBackoff":"1s","backoffMultiplier":2,
         "retryableStatusCodes":["UNAVAILABLE"]}"#;
@@ -452,7 +454,7 @@ mod tests {
         let retry = config.method("/any/thing").unwrap().retry.clone().unwrap();
         assert_eq!((retry.max_attempts, retry.codes), (4, vec![Code::Unavailable]));
         assert_eq!(config.throttling, Some(ThrottlingConfig { max_tokens: 10, thousandths_per_success: 100 }));
-        assert_eq!(config.load_balancing, Some(LoadBalancing::RoundRobin));
+        assert_eq!(config.load_balancing.as_ref().unwrap().name(), "round_robin");
         let many = text.replace("\"maxAttempts\":4", "\"maxAttempts\":9");
         assert_eq!(ServiceConfig::parse(&many).unwrap().method("/a/b").unwrap().retry.clone().unwrap().max_attempts, 5);
     }
@@ -494,7 +496,8 @@ mod tests {
         let none: [&str; 0] = [];
         assert_eq!(notes(r#"{"loadBalancingConfig":[{"fancy":{}},{"pick_first":{}}],"healthCheckConfig":{}}"#), none);
         assert_eq!(notes(r#"{"loadBalancingPolicy":"PICK_FIRST"}"#), none);
-        for policy in ["round_robin", "weighted_round_robin", "ring_hash_experimental", "grpclb"] {
+        assert_eq!(notes(r#"{"loadBalancingPolicy":"Round_Robin"}"#), none);
+        for policy in ["weighted_round_robin", "ring_hash_experimental", "grpclb"] {
             let text = format!("the load balancing policy {policy} is not available: pick_first is used");
             for config in [
                 format!(r#"{{"loadBalancingConfig":[{{"{policy}":{{}}}},{{"pick_first":{{}}}}]}}"#),
@@ -505,10 +508,11 @@ mod tests {
         }
         let all = r#"{"methodConfig":[{"name":[{}],"hedgingPolicy":{"maxAttempts":3}},
             {"name":[{"service":"a.B"}],"hedgingPolicy":{"maxAttempts":3}}],"healthCheckConfig":{"serviceName":"a.B"},
-            "loadBalancingConfig":[{"pick_first":{"shuffleAddressList":true}}]}"#;
+            "loadBalancingConfig":[{"grpclb":{}},{"pick_first":{"shuffleAddressList":true}}]}"#;
         let starts: Vec<String> =
             notes(all).iter().map(|note| note.split(':').next().unwrap_or_default().to_owned()).collect();
-        assert_eq!(starts, ["hedgingPolicy", "healthCheckConfig", "shuffleAddressList"]);
+        assert_eq!(starts[..2], ["hedgingPolicy", "healthCheckConfig"]);
+        assert_eq!(starts[2..], ["the load balancing policy grpclb is not available"]);
     }
 
     #[test]
@@ -534,7 +538,20 @@ mod tests {
         ] {
             assert!(fault(&text).contains(field), "{field} in {}", fault(&text));
         }
-        assert!(fault(r#"{"loadBalancingConfig":[{"x":{}}]}"#).contains("No known policies in list: x"));
+        for (list, why) in [
+            (r#"[{"foo":{}},{"bar":{}}]"#, "No known policies in list: foo bar"),
+            ("[]", "No known policies in list: "),
+            (r#"[{"pick_first":{},"round_robin":{}}]"#, "oneOf violation"),
+            ("[3]", "child entry should be of type object"),
+            (r#"[{"round_robin":3}]"#, "child entry should be of type object"),
+            (
+                r#"[{"pick_first":{"shuffleAddressList":3}}]"#,
+                "errors validating pick_first LB policy config: [field:shuffleAddressList error:is not a boolean]",
+            ),
+        ] {
+            let expected = format!("errors validating service config: [field:loadBalancingConfig error:{why}]");
+            assert_eq!(fault(&format!(r#"{{"loadBalancingConfig":{list}}}"#)), expected);
+        }
         assert!(fault(r#"{"loadBalancingPolicy":"Fancy"}"#).contains("unknown LB policy \"Fancy\""));
         assert!(fault(r#"{"loadBalancingPolicy":5}"#).contains("field:loadBalancingPolicy error:is not a string"));
         let health = fault(r#"{"healthCheckConfig":{"serviceName":5}}"#);

@@ -73,6 +73,11 @@ impl Target {
         }
     }
 
+    /// For a channel that never connects.
+    pub(crate) fn nowhere() -> Target {
+        Target::fixed(Vec::new(), "")
+    }
+
     fn fixed(addresses: Vec<Address>, authority: &str) -> Target {
         Target { endpoint: Endpoint::Addresses(addresses), authority: authority.to_owned() }
     }

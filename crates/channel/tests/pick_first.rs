@@ -1,292 +1,281 @@
-//! The channel's brain, stepped with virtual time.
+//! `pick_first`, stepped with virtual time.
 
-use std::time::{Duration, Instant};
+mod bench;
 
-use farcall_channel::{Action, Address, Channel, Config, ConnectError, ConnectionId, Connectivity, Lost, Pick, Target};
+use std::time::Duration;
+
+use bench::{Bench, at, list};
+use farcall_channel::{Config, Connectivity, How};
 use farcall_core::Code;
 
-/// A channel, its clock, and what it asked for since last looked at.
-struct Bench {
-    channel: Channel,
-    now: Instant,
-}
-
-impl Bench {
-    fn new(target: &str) -> Bench {
-        Bench { channel: Channel::new(Target::parse(target).unwrap(), Config::new(7)), now: Instant::now() }
-    }
-
-    fn actions(&mut self) -> Vec<Action> {
-        std::iter::from_fn(|| self.channel.poll_action()).collect()
-    }
-
-    fn states(&mut self) -> Vec<Connectivity> {
-        let state = |action| if let Action::StateChanged(state) = action { Some(state) } else { None };
-        self.actions().into_iter().filter_map(state).collect()
-    }
-
-    /// The attempt it asks for next, and where to.
-    fn attempt(&mut self) -> (ConnectionId, String) {
-        let connect = |action| match action {
-            Action::Connect { id, address } => Some((id, address.to_string())),
-            _ => None,
-        };
-        self.actions().into_iter().find_map(connect).expect("an attempt to connect")
-    }
-
-    fn pick(&mut self, wait_for_ready: bool) -> Pick {
-        self.channel.pick(wait_for_ready, self.now)
-    }
-
-    fn refuse(&mut self, id: ConnectionId) {
-        let why = "Failed to connect to remote host: Connection refused".to_owned();
-        self.channel.handle_connect_failed(id, &ConnectError { code: Code::Unknown, why }, self.now);
-    }
-
-    /// A connection that worked is lost after so many milliseconds.
-    fn lose(&mut self, id: ConnectionId, lived: u64, useful: bool) {
-        let lost = Lost { why: "Socket closed", lived: Duration::from_millis(lived), useful };
-        self.channel.handle_lost(id, lost, self.now);
-    }
-
-    /// The state after one connection more, for which a call has asked.
-    fn connect_and_lose(&mut self, lived: u64, useful: bool) -> Connectivity {
-        self.pick(false);
-        let (id, _) = self.attempt();
-        self.channel.handle_connected(id);
-        self.actions();
-        self.lose(id, lived, useful);
-        self.channel.state()
-    }
-
-    /// Lets time pass to the next timer and fires it; how long that took.
-    fn sleep(&mut self) -> Duration {
-        let at = self.channel.poll_timeout().expect("a timer");
-        let slept = at - self.now;
-        self.now = at;
-        self.channel.handle_timeout(self.now);
-        slept
-    }
-}
+const DELAY: Duration = Duration::from_millis(250);
 
 #[test]
 fn stays_idle_until_a_call_comes_then_goes_ready() {
-    let mut bench = Bench::new("ipv4:127.0.0.1:1");
-    assert_eq!(bench.channel.state(), Connectivity::Idle);
-    assert_eq!(bench.actions(), []);
+    let mut bench = Bench::new(&list(1));
+    bench.drain();
+    assert_eq!((bench.channel.state(), bench.pick()), (Connectivity::Idle, Err(None)));
+    assert!(bench.dials.is_empty(), "a pick is only a reader");
 
-    assert_eq!(bench.pick(false), Pick::Wait);
-    assert_eq!(bench.channel.state(), Connectivity::Connecting);
-    let (id, address) = bench.attempt();
-    assert_eq!(address, "ipv4:127.0.0.1:1");
-    assert_eq!(bench.pick(false), Pick::Wait);
-
-    bench.channel.handle_connected(id);
-    assert_eq!(bench.states(), [Connectivity::Ready]);
-    assert_eq!(bench.pick(false), Pick::Connection(id));
-    assert_eq!(bench.channel.poll_timeout(), None);
+    bench.queue(1, false);
+    assert_eq!(bench.take_states(), [Connectivity::Connecting]);
+    bench.queue(2, false);
+    assert!(bench.started.is_empty());
+    bench.accept(&at(1));
+    assert_eq!(bench.take_states(), [Connectivity::Ready]);
+    assert_eq!(bench.started, [(1, at(1)), (2, at(1))], "in the order they came");
+    assert_eq!(bench.pick(), Ok(at(1)));
+    bench.queue(3, false);
+    assert_eq!(bench.started.len(), 3);
 }
 
 #[test]
 fn a_refused_connection_fails_calls_with_the_reason_and_the_address() {
-    let mut bench = Bench::new("ipv4:127.0.0.1:1");
-    bench.channel.connect(bench.now);
-    let (id, _) = bench.attempt();
-    bench.refuse(id);
-    assert_eq!(bench.states(), [Connectivity::TransientFailure]);
-    let Pick::Fail(status) = bench.pick(false) else { panic!("the call waits") };
-    assert_eq!(status.code, Code::Unavailable);
-    assert_eq!(
-        status.message,
-        "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: \
-         Failed to connect to remote host: Connection refused"
-    );
-    assert_eq!(bench.pick(true), Pick::Wait, "wait-for-ready calls wait it out");
+    let mut bench = Bench::new(&list(1));
+    bench.queue(1, false);
+    bench.queue(2, true);
+    bench.refuse(&at(1));
+    assert_eq!(bench.take_states(), [Connectivity::Connecting, Connectivity::TransientFailure]);
+    let text = "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: \
+                Failed to connect to remote host: Connection refused";
+    let [(1, refusal)] = &bench.failed[..] else { panic!("{:?}", bench.failed) };
+    assert_eq!((refusal.status.code, &*refusal.status.message), (Code::Unavailable, text));
+    assert!(refusal.may_retry, "the retry policy has the next word");
+    assert_eq!(bench.refusal().message, text);
+    bench.sleep();
+    bench.accept(&at(1));
+    assert_eq!(bench.started, [(2, at(1))], "it waited for ready");
 }
 
 #[test]
-fn tries_every_address_before_it_fails() {
-    let mut bench = Bench::new("ipv4:127.0.0.1:1,127.0.0.2:2");
-    bench.channel.connect(bench.now);
-    let (first, address) = bench.attempt();
-    assert_eq!(address, "ipv4:127.0.0.1:1");
-    bench.refuse(first);
-    assert_eq!(bench.channel.state(), Connectivity::Connecting);
-    let (second, address) = bench.attempt();
-    assert_eq!(address, "ipv4:127.0.0.2:2");
-    bench.channel.handle_connected(first);
-    assert_eq!(bench.channel.state(), Connectivity::Connecting, "news of an abandoned attempt is ignored");
-    bench.channel.handle_connected(second);
-    assert_eq!(bench.pick(false), Pick::Connection(second));
+fn the_next_address_is_tried_when_one_is_silent_and_at_once_when_one_fails() {
+    let mut bench = Bench::new(&list(4));
+    bench.connect();
+    assert_eq!(bench.dialling(), [at(1)]);
+    assert_eq!(bench.sleep(), DELAY);
+    assert_eq!(bench.dialling(), [at(1), at(2)], "the first goes on");
+    bench.refuse(&at(2));
+    assert_eq!(bench.dialling(), [at(1), at(3)], "without a wait");
+    bench.refuse(&at(1));
+    assert_eq!(bench.dialling(), [at(3)], "the failure of an earlier one begins none");
+    assert_eq!(bench.sleep(), DELAY);
+    bench.accept(&at(3));
+    assert_eq!(bench.abandoned, [at(4)]);
+    assert_eq!(bench.take_states(), [Connectivity::Connecting, Connectivity::Ready]);
 }
 
 #[test]
-fn backs_off_between_rounds_and_stays_in_transient_failure_until_one_succeeds() {
-    let mut bench = Bench::new("ipv4:127.0.0.1:1");
-    bench.channel.connect(bench.now);
+fn a_silent_attempt_that_is_overtaken_and_connects_late_is_closed() {
+    let mut bench = Bench::new(&list(2));
+    bench.connect();
+    bench.sleep();
+    let late = bench.dial_to(&at(1));
+    bench.accept(&at(2));
+    assert_eq!(bench.abandoned, [at(1)]);
+    bench.connected(late, &at(1));
+    assert_eq!(bench.closed.len(), 1);
+    assert_eq!(bench.pick(), Ok(at(2)));
+}
+
+#[test]
+fn families_take_turns_and_each_address_is_tried_once() {
+    let mut bench = Bench::new("name:1");
+    bench.connect();
+    bench.answer(&["[::1]:1", "[::2]:1", "127.0.0.1:1", "[::1]:1", "127.0.0.2:1", "127.0.0.3:1"]);
+    let mut order = Vec::new();
+    while let Some(address) = bench.dialling().first().cloned() {
+        bench.refuse(&address);
+        order.push(address);
+    }
+    let expected = ["ipv6:%5B::1%5D:1", "ipv4:127.0.0.1:1", "ipv6:%5B::2%5D:1", "ipv4:127.0.0.2:1", "ipv4:127.0.0.3:1"];
+    assert_eq!(order, expected);
+}
+
+#[test]
+fn stays_in_transient_failure_until_one_connects_and_each_address_has_its_own_back_off() {
+    let mut bench = Bench::new(&list(2));
+    bench.connect();
+    bench.refuse(&at(1));
+    bench.pass(Duration::from_millis(100));
+    bench.refuse(&at(2));
+    assert_eq!(bench.take_states(), [Connectivity::Connecting, Connectivity::TransientFailure]);
+    for _ in 0..20 {
+        bench.sleep();
+        for address in bench.dialling() {
+            bench.refuse(&address);
+        }
+        assert_eq!(bench.channel.state(), Connectivity::TransientFailure);
+        assert!(bench.refusal().message.contains("last error: UNKNOWN: ipv4:127.0.0."));
+    }
+    while bench.dials.is_empty() {
+        bench.sleep();
+    }
+    let address = bench.dialling()[0].clone();
+    bench.accept(&address);
+    assert_eq!(bench.take_states(), [Connectivity::Ready]);
+}
+
+#[test]
+fn backs_off_longer_each_time_counted_from_the_start_of_an_attempt_and_anew_after_a_success() {
+    let mut bench = Bench::new(&list(1));
+    bench.connect();
     let mut expected = 1.0;
     for _ in 0..12 {
-        let (id, _) = bench.attempt();
-        bench.refuse(id);
-        let slept = bench.sleep().as_secs_f64();
+        bench.pass(Duration::from_millis(500));
+        bench.refuse(&at(1));
+        let slept = bench.sleep().as_secs_f64() + 0.5;
         assert!((expected * 0.8..=expected * 1.2).contains(&slept), "{slept} s for {expected} s");
         expected = f64::min(expected * 1.6, 120.0);
-        assert_eq!(bench.channel.state(), Connectivity::TransientFailure);
-        assert!(matches!(bench.pick(false), Pick::Fail(_)), "calls fail fast while it tries again");
     }
-    let (id, _) = bench.attempt();
-    bench.channel.handle_connected(id);
-    assert_eq!(bench.states(), [Connectivity::Ready]);
-
-    bench.lose(id, 5000, true);
-    assert_eq!(bench.states(), [Connectivity::Idle]);
-    bench.channel.connect(bench.now);
-    let (id, _) = bench.attempt();
-    bench.refuse(id);
-    assert!(bench.sleep() <= Duration::from_millis(1200), "a success starts the delays anew");
+    bench.accept(&at(1));
+    bench.pass(Duration::from_secs(5));
+    bench.lose(&at(1), How::Broken, true);
+    assert_eq!(bench.channel.state(), Connectivity::Idle);
+    bench.connect();
+    bench.refuse(&at(1));
+    assert!(bench.sleep() <= Duration::from_millis(1200));
 }
 
 #[test]
 fn an_attempt_that_never_answers_is_given_up_after_the_connect_timeout() {
-    let mut bench = Bench::new("ipv4:127.0.0.1:1");
-    bench.channel.connect(bench.now);
-    let (id, _) = bench.attempt();
+    let mut bench = Bench::new(&list(1));
+    bench.connect();
     assert_eq!(bench.sleep(), Duration::from_secs(20));
-    assert_eq!(bench.actions(), [Action::Disconnect(id), Action::StateChanged(Connectivity::TransientFailure)]);
-    let Pick::Fail(status) = bench.pick(false) else { panic!("the call waits") };
-    assert!(status.message.contains("timed out before receiving SETTINGS"), "{status}");
+    assert_eq!(bench.abandoned, [at(1)]);
+    let text = "UNAVAILABLE: ipv4:127.0.0.1:1: connection attempt timed out before receiving SETTINGS frame";
+    assert!(bench.refusal().message.ends_with(text));
+    assert_eq!(bench.dialling(), [at(1)], "the back-off was over meanwhile");
 }
 
 #[test]
-fn a_name_that_does_not_resolve_fails_calls_as_grpc_words_it() {
-    let mut bench = Bench::new("nx.invalid:1");
-    assert_eq!(bench.pick(false), Pick::Wait);
-    assert_eq!(bench.actions()[0], Action::Resolve { host: "nx.invalid".to_owned(), port: 1 });
-    bench.channel.handle_resolved(Err("Domain name not found".to_owned()), bench.now);
-    let Pick::Fail(status) = bench.pick(false) else { panic!("the call waits") };
-    assert_eq!(
-        status.message,
-        "errors resolving nx.invalid:1: [field:hostname lookup error:address lookup failed for nx.invalid:1: \
-         Domain name not found]"
-    );
-    bench.actions();
-    bench.sleep();
-    assert!(matches!(bench.actions()[0], Action::Resolve { .. }), "the name is asked for again after the back-off");
-    bench.channel.handle_resolved(Ok(vec![Address::Ip("127.0.0.1:1".parse().unwrap())]), bench.now);
-    let (id, _) = bench.attempt();
-    bench.channel.handle_connected(id);
-    assert_eq!(bench.pick(false), Pick::Connection(id));
-}
-
-#[test]
-fn a_name_without_addresses_fails_too() {
-    let mut bench = Bench::new("empty.invalid:1");
-    bench.channel.connect(bench.now);
-    bench.actions();
-    bench.channel.handle_resolved(Ok(vec![]), bench.now);
-    assert_eq!(bench.states(), [Connectivity::TransientFailure]);
-}
-
-#[test]
-fn shutdown_closes_what_there_is_and_fails_every_later_call() {
-    let mut bench = Bench::new("ipv4:127.0.0.1:1");
-    bench.channel.connect(bench.now);
-    let (id, _) = bench.attempt();
-    bench.channel.shutdown();
-    assert_eq!(bench.actions(), [Action::Disconnect(id), Action::StateChanged(Connectivity::Shutdown)]);
-    bench.channel.handle_connected(id);
-    bench.channel.shutdown();
-    assert_eq!(bench.actions(), []);
-    let Pick::Fail(status) = bench.pick(true) else { panic!("the call waits") };
-    assert_eq!((status.code, &*status.message), (Code::Cancelled, "Channel closed!"));
-}
-
-#[test]
-fn stops_trying_when_nobody_has_wanted_it_for_long() {
-    let mut bench = Bench::new("ipv4:127.0.0.1:1");
-    bench.pick(false);
-    let started = bench.now;
-    loop {
-        let (id, _) = bench.attempt();
-        bench.refuse(id);
-        bench.sleep();
-        if bench.channel.state() == Connectivity::Idle {
-            break;
-        }
-        assert!(bench.now - started < Duration::from_secs(30 * 60));
+fn a_lost_connection_leaves_the_channel_idle_until_the_next_call() {
+    for how in [How::Draining, How::Broken] {
+        let mut bench = Bench::new(&list(2));
+        bench.connect();
+        bench.accept(&at(1));
+        bench.pass(Duration::from_secs(5));
+        bench.lose(&at(1), how, true);
+        assert_eq!(bench.channel.state(), Connectivity::Idle);
+        assert!(bench.dials.is_empty());
+        assert_eq!(bench.pick(), Err(None));
+        bench.queue(1, false);
+        assert_eq!(bench.dialling(), [at(1)]);
+        bench.refuse(&at(1));
+        bench.accept(&at(2));
+        assert_eq!(bench.started, [(1, at(2))]);
+        bench.channel.shutdown(&farcall_core::Status::new(Code::Cancelled, "bye"), bench.now);
+        bench.drain();
+        let closed: Vec<&String> = bench.closed.iter().map(|(name, _)| name).collect();
+        let expected: Vec<String> = if how == How::Draining { vec![at(1), at(2)] } else { vec![at(2)] };
+        assert_eq!(closed, expected.iter().collect::<Vec<_>>(), "those that drain end as well");
     }
-    assert_eq!(bench.channel.poll_timeout(), None);
-    assert!(bench.now - started >= Duration::from_secs(30 * 60));
-    bench.actions();
-    assert_eq!(bench.pick(false), Pick::Wait, "the next call tries again, and does not get the old failure");
-    bench.attempt();
-}
-
-#[test]
-fn addresses_that_worked_are_used_again_for_a_while_and_resolved_again_when_they_fail() {
-    let address = |port: u16| Address::Ip(([127, 0, 0, 1], port).into());
-    let resolves = |bench: &mut Bench| bench.actions().iter().any(|action| matches!(action, Action::Resolve { .. }));
-    let mut bench = Bench::new("name:1");
-    bench.pick(false);
-    assert!(resolves(&mut bench));
-    bench.channel.handle_resolved(Ok(vec![address(1)]), bench.now);
-    let (id, _) = bench.attempt();
-    bench.channel.handle_connected(id);
-    bench.lose(id, 5000, true);
-
-    bench.now += Duration::from_secs(29);
-    bench.actions();
-    assert_eq!(bench.pick(false), Pick::Wait);
-    let (id, _) = bench.attempt();
-    bench.refuse(id);
-    assert!(resolves(&mut bench), "before the round fails");
-    assert_eq!(bench.channel.state(), Connectivity::Connecting);
-    bench.channel.handle_resolved(Ok(vec![address(2)]), bench.now);
-    let (id, to) = bench.attempt();
-    assert_eq!(to, "ipv4:127.0.0.1:2");
-    bench.refuse(id);
-    assert_eq!(bench.channel.state(), Connectivity::TransientFailure, "once is enough");
-
-    bench.sleep();
-    assert!(resolves(&mut bench), "what has failed is resolved again");
-    bench.channel.handle_resolved(Ok(vec![address(3)]), bench.now);
-    let (id, _) = bench.attempt();
-    bench.channel.handle_connected(id);
-    bench.lose(id, 5000, true);
-    bench.now += Duration::from_secs(30);
-    bench.actions();
-    bench.pick(false);
-    assert!(resolves(&mut bench), "what is old is resolved again");
 }
 
 #[test]
 fn backs_off_from_a_server_whose_connections_break_at_once() {
-    let mut bench = Bench::new("ipv4:127.0.0.1:1");
-    let breaks = |bench: &mut Bench, lived: u64| bench.connect_and_lose(lived, false);
-    assert_eq!(breaks(&mut bench, 1), Connectivity::Idle);
-    assert_eq!(breaks(&mut bench, 999), Connectivity::Idle);
-    assert_eq!(breaks(&mut bench, 1000), Connectivity::Idle, "long enough to count");
-    assert_eq!(breaks(&mut bench, 1), Connectivity::Idle);
-    assert_eq!(breaks(&mut bench, 1), Connectivity::Idle);
-    assert_eq!(breaks(&mut bench, 1), Connectivity::TransientFailure);
-    let Pick::Fail(status) = bench.pick(false) else { panic!("calls fail") };
-    assert!(status.message.contains("break as soon") && status.message.contains("Socket closed"), "{status:?}");
-    let first = bench.sleep();
-    assert_eq!(breaks(&mut bench, 1), Connectivity::TransientFailure);
-    let second = bench.sleep();
-    assert!(second > first, "and longer each time: {first:?}, {second:?}");
-    assert_eq!(breaks(&mut bench, 1000), Connectivity::Idle);
-    assert_eq!(breaks(&mut bench, 1), Connectivity::Idle, "from the beginning");
+    let mut bench = Bench::new(&list(1));
+    let breaks = |bench: &mut Bench, lived: u64, useful: bool| {
+        bench.connect();
+        bench.accept(&at(1));
+        bench.pass(Duration::from_millis(lived));
+        bench.lose(&at(1), How::Broken, useful);
+        bench.channel.state()
+    };
+    for (lived, useful, expected) in [
+        (1, false, Connectivity::Idle),
+        (999, false, Connectivity::Idle),
+        (1000, false, Connectivity::Idle), // Long enough to count.
+        (1, false, Connectivity::Idle),
+        (1, false, Connectivity::Idle),
+        (1, true, Connectivity::Idle), // It served.
+        (1, false, Connectivity::Idle),
+        (1, false, Connectivity::Idle),
+        (1, false, Connectivity::TransientFailure),
+    ] {
+        assert_eq!(breaks(&mut bench, lived, useful), expected, "{lived} ms, {useful}");
+    }
+    let text = bench.refusal().message;
+    assert!(text.ends_with("ipv4:127.0.0.1:1: connections break as soon as they are made: Socket closed"), "{text}");
+    let mut before = bench.sleep();
+    for _ in 0..5 {
+        assert_eq!(breaks(&mut bench, 1, false), Connectivity::TransientFailure);
+        let slept = bench.sleep();
+        assert!(slept > before, "longer each time: {before:?}, {slept:?}");
+        before = slept;
+    }
+    assert_eq!(breaks(&mut bench, 1000, false), Connectivity::Idle);
+    assert_eq!(breaks(&mut bench, 1, false), Connectivity::Idle, "from the beginning");
 }
 
 #[test]
-fn does_not_back_off_from_a_server_that_serves_and_sends_away() {
-    let mut bench = Bench::new("ipv4:127.0.0.1:1");
-    for _ in 0..100 {
-        assert_eq!(bench.connect_and_lose(300, true), Connectivity::Idle);
+fn other_addresses_are_tried_when_one_breaks_at_once() {
+    let mut bench = Bench::new(&list(2));
+    for _ in 0..3 {
+        bench.connect();
+        bench.accept(&at(1));
+        bench.lose(&at(1), How::Broken, false);
     }
-    assert_eq!(bench.connect_and_lose(0, false), Connectivity::Idle);
-    assert_eq!(bench.connect_and_lose(0, false), Connectivity::Idle);
-    assert_eq!(bench.connect_and_lose(0, true), Connectivity::Idle, "one of use makes up for those before");
-    assert_eq!(bench.connect_and_lose(0, false), Connectivity::Idle);
+    assert_eq!(bench.channel.state(), Connectivity::Connecting);
+    assert_eq!(bench.dialling(), [at(2)]);
+    bench.accept(&at(2));
+    assert_eq!(bench.pick(), Ok(at(2)));
+}
+
+#[test]
+fn new_addresses_keep_what_is_connected_and_what_is_being_tried() {
+    let mut bench = Bench::with("name:1", Config { min_resolution_interval: Duration::ZERO, ..Config::new(7) });
+    bench.connect();
+    bench.answer(&["127.0.0.1:1", "127.0.0.2:1"]);
+    bench.sleep();
+    assert_eq!(bench.dialling(), [at(1), at(2)]);
+    bench.refuse(&at(1));
+    bench.refuse(&at(2));
+    assert_eq!(bench.queries.len(), 1, "all have failed: there may be others");
+    bench.answer(&["127.0.0.2:1", "127.0.0.3:1"]);
+    assert_eq!(bench.dialling(), [at(3)], "the second still backs off");
+    assert_eq!(bench.channel.state(), Connectivity::TransientFailure);
+    bench.accept(&at(3));
+    bench.pass(Duration::from_secs(5));
+    assert_eq!(bench.dialling(), [] as [String; 0]);
+
+    bench.lose(&at(3), How::Broken, true);
+    bench.answer(&["127.0.0.3:1", "127.0.0.4:1"]);
+    assert_eq!(bench.channel.state(), Connectivity::Idle, "new addresses alone are no reason to connect");
+    bench.connect();
+    bench.accept(&at(3));
+    assert!(bench.queries.is_empty());
+}
+
+#[test]
+fn many_equal_answers_dial_once() {
+    let mut bench = Bench::with("name:1", Config { min_resolution_interval: Duration::ZERO, ..Config::new(7) });
+    bench.connect();
+    bench.answer(&["127.0.0.1:1"]);
+    bench.refuse(&at(1));
+    for _ in 0..10 {
+        bench.answer(&["127.0.0.1:1"]);
+        assert!(bench.dials.is_empty());
+        bench.channel.connect(bench.now);
+        bench.drain();
+        if bench.queries.is_empty() {
+            break;
+        }
+    }
+    assert!(bench.dials.is_empty());
+}
+
+#[test]
+fn shuffles_when_asked_to() {
+    let mut firsts = std::collections::BTreeSet::new();
+    for seed in 0..50 {
+        let text = r#"{"loadBalancingConfig":[{"pick_first":{"shuffleAddressList":true}}]}"#;
+        let service_config = std::sync::Arc::new(farcall_channel::ServiceConfig::parse(text).unwrap());
+        let target = farcall_channel::Target::parse(&list(3)).unwrap();
+        let now = std::time::Instant::now();
+        let config = Config { service_config, ..Config::new(7) };
+        let mut bench = Bench::of(farcall_channel::Channel::new(target, config, seed, now), now);
+        bench.connect();
+        firsts.insert(bench.dialling()[0].clone());
+    }
+    assert_eq!(firsts.len(), 3);
 }

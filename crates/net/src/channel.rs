@@ -9,8 +9,8 @@ use std::{
 
 use bytes::Bytes;
 use farcall_channel::{
-    self as brain, Action, Address, Attempts, ConnectError, ConnectionId, Connectivity, Ended, Lost, Next, Pick, Seen,
-    Target,
+    self as brain, Address, Attempts, ConnectError, Connectivity, Ended, Next, Seen, Target,
+    single::{self, Action, ConnectionId, Lost, Pick},
 };
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{self as engine, ConnectionError, Encoding, RequestHead};
@@ -87,7 +87,7 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    brain: brain::Channel,
+    brain: single::Channel,
     /// The connection that takes calls.
     ready: Option<Ready>,
     /// The keepalive time of the next connection: longer than was asked for once a server has said that it was too
@@ -114,7 +114,7 @@ impl Channel {
     pub fn new(target: Target, config: ChannelConfig) -> Channel {
         let authority = config.authority.unwrap_or_else(|| target.authority.clone()).into();
         let state = State {
-            brain: brain::Channel::new(target, config.channel),
+            brain: single::Channel::new(target, config.channel),
             ready: None,
             keepalive: config.engine.keepalive_time,
             resolution: None,

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farcall_channel::ConnectionId;
+use farcall_channel::single::ConnectionId;
 use farcall_engine::{Config, Ledger};
 use fastrand::Rng;
 

@@ -9,8 +9,9 @@ use std::{
 };
 
 use farcall_channel::{
-    Action, Address, Channel, ConnectError, ConnectionId, Lost, PREVIOUS_ATTEMPTS, Pick, Target, ThrottlingConfig,
+    Address, ConnectError, PREVIOUS_ATTEMPTS, Target, ThrottlingConfig,
     call::{AttemptId, End, Plan as Policy, Rpc, Seen, Throttle, Verdict},
+    single::{Action, Channel, ConnectionId, Lost, Pick},
 };
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{Config, Encoding, ErrorCode, Limits, Request};

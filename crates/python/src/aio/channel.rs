@@ -8,8 +8,9 @@ use std::{
 };
 
 use farcall_channel::{
-    Action, Address, Channel as Brain, ConnectError, ConnectionId, Connectivity, Endpoint, Lost, MethodConfig, Next,
-    Pick, Retry, RetryConfig, ServiceConfig, Target, Throttle,
+    Address, ConnectError, Connectivity, Endpoint, MethodConfig, Next, Retry, RetryConfig, ServiceConfig, Target,
+    Throttle,
+    single::{Action, Channel as Brain, ConnectionId, Lost, Pick},
 };
 use farcall_core::{Code, Status};
 use farcall_engine::Config;

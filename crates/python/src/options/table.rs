@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use farcall_channel::ServiceConfig;
+use farcall_channel::{ServiceConfig, balancer::PickFirstConfig};
 use farcall_engine::{Encoding, Encodings, Limits};
 
 use super::{Draft, Side, Value, report};
@@ -390,7 +390,18 @@ fn lb_policy(draft: &mut Draft, text: &str) {
 fn service_config(draft: &mut Draft, text: &str) {
     match ServiceConfig::parse(text) {
         Ok(config) => {
-            let notes = config.without_effect.iter();
+            // A channel has one connection, whatever is balanced.
+            let policy = config.load_balancing.as_ref();
+            let name = policy.map(|policy| policy.name()).filter(|name| *name != "pick_first");
+            let balanced =
+                name.map(|name| format!("the load balancing policy {name} is not available: pick_first is used"));
+            let shuffles = policy.is_some_and(|policy| {
+                let config: &dyn std::any::Any = &**policy;
+                config.downcast_ref::<PickFirstConfig>().is_some_and(|config| config.shuffle)
+            });
+            let shuffled =
+                shuffles.then(|| "shuffleAddressList: addresses are tried in the order they come in".to_owned());
+            let notes = config.without_effect.iter().cloned().chain(balanced).chain(shuffled);
             draft.complaints.extend(notes.map(|note| format!("option \"grpc.service_config\": {note}")));
             draft.channel.service_config = Arc::new(config);
         }

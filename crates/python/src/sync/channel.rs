@@ -10,8 +10,9 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use farcall_channel::{
-    Action, Address, Channel as Brain, ConnectError, ConnectionId, Connectivity, Endpoint, InvalidProxy, Lost,
-    MethodConfig, Next, Pick, Proxy, Retry, RetryConfig, ServiceConfig, Target, Throttle,
+    Address, ConnectError, Connectivity, Endpoint, InvalidProxy, MethodConfig, Next, Proxy, Retry, RetryConfig,
+    ServiceConfig, Target, Throttle,
+    single::{Action, Channel as Brain, ConnectionId, Lost, Pick},
 };
 use farcall_core::{Code, Status};
 use farcall_engine::{Config, ErrorCode};

@@ -1,0 +1,67 @@
+//! What the owner of a channel chooses.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use farcall_core::Code;
+
+use crate::{Backoff, Limits, Proxy, RetryConfig, ServiceConfig, balancer::PolicyConfig};
+
+/// What the owner of a channel chooses.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Delays between attempts to connect to one address, and between attempts to resolve a name.
+    pub backoff: Backoff,
+    /// How long one attempt to connect may take until the peer's SETTINGS are here. Default 20 s.
+    pub connect_timeout: Duration,
+    /// `pick_first` begins the attempt at the next address when the one before it has taken this long (happy eyeballs,
+    /// RFC 8305). Default 250 ms.
+    pub attempt_delay: Duration,
+    /// A channel without calls for this long closes its connections and is IDLE until the next call. It is looked at once
+    /// in that time, so that up to twice of it may pass. `None`: never. Default 30 minutes.
+    pub idle_timeout: Option<Duration>,
+    /// A name that has been resolved is not resolved again sooner than this. Default 30 s.
+    pub min_resolution_interval: Duration,
+    /// The proxy on the way to the target.
+    pub proxy: Option<Proxy>,
+    /// The load balancing policy of a channel whose service config names none. `None`: `pick_first`.
+    pub policy: Option<Arc<dyn PolicyConfig>>,
+    /// What calls are asked to do, unless the resolver finds another.
+    pub service_config: Arc<ServiceConfig>,
+    /// Retries, for the hands to see to.
+    pub retry: RetryConfig,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+impl Config {
+    /// gRPC's defaults, with a seed for what is random: jitter, where `round_robin` begins.
+    pub fn new(seed: u64) -> Config {
+        Config {
+            backoff: Backoff::new(seed),
+            connect_timeout: Duration::from_secs(20),
+            attempt_delay: Duration::from_millis(250),
+            idle_timeout: Some(Duration::from_secs(30 * 60)),
+            min_resolution_interval: Duration::from_secs(30),
+            proxy: None,
+            policy: None,
+            service_config: Arc::default(),
+            retry: RetryConfig::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Why an attempt to connect failed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConnectError {
+    /// `UNKNOWN` for what the network said, `FAILED_PRECONDITION` for a Unix socket that is not there.
+    pub code: Code,
+    /// For people: `Failed to connect to remote host: Connection refused`.
+    pub why: String,
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.why)
+    }
+}

@@ -42,7 +42,7 @@ impl fmt::Display for PeerSettings {
 }
 
 /// Brings limits that have a legal range into it.
-pub(crate) fn legal(mut limits: Limits) -> Limits {
+pub(crate) fn legalize(limits: &mut Limits) {
     limits.stream_window = limits.stream_window.clamp(1, MAX_U31);
     limits.initial_stream_window = limits.initial_stream_window.clamp(1, limits.stream_window);
     limits.connection_window = limits.connection_window.clamp(DEFAULT_WINDOW, MAX_U31);
@@ -52,7 +52,6 @@ pub(crate) fn legal(mut limits: Limits) -> Limits {
     limits.continuations = limits.continuations.max(u32::try_from(continuations).unwrap_or(u32::MAX));
     limits.min_ping_interval_without_calls = limits.min_ping_interval_without_calls.max(limits.min_ping_interval);
     limits.max_frame_size = limits.max_frame_size.clamp(DEFAULT_MAX_FRAME_SIZE, LARGEST_MAX_FRAME_SIZE);
-    limits
 }
 
 /// What this side announces. Defaults of RFC 9113 go without saying.

@@ -8,7 +8,7 @@ use super::{CallId, Connection, Role};
 use crate::{
     Closed, Event,
     error::{ErrorCode, Fault},
-    frame::{Head, Reset, block_fragment, flag, kind},
+    frame::{Head, Reset, block_fragment, flag},
     grpc::{
         fields,
         request::{self, Refusal, TrailersReader},
@@ -21,22 +21,15 @@ use crate::{
 };
 
 /// A header block that has come in part.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Block {
-    /// Its HEADERS frame; `None` between blocks.
-    head: Option<Head>,
+    /// Its HEADERS frame.
+    head: Head,
     sink: Sink,
     partial: Partial,
     /// Its length so far, as it is on the wire.
     length: usize,
     continuations: u32,
-}
-
-impl Block {
-    /// The stream whose CONTINUATION must come next.
-    pub(super) fn stream(&self) -> Option<u32> {
-        self.head.map(|head| head.stream)
-    }
 }
 
 /// What becomes of a header block: it is decoded in any case, for the next one builds on it.
@@ -57,12 +50,6 @@ enum Sink {
     Response(CallId, Box<response::Reader>),
     Trailers(CallId, Box<response::Reader>),
     Nothing(Result<(), Fault>),
-}
-
-impl Default for Sink {
-    fn default() -> Sink {
-        Sink::Nothing(Ok(()))
-    }
 }
 
 impl Sink {
@@ -105,19 +92,26 @@ fn leeway(timeout: Duration) -> Duration {
 }
 
 impl Connection {
+    /// The stream whose CONTINUATION must come next.
+    pub(super) fn unfinished_block(&self) -> Option<u32> {
+        self.block.as_deref().map(|block| block.head.stream)
+    }
+
     /// A frame of a header block begins: whether all of it together is within bounds.
     #[inline]
     pub(super) fn count_block(&mut self, head: Head) -> Result<(), Fault> {
-        if head.kind == kind::HEADERS {
-            (self.block.length, self.block.continuations) = (0, 0);
-        } else {
-            self.block.continuations += 1;
-        }
-        self.block.length += head.length as usize;
-        if self.block.continuations > self.config.limits.continuations {
+        let (length, continuations) = match self.block.as_deref_mut() {
+            None => (head.length as usize, 0),
+            Some(block) => {
+                block.length += head.length as usize;
+                block.continuations += 1;
+                (block.length, block.continuations)
+            }
+        };
+        if continuations > self.config.limits.continuations {
             return Err(calm("too many CONTINUATION frames"));
         }
-        if self.block.length > self.config.limits.header_block {
+        if length > self.config.limits.header_block {
             return Err(calm("a header block too large to be sensible"));
         }
         Ok(())
@@ -140,12 +134,13 @@ impl Connection {
     /// A header block begins that does not come in one piece.
     pub(super) fn begin_block(&mut self, head: Head) -> Result<(), Fault> {
         let sink = Sink::new(self.purpose(head)?);
-        (self.block.head, self.block.sink, self.block.partial) = (Some(head), sink, Partial::default());
+        let length = head.length as usize;
+        self.block = Some(Box::new(Block { head, sink, partial: Partial::default(), length, continuations: 0 }));
         Ok(())
     }
 
     pub(super) fn feed_block(&mut self, piece: &[u8]) -> Result<(), Fault> {
-        let Block { partial, sink, .. } = &mut self.block;
+        let Some(Block { partial, sink, .. }) = self.block.as_deref_mut() else { return Ok(()) };
         self.decoder
             .feed(partial, piece, self.config.limits.max_header_list_size, |name, value| sink.field(name, value))
             .map_err(broken)
@@ -153,11 +148,11 @@ impl Connection {
 
     /// The header block is whole. Its call may have ended meanwhile.
     pub(super) fn end_block(&mut self, now: Instant) -> Result<(), Fault> {
-        let block = std::mem::take(&mut self.block);
-        let list = self.decoder.finish(block.partial).map_err(broken)?;
-        let Some(head) = block.head else { return Ok(()) };
+        let Some(block) = self.block.take() else { return Ok(()) };
+        let Block { head, sink, partial, .. } = *block;
+        let list = self.decoder.finish(partial).map_err(broken)?;
         let end_stream = head.has(flag::END_STREAM);
-        match block.sink {
+        match sink {
             Sink::Request(reader) => self.take_request(head, *reader, list, now),
             Sink::RequestTrailers(call, reader) => self.take_request_trailers(call, end_stream, *reader, now),
             Sink::Response(call, reader) => self.take_response(call, end_stream, *reader, list, now),

@@ -81,8 +81,8 @@ pub struct Connection {
     /// How much of the rest of a message the transport may read into at once, apart from the inbox.
     lent: usize,
     reading: receive::Reading,
-    /// A header block that CONTINUATION frames go on with.
-    block: headers::Block,
+    /// A header block that has come in part.
+    block: Option<Box<headers::Block>>,
     decoder: Decoder,
     arena: Arena,
     /// Whether anything came since the last tick, and when the next is due.
@@ -136,8 +136,8 @@ impl fmt::Debug for Connection {
 impl Connection {
     /// A fresh connection; its preface and SETTINGS wait in [`poll_transmit`](Connection::poll_transmit). A server's wait
     /// until the client's preface is here.
-    pub fn new(config: Config, now: Instant) -> Connection {
-        let config = Config { limits: settings::legal(config.limits), ..config };
+    pub fn new(mut config: Config, now: Instant) -> Connection {
+        settings::legalize(&mut config.limits);
         let limits = &config.limits;
         let mut transmit = Transmit::default();
         transmit.small(|out| {
@@ -173,7 +173,7 @@ impl Connection {
             inbox: Inbox::default(),
             lent: 0,
             reading: receive::Reading::first(config.role),
-            block: headers::Block::default(),
+            block: None,
             decoder: Decoder::new(limits.header_table_size),
             arena: Arena::new(config.runs),
             busy: false,
@@ -658,7 +658,10 @@ impl Connection {
     /// all of it, and [`poll_event`](Connection::poll_event) again after that.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<&mut Transmit> {
         self.clock = now;
-        self.gather(now);
+        if !self.scheduler.is_empty() || !self.waiting.is_empty() {
+            self.gather(now);
+        }
+        self.settle_answered();
         self.transmit.is_due().then_some(&mut self.transmit)
     }
 

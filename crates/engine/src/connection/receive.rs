@@ -124,7 +124,7 @@ impl Connection {
     pub(super) fn is_within_frame(&self) -> bool {
         match self.reading {
             Reading::Nothing => false,
-            Reading::Head | Reading::Preface => !self.inbox.bytes().is_empty() || self.block.stream().is_some(),
+            Reading::Head | Reading::Preface => !self.inbox.bytes().is_empty() || self.block.is_some(),
             _ => true,
         }
     }
@@ -282,7 +282,7 @@ impl Connection {
 
     /// What can be said of a frame by its head alone.
     fn check_head(&self, head: Head) -> Result<(), Stop> {
-        if let Some(id) = self.block.stream()
+        if let Some(id) = self.unfinished_block()
             && (head.kind != kind::CONTINUATION || head.stream != id)
         {
             return Err(broken("a frame within a header block"));
@@ -291,7 +291,7 @@ impl Connection {
             kind::SETTINGS | kind::PING | kind::GOAWAY => true,
             kind::DATA | kind::HEADERS | kind::PRIORITY | kind::RST_STREAM => false,
             kind::PUSH_PROMISE => return Err(broken("PUSH_PROMISE, which is switched off")),
-            kind::CONTINUATION if self.block.stream().is_none() => {
+            kind::CONTINUATION if self.block.is_none() => {
                 return Err(broken("CONTINUATION without HEADERS"));
             }
             _ => return Ok(()),

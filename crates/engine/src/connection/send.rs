@@ -263,6 +263,7 @@ impl Connection {
     }
 
     /// Makes frames until there is enough to write.
+    #[inline(never)]
     pub(super) fn gather(&mut self, now: Instant) {
         if !self.waiting.is_empty() {
             self.start_waiting(now);
@@ -271,7 +272,6 @@ impl Connection {
             let Some(call) = self.scheduler.pop(self.send_window.available() > 0) else { break };
             self.send_data(call);
         }
-        self.settle_answered();
     }
 
     /// One call's turn, and those that follow as long as no other call has one.

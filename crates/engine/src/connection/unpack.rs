@@ -38,7 +38,12 @@ impl Connection {
     /// Gives the application what it may have of a call's messages that wait.
     pub(super) fn unpack(&mut self, call: CallId) {
         while let Some(stream) = self.store.live(call) {
-            let Some(next) = stream.packed.front() else { return self.unpacked(call) };
+            let Some(next) = stream.packed.front() else {
+                if stream.half_closed_behind || stream.ended.is_some() {
+                    self.unpacked(call);
+                }
+                return;
+            };
             if stream.held_messages > AHEAD && stream.held >= AT_HAND {
                 return;
             }

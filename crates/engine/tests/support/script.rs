@@ -120,6 +120,7 @@ fn weather(script: &mut Script<'_>) -> Weather {
     Weather {
         chop: script.below(2) == 0,
         delay: Duration::from_millis(script.pick(&[0, 0, 1, 50, 300])),
+        steady: false,
         capacity: script.pick(&[usize::MAX, 100_000, 1000, 100]),
         breaks_after: match script.below(8) {
             0 => Some(script.below(256) * script.pick(&[1, 10, 1000]) + 1),

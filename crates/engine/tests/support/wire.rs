@@ -13,6 +13,8 @@ pub struct Weather {
     pub chop: bool,
     /// The longest a piece is on its way.
     pub delay: Duration,
+    /// Each is that long, not a draw of it.
+    pub steady: bool,
     /// Bytes that may be on the way in one direction; beyond them writing waits.
     pub capacity: usize,
     /// After so many bytes in one direction the transport breaks.
@@ -21,13 +23,15 @@ pub struct Weather {
 
 impl Weather {
     /// Nothing goes wrong and nothing takes time.
-    pub const CALM: Weather = Weather { chop: false, delay: Duration::ZERO, capacity: usize::MAX, breaks_after: None };
+    pub const CALM: Weather =
+        Weather { chop: false, delay: Duration::ZERO, steady: false, capacity: usize::MAX, breaks_after: None };
 
     /// Any weather but a broken wire.
     pub fn any(rng: &mut Rng) -> Weather {
         Weather {
             chop: rng.bool(),
             delay: Duration::from_micros(if rng.bool() { 0 } else { rng.u64(0..200_000) }),
+            steady: false,
             capacity: if rng.bool() { usize::MAX } else { rng.usize(1..100_000) },
             breaks_after: None,
         }
@@ -113,7 +117,7 @@ impl Wire {
     }
 
     fn push(&mut self, arrival: Arrival, now: Instant, rng: &mut Rng) {
-        let delay = self.weather.delay.mul_f64(rng.f64());
+        let delay = self.weather.delay.mul_f64(if self.weather.steady { 1.0 } else { rng.f64() });
         let earliest = self.flights.back().map_or(now, |(at, _)| *at);
         match &arrival {
             Arrival::Bytes(bytes) if bytes.is_empty() => return,

@@ -88,7 +88,8 @@ struct World<'a> {
     limited: bool,
     /// Little may be unread.
     tight: bool,
-    /// No message is longer: where each frame carries a byte, a long one is a hundred thousand turns that show nothing new.
+    /// No message is longer: where each turn carries a few bytes, a long one is a hundred thousand turns that show nothing
+    /// new.
     longest: usize,
     /// Limits and weather in words, for the report of a failure.
     setting: String,
@@ -154,8 +155,13 @@ impl<'a> World<'a> {
         let tight = [&client, &server].iter().any(|config| config.limits.unread < 1 << 20);
         let limited = server.limits.max_concurrent_streams.is_some() || tight;
         let window = client.limits.stream_window.min(server.limits.stream_window);
-        let longest = if window < 1000 { 2000 } else { usize::MAX };
         let weather = [weather(&mut script), weather(&mut script)];
+        let longest = match weather[0].capacity.min(weather[1].capacity) {
+            _ if window < 1000 => 2000,
+            0..1000 => 3000,
+            1000..10_000 => 30_000,
+            _ => usize::MAX,
+        };
         let setting = format!("client: {:?}\nserver: {:?}\nweather: {weather:?}", client.limits, server.limits);
         let mut pair = Pair::new(client, server, weather, Rng::with_seed(seed));
         pair.client.release = false;
@@ -497,7 +503,8 @@ impl<'a> World<'a> {
         let Pair { client, server, .. } = &mut self.pair;
         (client.release, server.release, client.want, server.want) = (true, true, true, true);
         let call = self.pair.open("/s.S/probe");
-        let message = Bytes::from(vec![1; 400_000]);
+        // Over a thin wire just more than the connection's window at its smallest.
+        let message = Bytes::from(vec![1; if self.longest < 100_000 { 20_000 } else { 400_000 }]);
         for _ in 0..4 {
             self.pair.client.connection.send_message(call, message.clone()).expect("the call is open");
         }

@@ -266,6 +266,27 @@ mod tests {
         assert_eq!(window.given(), Given { window: 25, lent: 0 });
     }
 
+    /// Nothing is announced while more than half is left, and the books say what [`given`](ReceiveWindow::given) does.
+    #[test]
+    fn is_used_up_within_as_long_as_more_than_half_is_left() {
+        let mut window = ReceiveWindow::new(10);
+        window.receive(10).unwrap();
+        assert_eq!(window.use_up_within(5), None, "half of it");
+        assert_eq!((window.credit(), window.held()), (0, 10), "nothing is done");
+        assert_eq!(window.use_up_within(4), Some(0), "nothing was given");
+        assert_eq!((window.credit(), window.held()), (0, 6));
+        assert_eq!(window.release(6, 40, AtOnce), Some(40));
+        window.receive(40).unwrap();
+        for (count, less) in [(3, 3), (16, 16)] {
+            let before = window.given().window;
+            assert_eq!(window.use_up_within(count), Some(less));
+            assert_eq!(window.given(), Given { window: before - less, lent: 0 });
+        }
+        assert_eq!(window.use_up_within(1), None);
+        assert_eq!(window.extend(20), Some(20));
+        assert_eq!(window.use_up_within(1), None, "something was lent");
+    }
+
     #[test]
     fn a_message_larger_than_the_window_is_lent_credit_and_pays_it_back() {
         let mut window = ReceiveWindow::new(10);

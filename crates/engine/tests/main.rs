@@ -7,6 +7,7 @@ mod bad_input;
 mod calls;
 mod cancellation;
 mod compression;
+mod content_length;
 mod deadlines;
 mod flow_control;
 mod fuzz_regressions;

@@ -310,6 +310,20 @@ mod tests {
     }
 
     #[test]
+    fn finds_what_is_illegal_wherever_in_a_value_it_is() {
+        for len in 1..20 {
+            for at in 0..len {
+                for byte in 0..=u8::MAX {
+                    let mut value = vec![b'v'; len];
+                    value[at] = byte;
+                    let illegal = fault(&[(b"k", &value)]).is_some();
+                    assert_eq!(illegal, matches!(byte, 0 | b'\n' | b'\r'), "{byte} at {at} of {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn names_the_binary_value_it_cannot_read() {
         assert_eq!(fault(&[(b"x-bin", b"!")]), Some(FieldFault::Unreadable("x-bin".to_owned())));
         assert_eq!(super::unreadable("x-bin"), "Error parsing 'x-bin' metadata: illegal base64 encoding");

@@ -284,8 +284,12 @@ mod tests {
             scheduler.prune(1, |call| call.index == 0);
             assert!(scheduler.len() <= 4 * (FEW + 3));
         }
+        assert!(!scheduler.is_empty());
         scheduler.prune(0, |call| call.index == 0);
         assert!(scheduler.counted <= scheduler.begun.len());
         assert_eq!(scheduler.pop(true), Some(call(0)), "one that lives is kept");
+        while popped(&mut scheduler).is_some() {}
+        assert!(scheduler.is_empty());
+        assert_eq!(scheduler.len(), 0);
     }
 }

@@ -382,6 +382,26 @@ mod tests {
     }
 
     #[test]
+    fn finds_open_streams_by_id_and_no_others() {
+        let mut store = Store::default();
+        let calls = [1, 3].map(|id| {
+            let call = store.insert().call;
+            store.link(call, id);
+            (id, call)
+        });
+        assert!(store.by_id(0).is_none());
+        for _ in 0..2 {
+            for (id, call) in calls {
+                assert_eq!(store.by_id(id).map(|stream| stream.call), Some(call));
+                assert!(store.by_id(5).is_none());
+            }
+        }
+        store.unlink(3, State::Ended);
+        assert!(store.by_id(3).is_none(), "though it was found last");
+        assert_eq!(store.by_id(1).map(|stream| stream.call), Some(calls[0].1));
+    }
+
+    #[test]
     fn remembers_how_the_last_streams_closed() {
         let mut store = Store::default();
         for id in 0..=REMEMBERED as u32 {

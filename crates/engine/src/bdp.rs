@@ -162,6 +162,15 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_outgrows_its_window_when_that_is_the_first_and_not_the_last() {
+        let mut now = Instant::now();
+        let mut bdp = bdp(now);
+        assert!([899, 900, 901].iter().all(|size| !bdp.has_outgrown(*size)), "it has not grown");
+        probe(&mut bdp, 600, &mut now);
+        assert_eq!([899, 900, 1799, 1800].map(|size| bdp.has_outgrown(size)), [false, true, true, false]);
+    }
+
+    #[test]
     fn a_window_that_brings_no_speed_stays() {
         let mut now = Instant::now();
         let mut bdp = bdp(now);

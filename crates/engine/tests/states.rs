@@ -233,3 +233,20 @@ fn of_a_client() {
     check("closed by our RST_STREAM", || client(&[]).cancelled(), &late);
     check("answered before we were done", || client(&[response.clone(), trailers.clone()]), &late);
 }
+
+/// A server that has answered, and whose messages still wait for the client's window, does not hear of its last one.
+#[test]
+fn a_call_that_is_answered_is_not_half_closed() {
+    for answered in [false, true] {
+        let mut raw = Raw::server(Config::server());
+        raw.send(&[Frame::request(1, false, &[])]);
+        let call = raw.end.request();
+        raw.end.connection.send_message(call, &[0; 100_000][..]).unwrap();
+        if answered {
+            raw.end.connection.respond(call, &Status::OK, &Metadata::new()).unwrap();
+        }
+        raw.frames();
+        raw.send(&[Frame::data(1, true, [])]);
+        assert_eq!(raw.end.call(call).half_closed, !answered);
+    }
+}

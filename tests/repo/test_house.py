@@ -26,7 +26,16 @@ MAY_USE: dict[str, set[str]] = {
     "farcall": {"farcall-core", "farcall-engine", "farcall-security", "farcall-channel", "farcall-net"},
     "farcall-build": {"farcall-schema", "farcall-codegen"},
     "farcall-protoc": {"farcall-schema", "farcall-codegen"},
-    "farcall-python": {"farcall-core", "farcall-engine", "farcall-security", "farcall-channel"},
+    "farcall-system": {"farcall-core", "farcall-engine", "farcall-security", "farcall-channel"},
+    "farcall-blocking": {"farcall-core", "farcall-engine", "farcall-security", "farcall-channel", "farcall-system"},
+    "farcall-python": {
+        "farcall-core",
+        "farcall-engine",
+        "farcall-security",
+        "farcall-channel",
+        "farcall-system",
+        "farcall-blocking",
+    },
     # `farcall-schema` for its diagnostics, which Python gets as exceptions.
     "farcall-python-tools": {"farcall-protoc", "farcall-schema"},
 }
@@ -80,6 +89,35 @@ def test_brains_have_no_hands(brain: str) -> None:
         if not is_test(path.relative_to(source))
         for number, line in code_lines(path)
         if HANDS.search(line)
+    ]
+    assert not found, "\n".join(found)
+
+
+PYTHON = ROOT / "crates" / "python" / "src"
+
+# Where Rust is, and what it may not name there: each kind of hands stands by itself, and only one crate knows Python.
+STRANGERS: dict[str, tuple[list[pathlib.Path], re.Pattern[str]]] = {
+    "asyncio's half": (
+        sorted((PYTHON / "aio").rglob("*.rs")),
+        re.compile(r"\bfarcall_blocking\b|\bcrate::(client|server)\b"),
+    ),
+    "the blocking half": ([PYTHON / "client.rs", PYTHON / "server.rs"], re.compile(r"\baio\b")),
+    "hands without Python": (
+        [path for crate in ("blocking", "system") for path in sorted((ROOT / "crates" / crate).rglob("*.rs"))],
+        re.compile(r"\bpyo3\b|\bPy_GIL_DISABLED\b"),
+    ),
+}
+
+
+@pytest.mark.parametrize("place", STRANGERS)
+def test_hands_do_not_know_each_other(place: str) -> None:
+    paths, stranger = STRANGERS[place]
+    assert paths
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in paths
+        for number, line in code_lines(path)
+        if stranger.search(line)
     ]
     assert not found, "\n".join(found)
 

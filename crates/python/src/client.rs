@@ -10,9 +10,15 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use farcall_blocking::{
+    call::{Call, CallState, Outbox, Waited},
+    channel,
+    connection::Then,
+};
 use farcall_channel::Connectivity;
-use farcall_core::{Code, Metadata, Status};
+use farcall_core::{Code, Status};
 use farcall_engine::Encoding;
+use farcall_system::{Callback, message::Message, options::ChannelOptions};
 use pyo3::{
     exceptions::PyValueError,
     prelude::*,
@@ -23,13 +29,7 @@ use crate::{
     calling::Calling,
     convert::{self, Text},
     credentials::ChannelSecurity,
-    options::ChannelOptions,
-    process, signals,
-    sync::{
-        self, Callback,
-        call::{Call, CallState, Message, Outbox, Waited},
-        connection::Then,
-    },
+    interpreter, pairs, signals,
 };
 
 /// A channel. In a forked child it dials again, as a new channel of the same target.
@@ -41,25 +41,25 @@ pub(crate) struct Channel(Arc<Shared>);
 struct Shared {
     target: String,
     options: ChannelOptions,
-    inner: ArcSwap<sync::channel::Channel>,
+    inner: ArcSwap<channel::Channel>,
     closed: AtomicBool,
 }
 
 impl Shared {
     /// The channel of this process.
-    fn inner(&self) -> io::Result<Arc<sync::channel::Channel>> {
+    fn inner(&self) -> io::Result<Arc<channel::Channel>> {
         loop {
             let inner = self.inner.load();
             if inner.is_ours() {
                 return Ok(Arc::clone(&inner));
             }
-            let new = sync::channel::Channel::new(&self.target, &self.options, process::host)?;
+            let new = channel::Channel::new(&self.target, &self.options, interpreter::host)?;
             // Whoever was quicker, the next look finds a channel of this process.
             self.inner.compare_and_swap(&inner, new);
         }
     }
 
-    fn open(&self) -> PyResult<Arc<sync::channel::Channel>> {
+    fn open(&self) -> PyResult<Arc<channel::Channel>> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(PyValueError::new_err("Cannot invoke RPC on closed channel!"));
         }
@@ -77,11 +77,11 @@ impl Channel {
     #[new]
     #[pyo3(signature = (target, options, security=None))]
     fn new(target: String, options: &Bound<'_, PyAny>, security: Option<&ChannelSecurity>) -> PyResult<Channel> {
-        let mut options = ChannelOptions::read(options)?;
+        let mut options = pairs::channel_options(options)?;
         if let Some(security) = security {
             options = options.secured(security.0.clone());
         }
-        let inner = ArcSwap::new(sync::channel::Channel::new(&target, &options, process::host)?);
+        let inner = ArcSwap::new(channel::Channel::new(&target, &options, interpreter::host)?);
         Ok(Channel(Arc::new(Shared { target, options, inner, closed: AtomicBool::new(false) })))
     }
 
@@ -101,11 +101,11 @@ impl Channel {
     ) -> PyResult<ClientCall> {
         let channel = self.0.open()?;
         let encoding = self.0.encoding(compression)?;
-        let outbox = match outbox(method, metadata, wait_for_ready, encoding, false)? {
+        let mut outbox = match outbox(method, metadata, wait_for_ready, encoding, false)? {
             Ok(outbox) => outbox,
             Err(failed) => return Ok(failed),
         };
-        let outbox = Outbox { held, ..outbox };
+        outbox.held = held;
         Ok(ClientCall::of(&self.0, channel.start(outbox, None, convert::deadline(timeout), Then::Go)))
     }
 
@@ -123,12 +123,12 @@ impl Channel {
     ) -> PyResult<ClientCall> {
         let channel = self.0.open()?;
         let encoding = self.0.encoding(compression)?;
-        let outbox = match outbox(method, metadata, wait_for_ready, encoding, true)? {
+        let mut outbox = match outbox(method, metadata, wait_for_ready, encoding, true)? {
             Ok(outbox) => outbox,
             Err(failed) => return Ok(failed),
         };
         let message = convert::read_message(request);
-        let outbox = Outbox { held, ..outbox };
+        outbox.held = held;
         Ok(ClientCall::of(&self.0, channel.start(outbox, Some(message), convert::deadline(timeout), Then::Go)))
     }
 
@@ -228,7 +228,11 @@ fn outbox(
             // No header can name it, so no server can have it.
             Err(ClientCall::over(Call::failed(Status::new(Code::Unimplemented, "Method not found!"))))
         }
-        Ok(metadata) => Ok(Outbox { path, metadata, wait_for_ready, encoding, half_closed, ..Outbox::default() }),
+        Ok(metadata) => {
+            let mut outbox = Outbox::new(path, metadata);
+            (outbox.wait_for_ready, outbox.encoding, outbox.half_closed) = (wait_for_ready, encoding, half_closed);
+            Ok(outbox)
+        }
         Err(_) => Err(ClientCall::over(Call::failed(Status::new(Code::Internal, "Invalid metadata")))),
     })
 }
@@ -468,16 +472,11 @@ pub(crate) fn receive<'py>(py: Python<'py>, call: &Arc<Call>) -> PyResult<Option
 /// A Python callable as a callback that attaches by itself.
 pub(crate) fn callback_of(callback: Py<PyAny>) -> Callback {
     Box::new(move || {
-        process::attach(move |py| {
+        interpreter::attach(move |py| {
             let callback = callback.into_bound(py);
             if let Err(error) = callback.call_python(&[]) {
                 error.write_unraisable(py, Some(&callback));
             }
         });
     })
-}
-
-/// Metadata of a server's answer; what may not be sent is a ValueError.
-pub(crate) fn checked_metadata(pairs: &Bound<'_, PyAny>) -> PyResult<Metadata> {
-    convert::read_metadata(Some(pairs))?.map_err(|error| PyValueError::new_err(error.to_string()))
 }

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use farcall_core::{Code, Metadata, MetadataError, Status};
 use farcall_engine::Encoding;
+use farcall_system::{memory, message::Message};
 use pyo3::{
     exceptions::{PyTypeError, PyValueError},
     prelude::*,
     sync::PyOnceLock,
     types::{PyBytes, PyString, PyTuple},
 };
-
-use crate::{memory, sync::call::Message};
 
 /// Messages from here on are referenced while they are sent, not copied.
 const REFERENCED: usize = 64 << 10;
@@ -50,6 +49,11 @@ pub(crate) fn read_metadata(pairs: Option<&Bound<'_, PyAny>>) -> PyResult<Result
         }
     }
     Ok(Ok(metadata))
+}
+
+/// Metadata of a server's answer; what may not be sent is a ValueError.
+pub(crate) fn checked_metadata(pairs: &Bound<'_, PyAny>) -> PyResult<Metadata> {
+    read_metadata(Some(pairs))?.map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
 fn key_text(key: &Bound<'_, PyAny>) -> PyResult<String> {

@@ -1,15 +1,14 @@
 //! `ChannelSecurity`, `ServerSecurity` and `SessionCache` as Python sees them: how connections are secured.
 
-use std::{
-    sync::{Arc, Mutex, OnceLock},
-    time::{Duration, SystemTime},
-};
+use std::sync::Arc;
 
-use farcall_channel::{Address, ConnectError};
-use farcall_core::Code;
 use farcall_security::{
-    ClientAuth, ClientConfig, ClientOptions, Clock, ConfigError, Identity, IdentitySource, PeerCheck, PeerName, Roots,
-    ServerConfig, ServerOptions, Session, SignatureAlgorithm, Signer, Verification,
+    ClientAuth, ClientConfig, ClientOptions, ConfigError, Identity, IdentitySource, PeerCheck, PeerName, Roots,
+    ServerConfig, ServerOptions, SignatureAlgorithm, Signer, Verification,
+};
+use farcall_system::{
+    credentials::{ClientSecurity, LocalKind, PortSecurity, SystemClock, cipher_suites, default_roots},
+    transport::Auth,
 };
 use pyo3::{
     exceptions::PyValueError,
@@ -17,128 +16,17 @@ use pyo3::{
     types::{PyBytes, PyDict, PyInt, PyList},
 };
 
-use crate::{
-    calling::Calling,
-    process,
-    sync::{
-        lock,
-        socket::Socket,
-        transport::{Auth, Transport},
-    },
-};
+use crate::{calling::Calling, interpreter};
 
-mod roots;
-
-/// The system's clock.
-#[derive(Debug)]
-struct SystemClock;
-
-impl Clock for SystemClock {
-    fn unix_seconds(&self) -> u64 {
-        SystemTime::UNIX_EPOCH.elapsed().unwrap_or(Duration::ZERO).as_secs()
-    }
-}
-
-/// Cipher suites as the environment has them.
-fn cipher_suites() -> Option<String> {
-    std::env::var("GRPC_SSL_CIPHER_SUITES").ok().filter(|suites| !suites.is_empty())
-}
-
-/// Two ends of one machine.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum LocalKind {
-    Uds,
-    Tcp,
-}
-
-impl LocalKind {
-    fn read(kind: &str) -> PyResult<LocalKind> {
-        match kind {
-            "uds" => Ok(LocalKind::Uds),
-            "local_tcp" => Ok(LocalKind::Tcp),
-            other => Err(PyValueError::new_err(format!("{other:?} is neither \"uds\" nor \"local_tcp\""))),
-        }
-    }
-
-    fn fits(self, address: &Address) -> bool {
-        match address {
-            Address::Ip(address) => self == LocalKind::Tcp && address.ip().to_canonical().is_loopback(),
-            Address::Unix(_) | Address::UnixAbstract(_) => self == LocalKind::Uds,
-        }
+fn read_kind(kind: &str) -> PyResult<LocalKind> {
+    match kind {
+        "uds" => Ok(LocalKind::Uds),
+        "local_tcp" => Ok(LocalKind::Tcp),
+        other => Err(PyValueError::new_err(format!("{other:?} is neither \"uds\" nor \"local_tcp\""))),
     }
 }
 
 // Clients.
-
-/// How a channel's connections are secured. Cheap to clone.
-#[derive(Clone)]
-pub(crate) enum ClientSecurity {
-    Local(Local),
-    Tls(Tls),
-}
-
-#[derive(Clone, Copy)]
-pub(crate) struct Local(LocalKind);
-
-#[derive(Clone)]
-pub(crate) struct Tls {
-    /// Made when the first connection is.
-    lazy: Arc<Lazy>,
-    sessions: Option<farcall_security::SessionCache>,
-}
-
-struct Lazy {
-    make: Box<dyn Fn() -> Result<ClientConfig, ConfigError> + Send + Sync>,
-    made: OnceLock<Result<ClientConfig, ConfigError>>,
-    /// Shaking hands may call Python, which no thread does that others wait for.
-    waits: bool,
-    named: bool,
-}
-
-impl ClientSecurity {
-    /// `:scheme`.
-    pub(crate) fn scheme(&self) -> &'static str {
-        match self {
-            ClientSecurity::Local(_) => "http",
-            ClientSecurity::Tls(_) => "https",
-        }
-    }
-
-    /// Whether the handshake needs a thread of its own.
-    pub(crate) fn waits(&self) -> bool {
-        matches!(self, ClientSecurity::Tls(Tls { lazy, .. }) if lazy.waits)
-    }
-
-    /// What a new connection to `address` goes through; the server is known as `name`.
-    ///
-    /// # Errors
-    /// When there can be no connection like that; says why.
-    pub(crate) fn transport(&self, name: &str, address: &Address) -> Result<Transport, ConnectError> {
-        let refused = |why: String| ConnectError { code: Code::Unknown, why };
-        match self {
-            ClientSecurity::Local(Local(kind)) if kind.fits(address) => Ok(Transport::Local),
-            ClientSecurity::Local(_) => Err(refused("Endpoint is neither UDS or TCP loopback address.".to_owned())),
-            ClientSecurity::Tls(Tls { lazy, sessions }) => {
-                let failed = |error: ConfigError| refused(format!("Failed to create security handshaker. ({error})"));
-                let config = lazy.made.get_or_init(|| (lazy.make)()).clone().map_err(failed)?;
-                let config = sessions.as_ref().map_or_else(|| config.clone(), |cache| config.with_sessions(cache));
-                let mut session = Session::client(&config, name);
-                if matches!(session, Err(ConfigError::BadServerName(_))) && !lazy.named {
-                    // A name nobody will look at.
-                    session = Session::client(&config, "0.0.0.0");
-                }
-                match session {
-                    Ok(session) => Ok(Transport::tls(session)),
-                    Err(ConfigError::BadServerName(name)) => Err(refused(format!(
-                        "Custom verification check failed with error: UNAUTHENTICATED: Hostname Verification Check failed. \
-                         ({name:?} is no name that a certificate can be for)"
-                    ))),
-                    Err(error) => Err(failed(error)),
-                }
-            }
-        }
-    }
-}
 
 /// How a channel's connections are secured.
 #[pyclass(frozen, module = "farcall._native")]
@@ -149,7 +37,7 @@ impl ChannelSecurity {
     /// Checks that both ends are on one machine: "uds" or "local_tcp".
     #[staticmethod]
     fn local(kind: &str) -> PyResult<ChannelSecurity> {
-        Ok(ChannelSecurity(ClientSecurity::Local(Local(LocalKind::read(kind)?))))
+        Ok(ChannelSecurity(ClientSecurity::local(read_kind(kind)?)))
     }
 
     /// TLS. Everything that is wrong shows when it connects.
@@ -187,7 +75,7 @@ impl ChannelSecurity {
             let mut options = ClientOptions::new(
                 match &roots {
                     Some(pem) => Roots::from_pem(pem)?,
-                    None => roots::default(),
+                    None => default_roots(),
                 },
                 Arc::new(SystemClock),
             );
@@ -202,17 +90,12 @@ impl ChannelSecurity {
             ClientConfig::new(options)
         };
         let named = verification == Verification::Full;
-        let lazy = Lazy { make: Box::new(make), made: OnceLock::new(), waits, named };
-        Ok(ChannelSecurity(ClientSecurity::Tls(Tls { lazy: Arc::new(lazy), sessions: None })))
+        Ok(ChannelSecurity(ClientSecurity::tls(Box::new(make), waits, named)))
     }
 
     /// The same, resuming the sessions in `cache`.
     fn with_sessions(&self, cache: &SessionCache) -> ChannelSecurity {
-        let mut security = self.0.clone();
-        if let ClientSecurity::Tls(tls) = &mut security {
-            tls.sessions = Some(cache.0.clone());
-        }
-        ChannelSecurity(security)
+        ChannelSecurity(self.0.with_sessions(&cache.0))
     }
 }
 
@@ -240,7 +123,7 @@ impl PythonSigner {
 
 impl Signer for PythonSigner {
     fn sign(&self, message: &[u8], algorithm: SignatureAlgorithm) -> Result<Vec<u8>, String> {
-        let signed = process::attach(|py| {
+        let signed = interpreter::attach(|py| {
             let signature = self.call(py, message, algorithm).map_err(|error| error.to_string())?;
             signature.extract::<Vec<u8>>().map_err(|_| "a signature is bytes".to_owned())
         });
@@ -251,7 +134,7 @@ impl Signer for PythonSigner {
 /// `identity() -> (key, chain) | None`, as Python has it. One that cannot be used leaves the client without.
 fn identity_source(ask: Py<PyAny>) -> IdentitySource {
     Arc::new(move || {
-        process::attach(|py| {
+        interpreter::attach(|py| {
             let answer =
                 ask.bind(py).call_python(&[]).and_then(|answer| answer.extract::<Option<(Vec<u8>, Vec<u8>)>>());
             let made = answer.and_then(|pair| {
@@ -269,7 +152,7 @@ fn identity_source(ask: Py<PyAny>) -> IdentitySource {
 /// `check(chain) -> None`, which raises when it does not like it.
 fn peer_check(check: Py<PyAny>) -> PeerCheck {
     Arc::new(move |chain| {
-        let checked = process::attach(|py| {
+        let checked = interpreter::attach(|py| {
             let chain: Vec<_> = chain.iter().map(|certificate| PyBytes::new(py, certificate)).collect();
             let checked = PyList::new(py, chain).and_then(|chain| check.bind(py).call_python(&[chain.as_any()]));
             checked.map(drop).map_err(|error| error.value(py).to_string())
@@ -280,21 +163,6 @@ fn peer_check(check: Py<PyAny>) -> PeerCheck {
 
 // Servers.
 
-/// How a port's connections are secured. Cheap to clone.
-#[derive(Clone)]
-pub(crate) enum PortSecurity {
-    Local(Local),
-    Tls(ServerConfig),
-    Dynamic(Arc<Dynamic>),
-}
-
-/// Asked at each handshake for other certificates.
-pub(crate) struct Dynamic {
-    fetch: Py<PyAny>,
-    demand: Demand,
-    current: Mutex<ServerConfig>,
-}
-
 /// What is asked of clients.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Demand {
@@ -303,43 +171,19 @@ enum Demand {
     Certificate,
 }
 
-impl PortSecurity {
-    /// Whether making a transport calls Python, which may take long.
-    pub(crate) fn waits(&self) -> bool {
-        matches!(self, PortSecurity::Dynamic(_))
-    }
-
-    /// What an accepted connection goes through; `None` when there can be none.
-    pub(crate) fn transport(&self, socket: &Socket) -> Option<Transport> {
-        let config = match self {
-            PortSecurity::Local(Local(kind)) => {
-                return socket.peer_address().is_some_and(|peer| kind.fits(&peer)).then_some(Transport::Local);
-            }
-            PortSecurity::Tls(config) => config.clone(),
-            PortSecurity::Dynamic(dynamic) => dynamic.renewed(),
-        };
-        Session::server(&config).ok().map(Transport::tls)
-    }
-}
-
-impl Dynamic {
-    /// The configuration for the next handshake. What cannot be used leaves the last one in place.
-    fn renewed(&self) -> ServerConfig {
-        let fetched = process::attach(|py| {
-            let fetched = self.fetch.bind(py).call_python(&[]).and_then(|answer| {
-                answer.extract::<Option<Certificates>>()?.map(|it| it.config(self.demand)).transpose()
-            });
-            fetched.unwrap_or_else(|error| {
-                error.write_unraisable(py, Some(self.fetch.bind(py)));
-                None
-            })
-        });
-        let mut current = lock(&self.current);
-        if let Some(config) = fetched.flatten() {
-            *current = config;
-        }
-        current.clone()
-    }
+/// What `fetch()` answers now. What cannot be used leaves the last answer in place.
+fn renewed(fetch: &Py<PyAny>, demand: Demand) -> Option<ServerConfig> {
+    interpreter::attach(|py| {
+        let fetched = fetch
+            .bind(py)
+            .call_python(&[])
+            .and_then(|answer| answer.extract::<Option<Certificates>>()?.map(|it| it.config(demand)).transpose());
+        fetched.unwrap_or_else(|error| {
+            error.write_unraisable(py, Some(fetch.bind(py)));
+            None
+        })
+    })
+    .flatten()
 }
 
 /// Pairs of key and chain, and the roots that clients are checked against, in PEM.
@@ -381,7 +225,7 @@ impl ServerSecurity {
     /// Checks that both ends are on one machine: "uds" or "local_tcp".
     #[staticmethod]
     fn local(kind: &str) -> PyResult<ServerSecurity> {
-        Ok(ServerSecurity(PortSecurity::Local(Local(LocalKind::read(kind)?))))
+        Ok(ServerSecurity(PortSecurity::local(read_kind(kind)?)))
     }
 
     /// TLS with these (key, chain) pairs. ValueError says what is wrong with them.
@@ -400,8 +244,8 @@ impl ServerSecurity {
         clients: &str,
     ) -> PyResult<ServerSecurity> {
         let demand = Demand::read(clients)?;
-        let current = Mutex::new(Certificates(pairs, roots).config(demand)?);
-        Ok(ServerSecurity(PortSecurity::Dynamic(Arc::new(Dynamic { fetch, demand, current }))))
+        let current = Certificates(pairs, roots).config(demand)?;
+        Ok(ServerSecurity(PortSecurity::dynamic(current, Box::new(move || renewed(&fetch, demand)))))
     }
 }
 

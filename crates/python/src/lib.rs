@@ -1,28 +1,23 @@
 //! The native module of the `farcall` wheel, `farcall._native`: hands for Python, and conversions.
 //!
-//! What lives here: `sync`, the blocking hands (sockets, one reactor thread, callers that read for themselves), and the
-//! classes that Python sees of them (`client`, `server`); `aio`, the hands on asyncio loops, with theirs. All are
-//! described in `_native.pyi`.
-//! What does not: anything that decides about HTTP/2 (`farcall-engine`), connectivity (`farcall-channel`) or Python's
-//! gRPC API (the `grpc` package of the same wheel).
+//! What lives here: the classes that Python sees of the blocking hands (`client`, `server`); `aio`, the hands on asyncio
+//! loops, with theirs. All are described in `_native.pyi`.
+//! What does not: the blocking hands themselves (`farcall-blocking`), what both kinds of hands share (`farcall-system`),
+//! anything that decides about HTTP/2 (`farcall-engine`), connectivity (`farcall-channel`) or Python's gRPC API (the
+//! `grpc` package of the same wheel).
 
 mod aio;
 mod calling;
-mod channelz;
 mod client;
 mod convert;
 mod credentials;
-mod memory;
-mod options;
-mod process;
-mod proxy;
-mod reports;
+mod face;
+mod interpreter;
+mod pairs;
 mod server;
 mod signals;
 #[cfg(Py_GIL_DISABLED)]
 mod stopped_world;
-mod sync;
-mod trace;
 
 use pyo3::prelude::*;
 
@@ -35,10 +30,10 @@ fn configure(metadatum: Bound<'_, PyAny>) {
 #[pymodule(gil_used = false)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(configure, module)?)?;
-    module.add_function(wrap_pyfunction!(options::option_table, module)?)?;
-    module.add_function(wrap_pyfunction!(trace::trace, module)?)?;
-    module.add_function(wrap_pyfunction!(channelz::channelz, module)?)?;
-    module.add_function(wrap_pyfunction!(sync::reactor::watched, module)?)?;
+    module.add_function(wrap_pyfunction!(pairs::option_table, module)?)?;
+    module.add_function(wrap_pyfunction!(face::start_trace, module)?)?;
+    module.add_function(wrap_pyfunction!(face::channelz, module)?)?;
+    module.add_function(wrap_pyfunction!(face::watched, module)?)?;
     module.add_class::<client::Channel>()?;
     module.add_class::<client::ClientCall>()?;
     module.add_class::<client::ClientRequests>()?;
@@ -48,6 +43,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<credentials::ChannelSecurity>()?;
     module.add_class::<credentials::ServerSecurity>()?;
     module.add_class::<credentials::SessionCache>()?;
+    face::install();
     aio::register(module)?;
-    process::install_hooks(module)
+    interpreter::install_hooks(module)
 }

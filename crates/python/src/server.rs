@@ -9,8 +9,14 @@ use std::{
     time::Duration,
 };
 
+use farcall_blocking::{
+    call::{Call, CallState, Last},
+    handover::{self, NewCall},
+    server,
+};
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{RequestHead, Subtype};
+use farcall_system::{bind::ListenError, socket::os_text};
 use pyo3::{
     exceptions::{PyOSError, PyValueError},
     prelude::*,
@@ -19,32 +25,24 @@ use pyo3::{
 
 use crate::{
     calling::Calling,
-    client::{await_message, callback_of, checked_metadata, look_or_wait, receive, send},
+    client::{await_message, callback_of, look_or_wait, receive, send},
     convert::{self, Text},
     credentials::{self, ServerSecurity},
-    options::ServerOptions,
-    process, signals,
-    sync::{
-        self,
-        call::{Call, CallState, Last},
-        handover::NewCall,
-        listener::ListenError,
-        socket::os_text,
-    },
+    interpreter, pairs, signals,
 };
 
 /// A server with its own reactor thread. In a forked child it is stopped.
 #[pyclass(frozen, module = "farcall._native")]
-pub(crate) struct Server(Arc<sync::server::Server>);
+pub(crate) struct Server(Arc<server::Server>);
 
 #[pymethods]
 impl Server {
     #[new]
     #[pyo3(signature = (options, handover=None))]
     fn new(options: &Bound<'_, PyAny>, handover: Option<&Handover>) -> PyResult<Server> {
-        let options = ServerOptions::read(options)?;
+        let options = pairs::server_options(options)?;
         let handover = handover.map(|handover| Arc::clone(&handover.0)).unwrap_or_default();
-        Ok(Server(sync::server::Server::new(&options, &handover, process::host)?))
+        Ok(Server(server::Server::new(&options, &handover, interpreter::host)?))
     }
 
     #[pyo3(signature = (address, security=None))]
@@ -60,7 +58,7 @@ impl Server {
     fn start(&self, on_call: Py<PyAny>) -> PyResult<()> {
         self.ours()?;
         let serve = move |calls: Vec<NewCall>| {
-            process::attach(|py| {
+            interpreter::attach(|py| {
                 for call in calls {
                     let call = Bound::new(py, ServerCall::new(call));
                     if let Err(error) = call.and_then(|call| on_call.bind(py).call_python(&[call.as_any()])) {
@@ -69,7 +67,7 @@ impl Server {
                 }
             });
         };
-        if self.0.start(Box::new(serve), process::host)? {
+        if self.0.start(Box::new(serve), interpreter::host)? {
             Ok(())
         } else {
             Err(PyValueError::new_err("the server was started before"))
@@ -127,7 +125,7 @@ const PATIENCE: Duration = Duration::from_millis(2);
 
 /// Where threads of a pool get further calls without going through the pool.
 #[pyclass(frozen, module = "farcall._native")]
-pub(crate) struct Handover(Arc<sync::handover::Handover>);
+pub(crate) struct Handover(Arc<handover::Handover>);
 
 #[pymethods]
 impl Handover {
@@ -234,7 +232,7 @@ impl ServerCall {
     }
 
     fn send_initial_metadata(&self, metadata: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let metadata = checked_metadata(metadata)?;
+        let metadata = convert::checked_metadata(metadata)?;
         Ok(self.is_active() && self.call.send_headers(&metadata).is_ok())
     }
 
@@ -256,7 +254,7 @@ impl ServerCall {
         compress: bool,
     ) -> PyResult<bool> {
         let status = convert::status(code, details)?;
-        let trailers = checked_metadata(trailing)?;
+        let trailers = convert::checked_metadata(trailing)?;
         if !self.is_active() || self.answered.swap(true, Ordering::SeqCst) {
             return Ok(false);
         }

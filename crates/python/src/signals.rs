@@ -3,9 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use farcall_blocking::call::Waited;
 use pyo3::{prelude::*, sync::PyOnceLock};
 
-use crate::{calling::Calling, sync::call::Waited};
+use crate::calling::Calling;
 
 /// How long a thread waits before it looks for what would end its wait: a signal may have been delivered to another
 /// thread, and nothing else announces an exception that was raised from there.

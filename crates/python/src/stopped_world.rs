@@ -5,16 +5,13 @@
 //! of that, and if the thread that holds the lock has halted, neither ever goes on. (Nobody runs Python code under a
 //! lock of ours, but a reference dropped under one may wait for a lock of Python's.)
 
-use std::sync::Mutex;
-
 use pyo3::{ffi, prelude::*};
 
-/// Waits until `mutex` was free, without holding up a world that is to stop.
+/// Runs a wait for a lock of ours without holding up a world that is to stop.
 ///
-/// Nor is the lock held while this thread attaches again, which may take until the world goes on, or for ever while the
-/// interpreter ends.
-pub(crate) fn wait_until_free<T: Send>(mutex: &Mutex<T>) {
-    let wait = || drop(mutex.lock());
+/// Nor does the wait keep the lock while this thread attaches again, which may take until the world goes on, or for ever
+/// while the interpreter ends.
+pub(crate) fn wait(wait: &mut (dyn FnMut() + Send)) {
     if is_attached() { Python::attach(|py| py.detach(wait)) } else { wait() }
 }
 

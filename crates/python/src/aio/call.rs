@@ -10,6 +10,13 @@ use bytes::Bytes;
 use farcall_channel::{Attempts, Ended, MethodConfig, Next, PREVIOUS_ATTEMPTS, Retry};
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{CallError, CallId, Closed, Connection as Engine, Encoding};
+use farcall_system::{
+    channelz::Tally,
+    lock,
+    message::{Message, seen, too_large},
+    process,
+    transport::Auth,
+};
 use pyo3::{prelude::*, types::PyBool};
 
 use super::{
@@ -19,16 +26,6 @@ use super::{
     event_loop::{EventLoop, Resume},
     waiter::Waiter,
 };
-use crate::{
-    channelz::Tally,
-    process,
-    sync::{
-        call::{Message, seen, too_large},
-        lock,
-        transport::Auth,
-    },
-};
-
 /// What a call may queue before it has a connection, in bytes; a writer waits beyond it.
 const OUTBOX: usize = 64 << 10;
 

@@ -14,6 +14,19 @@ use farcall_channel::{
 };
 use farcall_core::{Code, Status};
 use farcall_engine::Config;
+use farcall_system::{
+    channelz::{Entity, Tally},
+    credentials::ClientSecurity,
+    lock,
+    message::{Message, NO_MORE_CALLS, too_large},
+    options::{ChannelOptions, SocketOptions},
+    process,
+    proxy::{self, Proxied},
+    reports::Reports,
+    socket::{Socket, connect_error, os_text},
+    trace::{self, Topic},
+    transport::Transport,
+};
 use pyo3::{
     prelude::*,
     types::{PyInt, PyString},
@@ -27,22 +40,7 @@ use super::{
     known::names,
     waiter::Waiter,
 };
-use crate::{
-    calling::Calling,
-    channelz::{Entity, Tally},
-    credentials::ClientSecurity,
-    options::{ChannelOptions, SocketOptions},
-    process, proxy,
-    reports::Reports,
-    sync::{
-        call::{Message, too_large},
-        channel::{NO_MORE_CALLS, Proxied},
-        lock,
-        socket::{Socket, connect_error, os_text},
-        transport::Transport,
-    },
-    trace::{self, Topic},
-};
+use crate::{calling::Calling, interpreter};
 
 /// A channel's calls and connection on one loop.
 pub(crate) struct Channel {
@@ -647,7 +645,7 @@ impl Channel {
                 Ok((socket, transport))
             });
             let result = Mutex::new(Some(connected));
-            process::attach(|py| {
+            interpreter::attach(|py| {
                 let told = Bound::new(py, Connected { channel, id, address, result });
                 match told {
                     Ok(told) => event_loop.call_soon_bare(py, told.as_any()),

@@ -7,6 +7,7 @@ use std::sync::{
 
 use farcall_channel::Connectivity;
 use farcall_core::{Code, Status};
+use farcall_system::{lock, message::Message, options::ChannelOptions};
 use pyo3::{
     exceptions::PyValueError,
     prelude::*,
@@ -23,8 +24,7 @@ use super::{
 use crate::{
     convert::{self, Text},
     credentials::ChannelSecurity,
-    options::ChannelOptions,
-    sync::{call::Message, lock},
+    pairs,
 };
 
 /// A channel, with a connection for each loop that uses it. In a forked child it dials again.
@@ -127,7 +127,7 @@ impl AioChannel {
         resolve: Py<PyAny>,
         security: Option<&ChannelSecurity>,
     ) -> PyResult<AioChannel> {
-        let mut options = ChannelOptions::read(options)?;
+        let mut options = pairs::channel_options(options)?;
         if let Some(security) = security {
             options = options.secured(security.0.clone());
         }

@@ -12,6 +12,14 @@ use std::{
 use farcall_channel::{Connectivity, Next};
 use farcall_core::Status;
 use farcall_engine::{CallId, Config, Connection as Engine, ErrorCode, Event, Farewell};
+use farcall_system::{
+    channelz::Entity,
+    lock, memory, process,
+    reports::Remark,
+    socket::{Socket, os_text},
+    trace,
+    transport::Transport,
+};
 use pyo3::prelude::*;
 
 use super::{
@@ -22,18 +30,7 @@ use super::{
     known::names,
     server::Server,
 };
-use crate::{
-    calling::Calling,
-    channelz::Entity,
-    memory, process,
-    reports::Remark,
-    sync::{
-        lock,
-        socket::{Socket, os_text},
-        transport::Transport,
-    },
-    trace,
-};
+use crate::calling::Calling;
 
 /// Reads of one connection before others get their turn.
 const READS_IN_A_ROW: usize = 16;

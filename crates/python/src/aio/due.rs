@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use farcall_channel::{ConnectError, Next};
 use farcall_engine::RequestHead;
+use farcall_system::{Callback, reports::Remark};
 use pyo3::prelude::*;
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     known::names,
     waiter::Waiter,
 };
-use crate::{calling::Calling, reports::Remark, sync::Callback};
+use crate::calling::Calling;
 
 /// One thing to do.
 pub(crate) enum Due {

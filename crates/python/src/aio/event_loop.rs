@@ -9,6 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use farcall_system::{
+    limits::{HANDSHAKES_IN_A_ROW, HANDSHAKES_WAITING},
+    lock, memory,
+    process::{self, PerProcess},
+};
 use pyo3::{
     exceptions::{PyNotImplementedError, PyRuntimeError},
     prelude::*,
@@ -19,15 +24,7 @@ use super::{
     connection::Connection,
     known::{asyncio, names},
 };
-use crate::{
-    calling::Calling,
-    memory,
-    process::{self, PerProcess},
-    sync::{
-        lock,
-        reactor::{HANDSHAKES_IN_A_ROW, HANDSHAKES_WAITING},
-    },
-};
+use crate::calling::Calling;
 
 /// Two writes that come this soon after one another may be of one turn of the loop.
 const RECENT: Duration = Duration::from_micros(50);

@@ -12,19 +12,17 @@ use std::{
 };
 
 use farcall_engine::Cause;
+use farcall_system::{
+    bind::{BoundSocket, cannot_accept, is_exhausted},
+    credentials::PortSecurity,
+    limits::{ACCEPT_AGAIN, ACCEPTS_IN_A_ROW, BACKLOG},
+    process,
+    reports::Remark,
+    socket::Socket,
+};
 use pyo3::prelude::*;
 
 use super::{known::names, server::Server};
-use crate::{
-    credentials::PortSecurity,
-    process,
-    reports::Remark,
-    sync::{
-        listener::{ACCEPT_AGAIN, ACCEPTS_IN_A_ROW, BACKLOG, BoundSocket, cannot_accept, is_exhausted},
-        socket::Socket,
-    },
-};
-
 /// A bound and listening socket.
 #[pyclass(frozen)]
 pub(crate) struct Listener {

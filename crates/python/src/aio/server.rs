@@ -7,6 +7,17 @@ use std::{
 
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{Cause, Config, Encoding};
+use farcall_system::{
+    bind::{ListenError, bind_sockets},
+    channelz::Entity,
+    credentials::PortSecurity,
+    lock,
+    options::{ServerOptions, SocketOptions},
+    process,
+    reports::{Remark, Reports, not_secured},
+    socket::Socket,
+    transport::Transport,
+};
 use pyo3::{exceptions::PyRuntimeError, prelude::*};
 
 use super::{
@@ -17,20 +28,7 @@ use super::{
     serving::AioServerCall,
     waiter::Waiter,
 };
-use crate::{
-    calling::Calling,
-    channelz::Entity,
-    credentials::PortSecurity,
-    options::{ServerOptions, SocketOptions},
-    process,
-    reports::{Remark, Reports, not_secured},
-    sync::{
-        listener::{ListenError, bind_sockets},
-        lock,
-        socket::Socket,
-        transport::Transport,
-    },
-};
+use crate::calling::Calling;
 
 /// A server.
 pub(crate) struct Server {

@@ -7,6 +7,7 @@ use std::sync::{
 
 use farcall_core::{Code, Status};
 use farcall_engine::{RequestHead, Subtype};
+use farcall_system::{bind::ListenError, socket::os_text};
 use pyo3::{
     exceptions::{PyOSError, PyValueError},
     prelude::*,
@@ -21,11 +22,9 @@ use super::{
     waiter::Waiter,
 };
 use crate::{
-    client::checked_metadata,
     convert::{self, Text},
     credentials::{self, ServerSecurity},
-    options::ServerOptions,
-    sync::{listener::ListenError, socket::os_text},
+    pairs,
 };
 
 /// A server on the loop that it is started on. In a forked child it is stopped.
@@ -36,7 +35,7 @@ pub(crate) struct AioServer(Arc<Server>);
 impl AioServer {
     #[new]
     fn new(options: &Bound<'_, PyAny>) -> PyResult<AioServer> {
-        Ok(AioServer(Server::new(&ServerOptions::read(options)?)))
+        Ok(AioServer(Server::new(&pairs::server_options(options)?)))
     }
 
     #[pyo3(signature = (address, security=None))]
@@ -155,7 +154,7 @@ impl AioServerCall {
     }
 
     fn send_initial_metadata(&self, py: Python<'_>, metadata: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let metadata = checked_metadata(metadata)?;
+        let metadata = convert::checked_metadata(metadata)?;
         Ok(self.is_active() && self.call.send_headers(py, &metadata)?.is_ok())
     }
 
@@ -187,7 +186,7 @@ impl AioServerCall {
         compress: bool,
     ) -> PyResult<bool> {
         let status = convert::status(code, details)?;
-        let trailers = checked_metadata(trailing)?;
+        let trailers = convert::checked_metadata(trailing)?;
         if !self.is_active() || self.answered.swap(true, Ordering::SeqCst) {
             return Ok(false);
         }

@@ -5,13 +5,14 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use farcall_system::lock;
 use pyo3::{PyTraverseError, PyVisit, exceptions::PyStopIteration, prelude::*, types::PyTuple};
 
 use super::{
     event_loop::{self, EventLoop, Resume},
     known::{asyncio, names},
 };
-use crate::{calling::Calling, sync::lock};
+use crate::calling::Calling;
 
 /// A future as asyncio knows them, without a value: done, cancelled or neither.
 ///

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Callback, Host, lock};
+use farcall_system::{Callback, Host, lock};
 
 /// How long the thread waits for more before it ends.
 const LINGER: Duration = Duration::from_secs(1);

@@ -13,7 +13,6 @@ use std::{
 };
 
 use farcall_channel::Connectivity;
-use pyo3::prelude::*;
 
 use crate::process::{self, PerProcess};
 
@@ -27,7 +26,7 @@ struct Registry {
 static REGISTRY: PerProcess<Registry> = PerProcess::new();
 
 /// Something that channelz tells of.
-pub(crate) struct Entity {
+pub struct Entity {
     id: u64,
     generation: u32,
     kind: &'static str,
@@ -50,7 +49,7 @@ pub(crate) struct Entity {
 }
 
 /// A call in progress: counted where it belongs when it begins and when it ends.
-pub(crate) struct Tally {
+pub struct Tally {
     of: Arc<Entity>,
     on: Option<Arc<Entity>>,
 }
@@ -90,47 +89,53 @@ impl Entity {
         entity
     }
 
-    pub(crate) fn channel(target: &str, listed: bool) -> Arc<Entity> {
+    /// A channel to `target`.
+    pub fn channel(target: &str, listed: bool) -> Arc<Entity> {
         Entity::new("channel", listed, None, target.to_owned(), String::new())
     }
 
-    pub(crate) fn server(listed: bool) -> Arc<Entity> {
+    /// A server.
+    pub fn server(listed: bool) -> Arc<Entity> {
         Entity::new("server", listed, None, String::new(), String::new())
     }
 
     /// A socket of a server that listens.
-    pub(crate) fn listener(server: &Arc<Entity>, address: String) -> Arc<Entity> {
+    pub fn listener(server: &Arc<Entity>, address: String) -> Arc<Entity> {
         Entity::new("listener", server.listed, Some(Arc::clone(server)), address, String::new())
     }
 
     /// A connection of a channel or a server.
-    pub(crate) fn connection(owner: &Arc<Entity>, peer: &str, local: String) -> Arc<Entity> {
+    pub fn connection(owner: &Arc<Entity>, peer: &str, local: String) -> Arc<Entity> {
         let entity = Entity::new("connection", owner.listed, Some(Arc::clone(owner)), peer.to_owned(), local);
         entity.becomes(Connectivity::Connecting);
         entity
     }
 
     /// It is closed, whoever may still hold it.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         // A fork's child lists its own, by the same numbers.
         if self.listed && self.generation == process::generation() {
             REGISTRY.with(|registry| registry.entities.remove(&self.id));
         }
     }
 
-    pub(crate) fn name(&self) -> &str {
+    /// Its target or address.
+    pub fn name(&self) -> &str {
         &self.name
     }
 
-    pub(crate) fn becomes(&self, state: Connectivity) {
+    /// Its connectivity is `state` from now on.
+    pub fn becomes(&self, state: Connectivity) {
         self.state.store(state as u8, Ordering::Relaxed);
     }
 
-    pub(crate) fn sent(&self) {
+    /// It has sent a message.
+    pub fn sent(&self) {
         self.sent.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn received(&self) {
+    /// It has received a message.
+    pub fn received(&self) {
         self.received.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -153,13 +158,13 @@ impl Drop for Entity {
 
 impl Tally {
     /// A call of a channel.
-    pub(crate) fn of_client(channel: &Arc<Entity>) -> Tally {
+    pub fn of_client(channel: &Arc<Entity>) -> Tally {
         channel.start();
         Tally { of: Arc::clone(channel), on: None }
     }
 
     /// A call that a server received.
-    pub(crate) fn of_server(connection: &Arc<Entity>) -> Tally {
+    pub fn of_server(connection: &Arc<Entity>) -> Tally {
         let server = connection.owner.as_ref().unwrap_or(connection);
         let mut tally = Tally::of_client(server);
         tally.place_on(connection);
@@ -167,7 +172,7 @@ impl Tally {
     }
 
     /// It goes to a connection; if it was on another, it has failed there.
-    pub(crate) fn place_on(&mut self, connection: &Arc<Entity>) {
+    pub fn place_on(&mut self, connection: &Arc<Entity>) {
         connection.start();
         if let Some(before) = self.on.replace(Arc::clone(connection)) {
             before.end(false, false);
@@ -175,7 +180,7 @@ impl Tally {
     }
 
     /// Its status was OK; its stream was ended as the protocol has it, by the server, whatever the status.
-    pub(crate) fn end(self, ok: bool, completed: bool) {
+    pub fn end(self, ok: bool, completed: bool) {
         self.of.end(ok, completed);
         if let Some(connection) = &self.on {
             connection.end(ok, completed);
@@ -185,11 +190,10 @@ impl Tally {
 
 /// Number, kind, owner's number or 0, name, when made, connectivity; of calls, how many were started, succeeded and
 /// failed, and how many the server ended, when the last one was started; messages sent and received; this end's address.
-type Row = (u64, &'static str, u64, String, u64, u8, [u64; 7], String);
+pub type Row = (u64, &'static str, u64, String, u64, u8, [u64; 7], String);
 
 /// All entities, in the order they were made.
-#[pyfunction]
-pub(crate) fn channelz() -> Vec<Row> {
+pub fn rows() -> Vec<Row> {
     let entities: Vec<Arc<Entity>> =
         REGISTRY.with(|registry| registry.entities.values().filter_map(Weak::upgrade).collect());
     let row = |entity: &Arc<Entity>| {

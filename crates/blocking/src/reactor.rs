@@ -8,19 +8,18 @@ use std::{
 };
 
 use farcall_engine::Farewell;
-use mio::{Events, Interest, Poll, Registry, Token, Waker, unix::SourceFd};
-use pyo3::prelude::*;
-
-use super::{
+use farcall_system::{
     Callback, Host,
-    connection::{Connection, Keeper, LAST_WORDS, Ready, State, next_token},
-    listener::{Accepted, Listener},
-    lock,
+    limits::{HANDSHAKES_IN_A_ROW, HANDSHAKES_WAITING},
+    lock, memory,
+    process::{self, PerProcess},
     socket::Socket,
 };
+use mio::{Events, Interest, Poll, Registry, Token, Waker, unix::SourceFd};
+
 use crate::{
-    memory,
-    process::{self, PerProcess},
+    connection::{Connection, Keeper, LAST_WORDS, Ready, State, next_token},
+    listener::{Accepted, Listener},
 };
 
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
@@ -31,13 +30,6 @@ const WAKE: Token = Token(0);
 /// How long a connection without calls stays unwatched after its last use. Registering it at once would cost a
 /// thread that makes one call after the other two system calls per call.
 const REST: Duration = Duration::from_millis(20);
-
-/// TLS handshakes of clients that go on in one turn: each costs as much as many calls, and those come first.
-pub(crate) const HANDSHAKES_IN_A_ROW: usize = 4;
-
-/// How many handshakes may wait for their turn before no more connections are accepted. Who only connects, and says
-/// nothing, does not wait for a turn and holds nobody back.
-pub(crate) const HANDSHAKES_WAITING: usize = 64;
 
 /// The reactor of the clients of this process.
 static CLIENTS: PerProcess<Option<Arc<Reactor>>> = PerProcess::new();
@@ -539,7 +531,9 @@ impl Reactor {
 }
 
 /// What the reactor of the process's clients looks after: connections, timers, connections that may soon rest.
-#[pyfunction]
-pub(crate) fn watched() -> PyResult<[usize; 3]> {
+///
+/// # Errors
+/// The reactor cannot be started.
+pub fn watched() -> io::Result<[usize; 3]> {
     Ok(Reactor::of_clients()?.load())
 }

@@ -12,10 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
+use farcall_system::socket::Socket;
+
+use crate::{
     call::{Call, CallState, Waited},
     connection::{Connection, Keeper, Ready, State},
-    socket::Socket,
 };
 
 /// How long a leader polls at most when it cannot be woken (no descriptor was to be had).

@@ -18,7 +18,7 @@ struct Choice {
 static LAST: PerProcess<Option<(Choice, Roots)>> = PerProcess::new();
 
 /// The roots as the environment has them now.
-pub(super) fn default() -> Roots {
+pub fn default() -> Roots {
     let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let choice = Choice {
         file: set("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"),

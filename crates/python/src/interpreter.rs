@@ -1,21 +1,12 @@
-//! What happens to the process around us: forks, and the end of the interpreter.
+//! The interpreter around us: threads that attach to it, its forks and its end.
 
 use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwapOption;
+use farcall_system::process;
 use pyo3::{prelude::*, types::IntoPyDict, wrap_pyfunction};
-
-use crate::sync::lock;
-
-/// How many forks lie between the first process and this one. What was made in another generation belongs to a
-/// parent: its locks may be held by threads that do not exist here, so it is never locked, only dropped.
-static GENERATION: AtomicU32 = AtomicU32::new(0);
 
 /// The interpreter is about to end: native threads no longer attach.
 static FINISHING: AtomicBool = AtomicBool::new(false);
@@ -25,33 +16,6 @@ static ATTACHED: AtomicUsize = AtomicUsize::new(0);
 
 /// How long the end of the interpreter waits for callbacks that still run on native threads.
 const LAST_CALLBACKS: Duration = Duration::from_secs(1);
-
-/// The generation of this process.
-pub(crate) fn generation() -> u32 {
-    GENERATION.load(Ordering::Relaxed)
-}
-
-/// What all threads of a process share. A fork's child begins with an empty one: in its parent's, a thread that the child
-/// does not have may hold the lock.
-pub(crate) struct PerProcess<T>(ArcSwapOption<(u32, Mutex<T>)>);
-
-impl<T: Default + Send> PerProcess<T> {
-    pub(crate) const fn new() -> PerProcess<T> {
-        PerProcess(ArcSwapOption::const_empty())
-    }
-
-    /// Runs `f` under the lock.
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        loop {
-            let current = self.0.load();
-            if let Some(shared) = current.as_ref().filter(|shared| shared.0 == generation()) {
-                return f(&mut lock(&shared.1));
-            }
-            // Whoever comes first makes it.
-            self.0.compare_and_swap(&current, Some(Arc::new((generation(), Mutex::default()))));
-        }
-    }
-}
 
 /// Attaches a native thread; `None` when the interpreter is going away.
 pub(crate) fn attach<R>(f: impl FnOnce(Python<'_>) -> R) -> Option<R> {
@@ -79,17 +43,10 @@ pub(crate) fn host(work: &mut (dyn FnMut() + Send)) {
     work();
 }
 
-/// A number that differs from call to call, process to process and fork to fork; not for secrets.
-pub(crate) fn random() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos());
-    RandomState::new().hash_one((now, std::process::id()))
-}
-
 #[pyfunction]
 fn after_fork_in_child() {
     ATTACHED.store(0, Ordering::SeqCst);
-    GENERATION.fetch_add(1, Ordering::SeqCst);
+    process::forked();
 }
 
 #[pyfunction]

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use farcall_channel::{ServiceConfig, balancer::PickFirstConfig};
 use farcall_engine::{Encoding, Encodings, Limits};
 
-use super::{Draft, Side, Value, report};
+use super::{Draft, Side, Value, nearest::nearest};
 
 /// One option.
 struct Row {
@@ -266,7 +266,7 @@ impl Effect {
 }
 
 fn unknown(key: &str) -> String {
-    match report::nearest(key, TABLE.iter().map(|row| row.key)) {
+    match nearest(key, TABLE.iter().map(|row| row.key)) {
         Some(near) => format!("unknown option {key:?} is ignored; did you mean {near:?}?"),
         None => format!("unknown option {key:?} is ignored"),
     }

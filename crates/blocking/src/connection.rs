@@ -12,17 +12,21 @@ use std::{
 
 use farcall_channel::{ConnectError, Connectivity, Next};
 use farcall_engine::{CallId, Config, Connection as Engine, Event, RequestHead, Role};
-
-use super::{
+use farcall_system::{
     Callback,
-    call::{Call, CallState, Place},
-    leader::{Alarm, Follower},
-    lock,
-    reactor::{Reactor, Timer, TimerKey},
+    channelz::Entity,
+    lock, memory, process,
+    reports::Remark,
     socket::{Socket, os_text},
+    trace,
     transport::Transport,
 };
-use crate::{channelz::Entity, memory, process, reports::Remark, trace};
+
+use crate::{
+    call::{Call, CallState, Place},
+    leader::{Alarm, Follower},
+    reactor::{Reactor, Timer, TimerKey},
+};
 
 /// Reads of one connection before others get their turn.
 const READS_IN_A_ROW: usize = 16;
@@ -114,7 +118,7 @@ pub(crate) struct Ready {
 
 /// What a verb's caller does next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Then {
+pub enum Then {
     /// Something else: somebody must look after the connection.
     Go,
     /// It waits for the call, so it will look after the connection itself.
@@ -713,7 +717,7 @@ impl State {
         self.calls[index] = Some(call);
     }
 
-    fn update(&self, id: CallId, change: impl FnOnce(&mut super::call::CallState)) {
+    fn update(&self, id: CallId, change: impl FnOnce(&mut CallState)) {
         if let Some(Some(call)) = self.calls.get(id.index()) {
             call.update(change);
         }

@@ -13,7 +13,7 @@ use farcall_core::Code;
 use farcall_engine::{Cause, Connection as Engine};
 use farcall_security::{Error, Handshake, Session, Untrusted};
 
-use super::socket::Socket;
+use crate::socket::Socket;
 
 /// Pieces of one vectored write.
 const PIECES: usize = 64;
@@ -28,15 +28,17 @@ thread_local! {
 }
 
 /// What lies between a socket and the brain of its connection.
-pub(crate) enum Transport {
+pub enum Transport {
+    /// Nothing.
     Plain,
     /// Plain bytes between two ends of one machine.
     Local,
+    /// TLS.
     Tls(Box<Tls>),
 }
 
 /// One end of TLS.
-pub(crate) struct Tls {
+pub struct Tls {
     session: Session,
     /// What was opened before there was a brain for it.
     early: Vec<u8>,
@@ -44,22 +46,25 @@ pub(crate) struct Tls {
 
 /// How sure the other end is to be who it is, and of what was found out about it. Without any: not at all.
 #[derive(Clone, Debug)]
-pub(crate) enum Auth {
+pub enum Auth {
+    /// On one machine.
     Local,
+    /// By TLS.
     Tls(Arc<Handshake>),
 }
 
 /// What came of one read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Taken {
+pub struct Taken {
     /// As much as there was room for, so that there may be more.
-    pub(crate) full: bool,
+    pub full: bool,
     /// The end.
-    pub(crate) end: bool,
+    pub end: bool,
 }
 
 impl Transport {
-    pub(crate) fn tls(session: Session) -> Transport {
+    /// TLS with this session.
+    pub fn tls(session: Session) -> Transport {
         Transport::Tls(Box::new(Tls { session, early: Vec::new() }))
     }
 
@@ -67,7 +72,7 @@ impl Transport {
     ///
     /// # Errors
     /// The socket's; the brain has not been told.
-    pub(crate) fn read(&mut self, socket: &Socket, engine: &mut Engine, now: Instant) -> io::Result<Taken> {
+    pub fn read(&mut self, socket: &Socket, engine: &mut Engine, now: Instant) -> io::Result<Taken> {
         match self {
             Transport::Plain | Transport::Local => {
                 let buffers = engine.receive_buffers();
@@ -89,7 +94,7 @@ impl Transport {
     ///
     /// # Errors
     /// The socket's; the brain has not been told.
-    pub(crate) fn write(&mut self, socket: &Socket, engine: &mut Engine, now: Instant) -> io::Result<bool> {
+    pub fn write(&mut self, socket: &Socket, engine: &mut Engine, now: Instant) -> io::Result<bool> {
         match self {
             Transport::Plain | Transport::Local => {
                 let Some(transmit) = engine.poll_transmit(now) else { return Ok(false) };
@@ -110,7 +115,7 @@ impl Transport {
     }
 
     /// Who the other end is; without any for plain text.
-    pub(crate) fn auth(&self) -> Option<Auth> {
+    pub fn auth(&self) -> Option<Auth> {
         match self {
             Transport::Plain => None,
             Transport::Local => Some(Auth::Local),
@@ -119,7 +124,7 @@ impl Transport {
     }
 
     /// Why there is no connection, if that is TLS's doing, in grpcio's words.
-    pub(crate) fn failure(&self) -> Option<ConnectError> {
+    pub fn failure(&self) -> Option<ConnectError> {
         match self {
             Transport::Tls(tls) => tls.session.error().map(refusal),
             Transport::Plain | Transport::Local => None,
@@ -127,12 +132,12 @@ impl Transport {
     }
 
     /// Whether the handshake of TLS is not over.
-    pub(crate) fn in_handshake(&self) -> bool {
+    pub fn in_handshake(&self) -> bool {
         matches!(self, Transport::Tls(tls) if tls.session.handshake().is_none() && tls.session.error().is_none())
     }
 
     /// What TLS has to say to the operator of this end, if it failed.
-    pub(crate) fn trouble(&self) -> Option<(Cause, String)> {
+    pub fn trouble(&self) -> Option<(Cause, String)> {
         let Transport::Tls(tls) = self else { return None };
         let error = tls.session.error()?;
         let cause = match error {
@@ -146,13 +151,13 @@ impl Transport {
     ///
     /// # Errors
     /// Of TLS, the socket, or because it took longer than `patience`.
-    pub(crate) fn shake(&mut self, socket: &Socket, patience: Duration) -> Result<(), ConnectError> {
+    pub fn shake(&mut self, socket: &Socket, patience: Duration) -> Result<(), ConnectError> {
         let Transport::Tls(tls) = self else { return Ok(()) };
         let Tls { session, early } = &mut **tls;
         let until = Instant::now() + patience;
         let failed = |error: io::Error| ConnectError {
             code: Code::Unavailable,
-            why: format!("Handshake read failed ({})", super::socket::os_text(&error)),
+            why: format!("Handshake read failed ({})", crate::socket::os_text(&error)),
         };
         let mut buffer = vec![0; SEALED];
         while session.handshake().is_none() {

@@ -1,20 +1,15 @@
-//! Channel and server options: `(key, value)` pairs of Python into what the brains are configured with.
+//! Channel and server options: grpcio's `(key, value)` pairs into what the brains are configured with.
 //!
 //! What each key means is in [`table`]. One that is not known, or whose value cannot be what it asks for, is left at its
-//! default, as in grpcio; here one warning says so, through Python's `warnings` and its `logging`.
+//! default, as in grpcio, and a complaint says so.
 
-mod report;
+mod nearest;
 mod table;
 
 use std::time::Duration;
 
 use farcall_channel::Config as ChannelConfig;
 use farcall_engine::{Config as EngineConfig, Encoding, Role};
-use pyo3::{
-    exceptions::{PyOverflowError, PyTypeError},
-    prelude::*,
-    types::{PyBytes, PyInt, PyString},
-};
 
 use crate::{credentials::ClientSecurity, process};
 
@@ -23,56 +18,62 @@ const USER_AGENT: &str = concat!("farcall/", env!("CARGO_PKG_VERSION"));
 
 /// What a channel is made with.
 #[derive(Clone)]
-pub(crate) struct ChannelOptions {
-    pub(crate) channel: ChannelConfig,
-    pub(crate) engine: EngineConfig,
+pub struct ChannelOptions {
+    /// The brain's of the channel.
+    pub channel: ChannelConfig,
+    /// The brain's of each connection.
+    pub engine: EngineConfig,
     /// `:authority`, if not the target's.
-    pub(crate) authority: Option<String>,
+    pub authority: Option<String>,
     /// What the server's certificate must be for, if not the authority.
-    pub(crate) target_name: Option<String>,
+    pub target_name: Option<String>,
     /// How connections are secured; not an option of Python's, but it goes wherever they go.
-    pub(crate) security: Option<ClientSecurity>,
+    pub security: Option<ClientSecurity>,
     /// How calls' messages are compressed unless they say otherwise.
-    pub(crate) encoding: Encoding,
-    pub(crate) socket: SocketOptions,
+    pub encoding: Encoding,
+    /// Of each TCP socket.
+    pub socket: SocketOptions,
     /// The proxy to go through, as a URI, before those of the environment.
-    pub(crate) proxy: Option<String>,
+    pub proxy: Option<String>,
     /// Whether proxies of the environment count.
-    pub(crate) environment_proxy: bool,
+    pub environment_proxy: bool,
     /// Why the service config cannot be used; then no call can be made.
-    pub(crate) service_config_error: Option<String>,
+    pub service_config_error: Option<String>,
     /// Whether channelz tells of it.
-    pub(crate) channelz: bool,
+    pub channelz: bool,
 }
 
 /// What a server is made with.
 #[derive(Clone)]
-pub(crate) struct ServerOptions {
-    pub(crate) engine: EngineConfig,
-    pub(crate) reuse_port: bool,
+pub struct ServerOptions {
+    /// The brain's of each connection.
+    pub engine: EngineConfig,
+    /// Whether others may listen at the same port (SO_REUSEPORT).
+    pub reuse_port: bool,
     /// Whether channelz tells of it.
-    pub(crate) channelz: bool,
+    pub channelz: bool,
     /// How responses are compressed unless the handler says otherwise.
-    pub(crate) encoding: Encoding,
-    pub(crate) socket: SocketOptions,
+    pub encoding: Encoding,
+    /// Of each TCP socket.
+    pub socket: SocketOptions,
     /// Connections at once; those past it are closed when they come.
-    pub(crate) max_connections: Option<usize>,
+    pub max_connections: Option<usize>,
 }
 
 /// What the operating system is told of a TCP socket.
 #[derive(Clone, Default)]
-pub(crate) struct SocketOptions {
+pub struct SocketOptions {
     /// How long sent bytes may stay unacknowledged before the connection is lost (TCP_USER_TIMEOUT).
-    pub(crate) user_timeout: Option<Duration>,
+    pub user_timeout: Option<Duration>,
     /// SO_RCVBUF, bytes.
-    pub(crate) receive_buffer: Option<usize>,
+    pub receive_buffer: Option<usize>,
     /// Differentiated services code point, 0 to 63.
-    pub(crate) dscp: Option<u32>,
+    pub dscp: Option<u32>,
 }
 
 impl SocketOptions {
     /// Sets what can be set: none of it is needed for a connection to work.
-    pub(crate) fn apply(&self, socket: &socket2::Socket) {
+    pub fn apply(&self, socket: &socket2::Socket) {
         if let Some(bytes) = self.receive_buffer {
             let _ = socket.set_recv_buffer_size(bytes);
         }
@@ -90,8 +91,10 @@ impl SocketOptions {
 }
 
 /// One option's value.
-enum Value {
+pub enum Value {
+    /// An integer.
     Int(i32),
+    /// A text.
     Text(String),
     /// Something only a C core could use; what it is, for people.
     Object(String),
@@ -157,15 +160,14 @@ impl Draft {
         }
     }
 
-    /// Reads all options; warns of those that mean nothing.
-    fn read(side: Side, options: &Bound<'_, PyAny>) -> PyResult<Draft> {
+    /// Reads all options.
+    fn read(side: Side, options: impl IntoIterator<Item = (String, Value)>) -> Draft {
         let mut draft = Draft::new(side);
-        for (key, value) in pairs(options)? {
+        for (key, value) in options {
             table::apply(side, &mut draft, &key, value);
         }
         draft.settle();
-        report::warn(options.py(), &draft.complaints)?;
-        Ok(draft)
+        draft
     }
 
     /// What follows from several options together.
@@ -192,7 +194,7 @@ impl Draft {
 
 impl ChannelOptions {
     /// The same for a channel whose connections are secured.
-    pub(crate) fn secured(mut self, security: ClientSecurity) -> ChannelOptions {
+    pub fn secured(mut self, security: ClientSecurity) -> ChannelOptions {
         if self.engine.scheme == "http" {
             self.engine.scheme = security.scheme();
         }
@@ -201,7 +203,7 @@ impl ChannelOptions {
     }
 
     /// What the server is known as to TLS: a host or an address, without a port.
-    pub(crate) fn server_name(&self, authority: &str) -> String {
+    pub fn server_name(&self, authority: &str) -> String {
         let name = self.target_name.as_deref().unwrap_or(authority);
         let host = match name.strip_prefix('[') {
             Some(rest) => rest.split(']').next().unwrap_or(rest),
@@ -212,8 +214,9 @@ impl ChannelOptions {
         if host.contains(':') { host.split('%').next().unwrap_or(host).to_owned() } else { host.to_owned() }
     }
 
-    pub(crate) fn read(options: &Bound<'_, PyAny>) -> PyResult<ChannelOptions> {
-        let mut draft = Draft::read(Side::Channel, options)?;
+    /// A channel's options, and what could not be taken as it was meant, in words for people.
+    pub fn read(options: impl IntoIterator<Item = (String, Value)>) -> (ChannelOptions, Vec<String>) {
+        let mut draft = Draft::read(Side::Channel, options);
         draft.engine.user_agent = format!(
             "{}{USER_AGENT} ({}){}",
             draft.primary_user_agent,
@@ -221,7 +224,7 @@ impl ChannelOptions {
             draft.secondary_user_agent
         );
         draft.engine.max_connection_idle = draft.channel.idle_timeout;
-        Ok(ChannelOptions {
+        let options = ChannelOptions {
             channel: draft.channel,
             engine: draft.engine,
             authority: draft.authority.or_else(|| draft.target_name.clone()),
@@ -233,63 +236,28 @@ impl ChannelOptions {
             environment_proxy: draft.environment_proxy,
             service_config_error: draft.service_config_error,
             channelz: draft.channelz,
-        })
+        };
+        (options, draft.complaints)
     }
 }
 
 impl ServerOptions {
-    pub(crate) fn read(options: &Bound<'_, PyAny>) -> PyResult<ServerOptions> {
-        let draft = Draft::read(Side::Server, options)?;
-        Ok(ServerOptions {
+    /// A server's options, and what could not be taken as it was meant, in words for people.
+    pub fn read(options: impl IntoIterator<Item = (String, Value)>) -> (ServerOptions, Vec<String>) {
+        let draft = Draft::read(Side::Server, options);
+        let options = ServerOptions {
             engine: draft.engine,
             reuse_port: draft.reuse_port,
             channelz: draft.channelz,
             encoding: draft.encoding,
             socket: draft.socket,
             max_connections: draft.max_connections,
-        })
+        };
+        (options, draft.complaints)
     }
 }
 
 /// The options there are: key, type, "channel", "server" or "both", and why it changes nothing here ("": it does).
-#[pyfunction]
-pub(crate) fn option_table() -> Vec<(&'static str, &'static str, &'static str, &'static str)> {
-    table::rows().collect()
-}
-
-fn pairs(options: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Value)>> {
-    options
-        .try_iter()?
-        .map(|option| {
-            let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = option?.extract()?;
-            let key = text(&key)?.ok_or_else(|| wrong_type(&key))?;
-            Ok((key, read_value(&value)?))
-        })
-        .collect()
-}
-
-fn read_value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
-    if let Ok(number) = value.cast::<PyInt>() {
-        let number = number.extract().map_err(|_| PyOverflowError::new_err("value too large to convert to int"))?;
-        return Ok(Value::Int(number));
-    }
-    if let Some(text) = text(value)? {
-        return Ok(Value::Text(text));
-    }
-    if value.hasattr("__int__")? {
-        return Ok(Value::Object(value.get_type().name()?.to_string()));
-    }
-    Err(wrong_type(value))
-}
-
-fn text(value: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
-    if let Ok(text) = value.cast::<PyString>() {
-        return Ok(Some(text.to_str()?.to_owned()));
-    }
-    Ok(value.cast::<PyBytes>().ok().map(|bytes| String::from_utf8_lossy(bytes.as_bytes()).into_owned()))
-}
-
-fn wrong_type(value: &Bound<'_, PyAny>) -> PyErr {
-    let class = value.get_type();
-    PyTypeError::new_err(format!("Expected int, bytes, or behavior, got {class}"))
+pub fn rows() -> impl Iterator<Item = (&'static str, &'static str, &'static str, &'static str)> {
+    table::rows()
 }

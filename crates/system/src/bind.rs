@@ -1,62 +1,21 @@
-//! Sockets that accept connections for a server, and the addresses they are asked for.
+//! The addresses that a server is asked to listen at, and sockets bound to them.
 
 use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
-    os::fd::{AsRawFd, RawFd},
     path::{Path, PathBuf},
-    sync::{
-        Arc, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
 };
 
-use farcall_engine::Cause;
 use socket2::{Domain, Protocol, SockAddr, Type};
 
-use super::{
-    server::Server,
-    socket::{Socket, abstract_address, address_of, os_text},
-};
-use crate::{credentials::PortSecurity, process, reports::Remark};
-
-/// Connections the kernel may hold until they are accepted.
-pub(crate) const BACKLOG: i32 = 4096;
-
-/// How long to wait when the system accepts nothing, mostly because no descriptor is left.
-pub(crate) const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
-
-/// Connections accepted before those that are there get their turn.
-pub(crate) const ACCEPTS_IN_A_ROW: usize = 16;
+use crate::socket::{abstract_address, address_of, os_text};
 
 /// How often another free port is tried when it is free for one address of a name only.
 const PORT_ATTEMPTS: usize = 16;
 
-/// A bound and listening socket.
-pub(crate) struct Listener {
-    pub(crate) token: usize,
-    socket: socket2::Socket,
-    server: Weak<Server>,
-    security: Option<PortSecurity>,
-    /// The file of a Unix socket, removed at the end.
-    path: Option<PathBuf>,
-    generation: u32,
-}
-
-/// How far a listener has come.
-pub(crate) enum Accepted {
-    /// Nothing waits any more.
-    All,
-    /// More may wait.
-    Some,
-    /// The system refuses for now: to be tried again after this time.
-    Refused(Duration),
-}
-
 /// Why an address cannot be listened on.
 #[derive(Debug)]
-pub(crate) enum ListenError {
+pub enum ListenError {
     /// It is no address.
     Invalid(String),
     /// The operating system refuses.
@@ -78,123 +37,28 @@ impl From<io::Error> for ListenError {
     }
 }
 
-impl Listener {
-    fn new(
-        socket: socket2::Socket,
-        server: &Weak<Server>,
-        security: Option<&PortSecurity>,
-        path: Option<PathBuf>,
-    ) -> io::Result<Arc<Listener>> {
-        // From the end of the numbers, so that they never meet those of connections.
-        static TOKENS: AtomicUsize = AtomicUsize::new(usize::MAX >> 1);
-        socket.set_nonblocking(true)?;
-        socket.listen(BACKLOG)?;
-        Ok(Arc::new(Listener {
-            token: TOKENS.fetch_sub(1, Ordering::Relaxed),
-            socket,
-            server: Weak::clone(server),
-            security: security.cloned(),
-            path,
-            generation: process::generation(),
-        }))
-    }
-
-    pub(crate) fn raw(&self) -> RawFd {
-        self.socket.as_raw_fd()
-    }
-
-    /// Where it listens, as gRPC writes it.
-    pub(crate) fn address(&self) -> String {
-        address_text(&self.socket)
-    }
-
-    /// Accepts what waits, as far as its turn goes.
-    pub(crate) fn accept(&self) -> Accepted {
-        let Some(server) = self.server.upgrade() else { return Accepted::All };
-        for _ in 0..ACCEPTS_IN_A_ROW {
-            match self.socket.accept() {
-                Ok((socket, _)) => {
-                    // A peer that is gone already is no loss.
-                    if let Ok(socket) = Socket::accepted(socket, self.path.is_none() && self.is_tcp()) {
-                        server.serve(socket, self.security.as_ref());
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Accepted::All,
-                // The connection was reset before it was accepted: the next may be there.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    server.say(Remark::new(Cause::Accept, cannot_accept(&error)), "");
-                    return Accepted::Refused(ACCEPT_AGAIN);
-                }
-            }
-        }
-        Accepted::Some
-    }
-
-    fn is_tcp(&self) -> bool {
-        self.socket.local_addr().is_ok_and(|address| address.as_socket().is_some())
-    }
-}
-
-/// What is said of an error of accepting.
-pub(crate) fn cannot_accept(error: &io::Error) -> String {
-    let hint = if is_exhausted(error) {
-        "; raise the limit, or set grpc.max_allowed_incoming_connections below it"
-    } else {
-        ""
-    };
-    format!("{}{hint}", os_text(error))
-}
-
-pub(crate) fn is_exhausted(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
-    exhausted.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let (Some(path), true) = (&self.path, self.generation == process::generation()) {
-            // Somebody may have removed it already.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-/// Binds `address` for a server; the port, as of [`bind_sockets`].
-pub(crate) fn bind(
-    address: &str,
-    reuse_port: bool,
-    server: &Weak<Server>,
-    security: Option<&PortSecurity>,
-) -> Result<(Vec<Arc<Listener>>, u16), ListenError> {
-    let (sockets, port) = bind_sockets(address, reuse_port)?;
-    let listeners: io::Result<Vec<_>> =
-        sockets.into_iter().map(|bound| Listener::new(bound.socket, server, security, bound.path)).collect();
-    Ok((listeners?, port))
-}
-
 /// A socket that is bound and does not listen yet.
-pub(crate) struct BoundSocket {
-    pub(crate) socket: socket2::Socket,
+pub struct BoundSocket {
+    /// The socket.
+    pub socket: socket2::Socket,
     /// The file of a Unix socket.
-    pub(crate) path: Option<PathBuf>,
+    pub path: Option<PathBuf>,
 }
 
 impl BoundSocket {
     /// Where it is bound, as gRPC writes it.
-    pub(crate) fn address(&self) -> String {
+    pub fn address(&self) -> String {
         address_text(&self.socket)
     }
 }
 
-fn address_text(socket: &socket2::Socket) -> String {
+/// Where `socket` is bound, as gRPC writes it.
+pub fn address_text(socket: &socket2::Socket) -> String {
     socket.local_addr().map_or_else(|_| String::new(), |address| address_of(&address).to_string())
 }
 
 /// Binds `address`; the port, 1 for Unix sockets. A name is bound at all its addresses, on one port.
-pub(crate) fn bind_sockets(address: &str, reuse_port: bool) -> Result<(Vec<BoundSocket>, u16), ListenError> {
+pub fn bind_sockets(address: &str, reuse_port: bool) -> Result<(Vec<BoundSocket>, u16), ListenError> {
     if address == "unix:" || address == "unix-abstract:" {
         return Err(ListenError::Invalid(format!("{address:?} names no socket")));
     }
@@ -319,4 +183,21 @@ fn remove_stale_socket(path: &Path) {
     if std::fs::metadata(path).is_ok_and(|file| file.file_type().is_socket()) {
         let _ = std::fs::remove_file(path);
     }
+}
+
+/// What is said of an error of accepting.
+pub fn cannot_accept(error: &io::Error) -> String {
+    let hint = if is_exhausted(error) {
+        "; raise the limit, or set grpc.max_allowed_incoming_connections below it"
+    } else {
+        ""
+    };
+    format!("{}{hint}", os_text(error))
+}
+
+/// Whether the system has no descriptor or memory left for another socket.
+pub fn is_exhausted(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let exhausted = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    exhausted.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farcall_channel::{Address, InvalidProxy, Proxy, ProxyChoice, proxy::answer};
+use farcall_channel::{Address, Endpoint, InvalidProxy, Proxy, ProxyChoice, proxy::answer};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::options::ChannelOptions;
@@ -15,8 +15,33 @@ use crate::options::ChannelOptions;
 const PROXIES: [&str; 3] = ["grpc_proxy", "https_proxy", "http_proxy"];
 const EXCEPTIONS: [&str; 2] = ["no_grpc_proxy", "no_proxy"];
 
+/// A way through a proxy.
+#[derive(Clone)]
+pub struct Proxied {
+    /// The proxy.
+    pub proxy: Proxy,
+    /// Whom the proxy connects to.
+    pub host: String,
+    /// That host's port.
+    pub port: u16,
+}
+
+impl Proxied {
+    /// The proxy on the way to where a target is, if one is to be used.
+    pub fn way(endpoint: &Endpoint, options: &ChannelOptions) -> Result<Option<Proxied>, InvalidProxy> {
+        let (host, port) = match endpoint {
+            Endpoint::Dns { host, port } => (host.clone(), *port),
+            Endpoint::Addresses(addresses) => match addresses.first() {
+                Some(Address::Ip(address)) => (address.ip().to_string(), address.port()),
+                _ => return Ok(None),
+            },
+        };
+        Ok(of(options, &host)?.map(|proxy| Proxied { proxy, host, port }))
+    }
+}
+
 /// The proxy that a channel to `host` goes through, as its options and the environment have it now.
-pub(crate) fn of(options: &ChannelOptions, host: &str) -> Result<Option<Proxy>, InvalidProxy> {
+fn of(options: &ChannelOptions, host: &str) -> Result<Option<Proxy>, InvalidProxy> {
     let first = |names: &[&str]| names.iter().find_map(|name| env::var(name).ok());
     let environment = if options.environment_proxy { first(&PROXIES) } else { None };
     let exceptions = first(&EXCEPTIONS);
@@ -32,12 +57,7 @@ pub(crate) fn of(options: &ChannelOptions, host: &str) -> Result<Option<Proxy>, 
 ///
 /// # Errors
 /// Of the network, or the proxy refuses.
-pub(crate) fn connect(
-    proxy: &Proxy,
-    address: &Address,
-    (host, port): (&str, u16),
-    patience: Duration,
-) -> io::Result<Socket> {
+pub fn connect(proxy: &Proxy, address: &Address, (host, port): (&str, u16), patience: Duration) -> io::Result<Socket> {
     let Address::Ip(address) = address else { return Err(io::Error::other("a proxy has an IP address")) };
     let until = Instant::now() + patience;
     let mut socket = Socket::new(Domain::for_address(*address), Type::STREAM, Some(Protocol::TCP))?;

@@ -10,15 +10,16 @@ use std::{
 };
 
 use farcall_engine::RequestHead;
+use farcall_system::lock;
 
-use super::{call::Call, lock};
+use crate::call::Call;
 
 /// A call that nobody serves yet.
-pub(crate) type NewCall = (Arc<Call>, Box<RequestHead>);
+pub type NewCall = (Arc<Call>, Box<RequestHead>);
 
 /// Where threads wait.
 #[derive(Default)]
-pub(crate) struct Handover {
+pub struct Handover {
     state: Mutex<State>,
     more: Condvar,
 }
@@ -33,7 +34,7 @@ struct State {
 
 impl Handover {
     /// Gives away as many of `calls` as threads wait for one, the first first.
-    pub(crate) fn give(&self, calls: &mut Vec<NewCall>) {
+    pub fn give(&self, calls: &mut Vec<NewCall>) {
         let mut state = lock(&self.state);
         let count = calls.len().min(state.waiting - state.calls.len());
         if count > 0 {
@@ -46,7 +47,7 @@ impl Handover {
     }
 
     /// Waits for a call, as long as `patience`.
-    pub(crate) fn take(&self, patience: Duration) -> Option<NewCall> {
+    pub fn take(&self, patience: Duration) -> Option<NewCall> {
         let mut state = lock(&self.state);
         if !state.closed {
             state.waiting += 1;
@@ -59,7 +60,7 @@ impl Handover {
     }
 
     /// Nobody waits any more.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         lock(&self.state).closed = true;
         self.more.notify_all();
     }

@@ -13,11 +13,11 @@ use socket2::{Domain, Protocol, SockAddr, Type};
 /// A connected, or connecting, socket. Closing it (by dropping) does not shut it down: a forked process that drops
 /// its copy must not cut the parent's connection.
 #[derive(Debug)]
-pub(crate) struct Socket(socket2::Socket);
+pub struct Socket(socket2::Socket);
 
 impl Socket {
     /// Starts to connect; writable means done, then [`take_error`](Socket::take_error) tells how it went.
-    pub(crate) fn connect(address: &Address) -> io::Result<Socket> {
+    pub fn connect(address: &Address) -> io::Result<Socket> {
         let (domain, protocol, target) = match address {
             Address::Ip(ip) => (Domain::for_address(*ip), Some(Protocol::TCP), SockAddr::from(*ip)),
             Address::Unix(path) => (Domain::UNIX, None, SockAddr::unix(path)?),
@@ -33,7 +33,7 @@ impl Socket {
     }
 
     /// Connects, and waits for it.
-    pub(crate) fn connect_patiently(address: &Address, patience: std::time::Duration) -> io::Result<Socket> {
+    pub fn connect_patiently(address: &Address, patience: std::time::Duration) -> io::Result<Socket> {
         let socket = Socket::connect(address)?;
         socket.wait(true, patience)?;
         match socket.take_error()? {
@@ -45,7 +45,7 @@ impl Socket {
     }
 
     /// Takes a socket that a listener accepted.
-    pub(crate) fn accepted(socket: socket2::Socket, tcp: bool) -> io::Result<Socket> {
+    pub fn accepted(socket: socket2::Socket, tcp: bool) -> io::Result<Socket> {
         Socket::prepare(socket, tcp)
     }
 
@@ -59,19 +59,21 @@ impl Socket {
         Ok(Socket(socket))
     }
 
-    pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Reads once, without waiting.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         (&self.0).read(buffer)
     }
 
     /// Reads into one buffer after the other.
-    pub(crate) fn read_into(&self, [first, second]: [&mut [u8]; 2]) -> io::Result<usize> {
+    pub fn read_into(&self, [first, second]: [&mut [u8]; 2]) -> io::Result<usize> {
         if second.is_empty() {
             return self.read(first);
         }
         (&self.0).read_vectored(&mut [IoSliceMut::new(first), IoSliceMut::new(second)])
     }
 
-    pub(crate) fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    /// Writes once, without waiting; never raises SIGPIPE.
+    pub fn write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         // A program may have restored SIGPIPE's default, which would end it here.
         #[cfg(target_os = "linux")]
         {
@@ -85,7 +87,7 @@ impl Socket {
     }
 
     /// Waits until it can be read, or written, or this time is up.
-    pub(crate) fn wait(&self, write: bool, timeout: std::time::Duration) -> io::Result<()> {
+    pub fn wait(&self, write: bool, timeout: std::time::Duration) -> io::Result<()> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
         let mut fds = [PollFd::new(&self.0, if write { PollFlags::OUT } else { PollFlags::IN })];
         match poll(&mut fds, Timespec::try_from(timeout).ok().as_ref()) {
@@ -94,54 +96,57 @@ impl Socket {
         }
     }
 
-    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
+    /// What went wrong since it was last asked.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.0.take_error()
     }
 
     /// Ends the connection for every process that has it.
-    pub(crate) fn shut_down(&self) {
+    pub fn shut_down(&self) {
         // The peer may have gone first; there is nothing left to do then.
         let _ = self.0.shutdown(std::net::Shutdown::Both);
     }
 
     /// Says that nothing more will be written, for every process that has it.
-    pub(crate) fn end_writing(&self) {
+    pub fn end_writing(&self) {
         // As above.
         let _ = self.0.shutdown(std::net::Shutdown::Write);
     }
 
     /// Another handle of the same socket.
-    pub(crate) fn try_clone(&self) -> io::Result<Socket> {
+    pub fn try_clone(&self) -> io::Result<Socket> {
         Ok(Socket(self.0.try_clone()?))
     }
 
     /// The other end, as gRPC writes it.
-    pub(crate) fn peer(&self) -> String {
+    pub fn peer(&self) -> String {
         self.peer_address().map_or_else(String::new, |address| address.to_string())
     }
 
     /// This end, as gRPC writes it; empty when the system does not say.
-    pub(crate) fn local(&self) -> String {
+    pub fn local(&self) -> String {
         self.0.local_addr().map_or_else(|_| String::new(), |address| address_of(&address).to_string())
     }
 
     /// The other end; `None` once it is gone.
-    pub(crate) fn peer_address(&self) -> Option<Address> {
+    pub fn peer_address(&self) -> Option<Address> {
         Some(address_of(&self.0.peer_addr().ok()?))
     }
 
+    /// Its descriptor.
     #[cfg(unix)]
-    pub(crate) fn raw(&self) -> std::os::fd::RawFd {
+    pub fn raw(&self) -> std::os::fd::RawFd {
         std::os::fd::AsRawFd::as_raw_fd(&self.0)
     }
 
-    pub(crate) fn handle(&self) -> &socket2::Socket {
+    /// The socket, for options.
+    pub fn handle(&self) -> &socket2::Socket {
         &self.0
     }
 }
 
 /// `unix-abstract:name`, whose address starts with a NUL.
-pub(crate) fn abstract_address(name: &[u8]) -> io::Result<SockAddr> {
+pub fn abstract_address(name: &[u8]) -> io::Result<SockAddr> {
     let mut path = vec![0];
     path.extend_from_slice(name);
     let path = String::from_utf8(path).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
@@ -156,7 +161,8 @@ fn is_in_progress(error: &io::Error) -> bool {
     return error.kind() == io::ErrorKind::WouldBlock;
 }
 
-pub(crate) fn address_of(address: &SockAddr) -> Address {
+/// `address` as gRPC has it.
+pub fn address_of(address: &SockAddr) -> Address {
     if let Some(ip) = address.as_socket() {
         return Address::Ip(unmapped(ip));
     }
@@ -179,7 +185,7 @@ fn unmapped(address: SocketAddr) -> SocketAddr {
 }
 
 /// The operating system's words, without Rust's "(os error N)".
-pub(crate) fn os_text(error: &io::Error) -> String {
+pub fn os_text(error: &io::Error) -> String {
     let text = error.to_string();
     match text.rfind(" (os error ") {
         Some(end) => text[..end].to_owned(),
@@ -188,7 +194,7 @@ pub(crate) fn os_text(error: &io::Error) -> String {
 }
 
 /// What a failed attempt to connect is called.
-pub(crate) fn connect_error(address: &Address, why: &str) -> ConnectError {
+pub fn connect_error(address: &Address, why: &str) -> ConnectError {
     match address {
         Address::Ip(_) => ConnectError { code: Code::Unknown, why: format!("Failed to connect to remote host: {why}") },
         Address::Unix(_) | Address::UnixAbstract(_) => ConnectError {

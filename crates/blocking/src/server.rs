@@ -13,36 +13,37 @@ use std::{
 use arc_swap::ArcSwapOption;
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{Cause, Config, Encoding, ErrorCode};
-use mio::Poll;
-
-use super::{
+use farcall_system::{
     Callback, Host,
-    call::{Call, Waited},
-    connection::{Connection, Notice, Owner},
-    handover::{Handover, NewCall},
-    listener::{ListenError, Listener, bind},
-    lock,
-    notifier::Notifier,
-    reactor::Reactor,
-    socket::{Socket, os_text},
-    transport::Transport,
-};
-use crate::{
+    bind::ListenError,
     channelz::Entity,
     credentials::PortSecurity,
+    lock,
     options::{ServerOptions, SocketOptions},
     process,
     reports::{Remark, Reports, not_secured},
+    socket::{Socket, os_text},
+    transport::Transport,
+};
+use mio::Poll;
+
+use crate::{
+    call::{Call, Waited},
+    connection::{Connection, Notice, Owner},
+    handover::{Handover, NewCall},
+    listener::{Listener, bind},
+    notifier::Notifier,
+    reactor::Reactor,
 };
 
 /// Threads that ask a user's function for certificates.
 const MAX_ASKING: usize = 256;
 
 /// What serves new calls: it gets all that one reading of a connection brought.
-pub(crate) type OnCalls = Box<dyn Fn(Vec<NewCall>) + Send + Sync>;
+pub type OnCalls = Box<dyn Fn(Vec<NewCall>) + Send + Sync>;
 
 /// A server.
-pub(crate) struct Server {
+pub struct Server {
     generation: u32,
     entity: Arc<Entity>,
     engine: Config,
@@ -89,7 +90,11 @@ enum Phase {
 }
 
 impl Server {
-    pub(crate) fn new(options: &ServerOptions, handover: &Arc<Handover>, host: Host) -> io::Result<Arc<Server>> {
+    /// A server that does not listen yet. Lines for its log and users' functions run on threads of `host`.
+    ///
+    /// # Errors
+    /// The system has no poller left for it.
+    pub fn new(options: &ServerOptions, handover: &Arc<Handover>, host: Host) -> io::Result<Arc<Server>> {
         let (reactor, poll) = Reactor::new()?;
         Ok(Arc::new_cyclic(|me| Server {
             generation: process::generation(),
@@ -112,12 +117,12 @@ impl Server {
     }
 
     /// Whether it was made in this process.
-    pub(crate) fn is_ours(&self) -> bool {
+    pub fn is_ours(&self) -> bool {
         self.generation == process::generation()
     }
 
     /// Binds an address now; the port. May look up a name.
-    pub(crate) fn add_port(&self, address: &str, security: Option<&PortSecurity>) -> Result<u16, ListenError> {
+    pub fn add_port(&self, address: &str, security: Option<&PortSecurity>) -> Result<u16, ListenError> {
         let (listeners, port) = bind(address, self.reuse_port, &self.me, security)?;
         let mut state = lock(&self.state);
         if state.phase >= Phase::Closing {
@@ -134,7 +139,7 @@ impl Server {
     }
 
     /// Serves; false when it has been started before.
-    pub(crate) fn start(&self, on_calls: OnCalls, host: Host) -> io::Result<bool> {
+    pub fn start(&self, on_calls: OnCalls, host: Host) -> io::Result<bool> {
         let mut state = lock(&self.state);
         let Some(poll) = state.poll.take() else { return Ok(false) };
         self.on_calls.store(Some(Arc::new(on_calls)));
@@ -218,7 +223,7 @@ impl Server {
     }
 
     /// Accepts no more connections and calls; those in flight go on.
-    pub(crate) fn close_listeners(&self) {
+    pub fn close_listeners(&self) {
         let (listeners, connections) = {
             let mut state = lock(&self.state);
             state.phase = state.phase.max(Phase::Closing);
@@ -234,7 +239,7 @@ impl Server {
     }
 
     /// Ends every call with `status` and closes the connections.
-    pub(crate) fn cancel_all(&self, status: &Status) {
+    pub fn cancel_all(&self, status: &Status) {
         self.close_listeners();
         let connections: Vec<_> = {
             let mut state = lock(&self.state);
@@ -251,7 +256,7 @@ impl Server {
     }
 
     /// Waits until the listeners are closed and no call is in flight.
-    pub(crate) fn wait_idle(&self, until: Option<Instant>) -> Waited {
+    pub fn wait_idle(&self, until: Option<Instant>) -> Waited {
         let mut state = lock(&self.state);
         loop {
             if state.phase >= Phase::Closing && state.in_flight == 0 {
@@ -271,7 +276,7 @@ impl Server {
     }
 
     /// Ends what is left, then the reactor's thread once it has written what is answered; idempotent.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         self.entity.close();
         self.cancel_all(&Status::new(Code::Unavailable, "Server stopped"));
         self.reactor.stop();

@@ -7,18 +7,19 @@ use std::{
 };
 
 use bytes::Bytes;
-use farcall_channel::{Attempts, Ended, MethodConfig, Next, PREVIOUS_ATTEMPTS, Retry, Seen};
+use farcall_channel::{Attempts, Ended, MethodConfig, Next, PREVIOUS_ATTEMPTS, Retry};
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::{CallError, CallId, Closed, Connection as Engine, Encoding, Outgoing};
-
-use super::{
-    Callback, channel::Channel, connection::Connection, leader, lock, notifier::Notifier, reactor::Timer,
+use farcall_engine::{CallError, CallId, Closed, Connection as Engine, Encoding};
+use farcall_system::{
+    Callback,
+    channelz::Tally,
+    lock,
+    message::{Message, seen, too_large},
+    process,
     transport::Auth,
 };
-use crate::{channelz::Tally, process};
 
-/// Messages below this are copied into the connection's buffer, larger ones are referenced.
-const COPIED: usize = 16 << 10;
+use crate::{channel::Channel, connection::Connection, leader, notifier::Notifier, reactor::Timer};
 
 /// What a call may queue before it has a connection, in bytes; `send` waits beyond it.
 const OUTBOX: usize = 64 << 10;
@@ -31,7 +32,7 @@ const PREFIX: usize = 5;
 
 /// How a wait ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Waited {
+pub enum Waited {
     /// What was waited for has come.
     Done,
     /// The time is up.
@@ -41,11 +42,11 @@ pub(crate) enum Waited {
 }
 
 /// One call of a client or of a server.
-pub(crate) struct Call {
+pub struct Call {
     /// The process it was made in.
     generation: u32,
     /// When it must be over.
-    pub(crate) deadline: Option<Instant>,
+    pub deadline: Option<Instant>,
     /// Client: what the service config asks of it.
     config: Option<Arc<MethodConfig>>,
     state: Mutex<CallState>,
@@ -53,19 +54,19 @@ pub(crate) struct Call {
     /// Where callbacks run; without one, on the thread that sees the end.
     notifier: Option<Arc<Notifier>>,
     /// Server: who the client is.
-    pub(crate) auth: Option<Auth>,
+    pub auth: Option<Auth>,
 }
 
 /// The part of a call that changes.
 #[derive(Default)]
-pub(crate) struct CallState {
+pub struct CallState {
     pub(crate) place: Place,
     /// Messages that nobody has taken yet; the peer's flow-control windows bound them.
-    pub(crate) inbox: VecDeque<Bytes>,
+    pub inbox: VecDeque<Bytes>,
     /// Client: response headers.
-    pub(crate) headers: Option<Metadata>,
+    pub headers: Option<Metadata>,
     /// Server: no more messages will come.
-    pub(crate) half_closed: bool,
+    pub half_closed: bool,
     /// The send buffer is full.
     pub(crate) full: bool,
     /// A message was sent since the last one was taken: the peer's next may well be the answer, and come soon.
@@ -73,9 +74,9 @@ pub(crate) struct CallState {
     /// Client: a response was refused, so this is how it ends.
     pub(crate) refused: Option<Status>,
     /// How it ended.
-    pub(crate) closed: Option<Box<Closed>>,
+    pub closed: Option<Box<Closed>>,
     /// As gRPC writes it; empty until there is a connection.
-    pub(crate) peer: Arc<str>,
+    pub peer: Arc<str>,
     callbacks: Vec<Callback>,
     /// Server: runs once there is something to receive, or nothing will come.
     when_receivable: Option<Callback>,
@@ -107,22 +108,25 @@ pub(crate) enum Place {
 
 /// What a call asked for before it had a connection.
 #[derive(Default)]
-pub(crate) struct Outbox {
+pub struct Outbox {
     pub(crate) channel: Weak<Channel>,
-    pub(crate) path: String,
-    pub(crate) metadata: Metadata,
+    /// `/package.Service/Method`.
+    pub path: String,
+    /// Sent at its beginning.
+    pub metadata: Metadata,
     /// `None` leaves it to the service config.
-    pub(crate) wait_for_ready: Option<bool>,
+    pub wait_for_ready: Option<bool>,
     /// How its messages are compressed.
-    pub(crate) encoding: Encoding,
+    pub encoding: Encoding,
     pub(crate) messages: Vec<Bytes>,
     /// Of all messages.
     pub(crate) bytes: usize,
     /// How many bytes are kept to be sent again.
     pub(crate) retry_buffer: usize,
-    pub(crate) half_closed: bool,
+    /// No more messages will be sent.
+    pub half_closed: bool,
     /// It waits for metadata that somebody else makes, and goes nowhere before.
-    pub(crate) held: bool,
+    pub held: bool,
     pub(crate) tally: Option<Tally>,
     /// Ends the call at its deadline as long as no connection does.
     pub(crate) expiry: Option<Timer>,
@@ -131,6 +135,11 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
+    /// Of a call of this method with this metadata, and no requests yet.
+    pub fn new(path: String, metadata: Metadata) -> Outbox {
+        Outbox { path, metadata, ..Outbox::default() }
+    }
+
     pub(crate) fn push(&mut self, message: Bytes) {
         self.bytes += message.len();
         self.messages.push(message);
@@ -153,7 +162,7 @@ impl CallState {
     }
 
     /// A message is here, or none will come.
-    pub(crate) fn receivable(&self) -> bool {
+    pub fn receivable(&self) -> bool {
         !self.inbox.is_empty() || self.half_closed || self.is_over()
     }
 
@@ -165,15 +174,17 @@ impl CallState {
     }
 
     /// Response headers are here, or none will come.
-    pub(crate) fn has_headers(&self) -> bool {
+    pub fn has_headers(&self) -> bool {
         self.headers.is_some() || self.is_over()
     }
 
-    pub(crate) fn sendable(&self) -> bool {
+    /// There is room for another message, or nothing can be sent any more.
+    pub fn sendable(&self) -> bool {
         !self.full || self.is_over()
     }
 
-    pub(crate) fn ended(&self) -> bool {
+    /// It is over.
+    pub fn ended(&self) -> bool {
         self.is_over()
     }
 
@@ -217,7 +228,7 @@ impl Call {
     }
 
     /// A call that ended before it began.
-    pub(crate) fn failed(status: Status) -> Arc<Call> {
+    pub fn failed(status: Status) -> Arc<Call> {
         Call::new(None, None, None, None, CallState { closed: Some(locally_ended(status)), ..CallState::default() })
     }
 
@@ -240,11 +251,12 @@ impl Call {
     }
 
     /// Whether it was made in this process. The lock of one that was not may never be free again.
-    pub(crate) fn is_ours(&self) -> bool {
+    pub fn is_ours(&self) -> bool {
         self.generation == process::generation()
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, CallState> {
+    /// Its state; while this is held, nothing arrives for the call.
+    pub fn lock(&self) -> MutexGuard<'_, CallState> {
         lock(&self.state)
     }
 
@@ -266,7 +278,7 @@ impl Call {
     }
 
     /// Waits until `done`; a client's thread reads the connection itself if no other does.
-    pub(crate) fn wait(self: &Arc<Self>, until: Option<Instant>, done: &dyn Fn(&CallState) -> bool) -> Waited {
+    pub fn wait(self: &Arc<Self>, until: Option<Instant>, done: &dyn Fn(&CallState) -> bool) -> Waited {
         let mut state = self.lock();
         if done(&state) {
             return Waited::Done;
@@ -342,7 +354,7 @@ impl Call {
 
     /// Queues a message; false when the call is over. Ask [`CallState::sendable`] before.
     /// `compress` says whether this message may be compressed at all.
-    pub(crate) fn send(self: &Arc<Self>, message: Message<'_>, compress: bool) -> bool {
+    pub fn send(self: &Arc<Self>, message: Message<'_>, compress: bool) -> bool {
         if let Some(status) = self.refuse_request(&message) {
             return self.cancel(status);
         }
@@ -368,7 +380,7 @@ impl Call {
     }
 
     /// Client: no more messages will be sent.
-    pub(crate) fn half_close(self: &Arc<Self>) {
+    pub fn half_close(self: &Arc<Self>) {
         if let Place::Waiting(outbox) = &mut self.lock().place {
             outbox.half_closed = true;
             return;
@@ -383,7 +395,7 @@ impl Call {
     }
 
     /// The next message, if one is here.
-    pub(crate) fn take_message(self: &Arc<Self>) -> Option<Bytes> {
+    pub fn take_message(self: &Arc<Self>) -> Option<Bytes> {
         let mut state = self.lock();
         let message = state.inbox.pop_front()?;
         state.has_asked = false;
@@ -398,7 +410,7 @@ impl Call {
     }
 
     /// Gives what the application took back to the peer's windows.
-    pub(crate) fn release(self: &Arc<Self>) {
+    pub fn release(self: &Arc<Self>) {
         let (messages, bytes) = std::mem::take(&mut self.lock().taken);
         if messages > 0 {
             self.with_engine(|engine, id| engine.release_many(id, messages, bytes));
@@ -416,18 +428,18 @@ impl Call {
     }
 
     /// Server: how its messages are compressed from now on; too late once the headers are gone.
-    pub(crate) fn set_encoding(self: &Arc<Self>, encoding: Encoding) {
+    pub fn set_encoding(self: &Arc<Self>, encoding: Encoding) {
         // What is left to do then is nothing: the messages go as the headers said.
         let _ = self.with_engine(|engine, id| engine.set_encoding(id, encoding));
     }
 
     /// Server: sends initial metadata now.
-    pub(crate) fn send_headers(self: &Arc<Self>, metadata: &Metadata) -> Result<(), CallError> {
+    pub fn send_headers(self: &Arc<Self>, metadata: &Metadata) -> Result<(), CallError> {
         self.with_engine(|engine, id| engine.send_headers(id, metadata)).unwrap_or(Err(CallError::NoSuchCall))
     }
 
     /// Server: answers, with a last message if given, in one write.
-    pub(crate) fn finish(self: &Arc<Self>, message: Option<Last<'_>>, status: &Status, trailers: &Metadata) -> bool {
+    pub fn finish(self: &Arc<Self>, message: Option<Last<'_>>, status: &Status, trailers: &Metadata) -> bool {
         let answered = self.with_engine(|engine, id| {
             if let Some(Last { message, compress }) = message {
                 engine.send_message_with(id, message.into_outgoing(), compress)?;
@@ -439,13 +451,13 @@ impl Call {
     }
 
     /// Server: refuses a call whose method reads messages of another codec.
-    pub(crate) fn refuse_subtype(self: &Arc<Self>, codec: &str) {
+    pub fn refuse_subtype(self: &Arc<Self>, codec: &str) {
         // A call that is over needs no answer.
         let _ = self.with_engine(|engine, id| engine.refuse_subtype(id, codec));
     }
 
     /// Ends the call at once; false when it was over.
-    pub(crate) fn cancel(self: &Arc<Self>, status: Status) -> bool {
+    pub fn cancel(self: &Arc<Self>, status: Status) -> bool {
         {
             let mut state = self.lock();
             if state.is_over() {
@@ -476,7 +488,7 @@ impl Call {
     }
 
     /// Client: the metadata that a held call waited for is here; false when it was not waited for.
-    pub(crate) fn proceed(self: &Arc<Self>, metadata: &Metadata) -> bool {
+    pub fn proceed(self: &Arc<Self>, metadata: &Metadata) -> bool {
         let channel = {
             let mut state = self.lock();
             let Place::Waiting(outbox) = &mut state.place else { return false };
@@ -501,7 +513,7 @@ impl Call {
     }
 
     /// Runs callbacks where this call's callbacks run. No lock may be held.
-    pub(crate) fn run(&self, callbacks: Vec<Callback>) {
+    pub fn run(&self, callbacks: Vec<Callback>) {
         match &self.notifier {
             Some(notifier) => notifier.run(callbacks),
             None => callbacks.into_iter().for_each(|callback| callback()),
@@ -509,7 +521,7 @@ impl Call {
     }
 
     /// Has `callback` run at the end; gives it back when that is over already.
-    pub(crate) fn add_callback(&self, callback: Callback) -> Result<(), Callback> {
+    pub fn add_callback(&self, callback: Callback) -> Result<(), Callback> {
         let mut state = self.lock();
         if state.is_over() {
             return Err(callback);
@@ -519,7 +531,7 @@ impl Call {
     }
 
     /// Has `callback` run once there is something to receive, or nothing will come; false when that is so already.
-    pub(crate) fn when_receivable(&self, callback: Callback) -> bool {
+    pub fn when_receivable(&self, callback: Callback) -> bool {
         let mut state = self.lock();
         if state.receivable() {
             return false;
@@ -632,15 +644,6 @@ impl CallState {
     }
 }
 
-/// What the server may have seen of an attempt that has ended.
-pub(crate) fn seen(closed: &Closed) -> Seen {
-    match (closed.unprocessed, closed.unsent) {
-        (true, true) => Seen::Never,
-        (true, false) => Seen::Refused,
-        (false, _) => Seen::Perhaps,
-    }
-}
-
 /// The end of a call that never reached a connection.
 fn locally_ended(status: Status) -> Box<Closed> {
     Box::new(Closed { status, trailers: Metadata::new(), completed: false, unprocessed: true, unsent: true })
@@ -651,48 +654,10 @@ pub(crate) fn deadline_exceeded() -> Status {
     Status::new(Code::DeadlineExceeded, "Deadline Exceeded")
 }
 
-/// How a call ends one of whose messages is longer than the service config allows, if it is.
-pub(crate) fn too_large(verb: &str, len: usize, max: Option<usize>) -> Option<Status> {
-    let max = max.filter(|max| len > *max)?;
-    let text = format!("CLIENT: {verb} message larger than max ({len} vs. {max})");
-    Some(Status::new(Code::ResourceExhausted, text))
-}
-
-/// A message on its way out.
-pub(crate) enum Message<'a> {
-    /// Lives only as long as the verb.
-    Borrowed(&'a [u8]),
-    /// May be kept.
-    Owned(Bytes),
-}
-
 /// A server's last message.
-pub(crate) struct Last<'a> {
-    pub(crate) message: Message<'a>,
+pub struct Last<'a> {
+    /// The message.
+    pub message: Message<'a>,
     /// Whether it may be compressed.
-    pub(crate) compress: bool,
-}
-
-impl<'a> Message<'a> {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Message::Borrowed(bytes) => bytes.len(),
-            Message::Owned(bytes) => bytes.len(),
-        }
-    }
-
-    pub(crate) fn into_bytes(self) -> Bytes {
-        match self {
-            Message::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
-            Message::Owned(bytes) => bytes,
-        }
-    }
-
-    pub(crate) fn into_outgoing(self) -> Outgoing<'a> {
-        match self {
-            Message::Borrowed(bytes) if bytes.len() < COPIED => Outgoing::Copied(bytes),
-            Message::Borrowed(bytes) => Outgoing::Shared(Bytes::copy_from_slice(bytes)),
-            Message::Owned(bytes) => Outgoing::Shared(bytes),
-        }
-    }
+    pub compress: bool,
 }

@@ -10,37 +10,36 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use farcall_channel::{
-    Address, ConnectError, Connectivity, Endpoint, InvalidProxy, MethodConfig, Next, Proxy, Retry, RetryConfig,
-    ServiceConfig, Target, Throttle,
+    Address, ConnectError, Connectivity, Endpoint, MethodConfig, Next, Retry, RetryConfig, ServiceConfig, Target,
+    Throttle,
     single::{Action, Channel as Brain, ConnectionId, Lost, Pick},
 };
 use farcall_core::{Code, Status};
 use farcall_engine::{Config, ErrorCode};
-
-use super::{
+use farcall_system::{
     Host,
-    call::{Call, Message, Outbox, Place, Waited, deadline_exceeded, too_large},
-    connection::{Connection, Notice, Owner, Then},
-    lock,
-    notifier::Notifier,
-    reactor::{Reactor, Timer},
-    socket::{Socket, connect_error, os_text},
-    transport::Transport,
-};
-use crate::{
     channelz::{Entity, Tally},
     credentials::ClientSecurity,
+    lock,
+    message::{Message, NO_MORE_CALLS, too_large},
     options::{ChannelOptions, SocketOptions},
-    process, proxy,
+    process,
+    proxy::{self, Proxied},
     reports::Reports,
+    socket::{Socket, connect_error, os_text},
     trace::{self, Topic},
+    transport::Transport,
 };
 
-/// Why a connection is left that has not broken.
-pub(crate) const NO_MORE_CALLS: &str = "the server takes no more calls";
+use crate::{
+    call::{Call, Outbox, Place, Waited, deadline_exceeded},
+    connection::{Connection, Notice, Owner, Then},
+    notifier::Notifier,
+    reactor::{Reactor, Timer},
+};
 
 /// A channel with its calls.
-pub(crate) struct Channel {
+pub struct Channel {
     generation: u32,
     entity: Arc<Entity>,
     authority: String,
@@ -86,15 +85,6 @@ struct Link {
     works: Option<Instant>,
 }
 
-/// A way through a proxy.
-#[derive(Clone)]
-pub(crate) struct Proxied {
-    pub(crate) proxy: Proxy,
-    /// Whom the proxy connects to.
-    pub(crate) host: String,
-    pub(crate) port: u16,
-}
-
 /// What is left to do once the channel's lock is free.
 #[derive(Default)]
 struct Chores {
@@ -105,23 +95,9 @@ struct Chores {
     fail: Vec<(Arc<Call>, Status)>,
 }
 
-impl Proxied {
-    /// The proxy on the way to where a target is, if one is to be used.
-    pub(crate) fn way(endpoint: &Endpoint, options: &ChannelOptions) -> Result<Option<Proxied>, InvalidProxy> {
-        let (host, port) = match endpoint {
-            Endpoint::Dns { host, port } => (host.clone(), *port),
-            Endpoint::Addresses(addresses) => match addresses.first() {
-                Some(Address::Ip(address)) => (address.ip().to_string(), address.port()),
-                _ => return Ok(None),
-            },
-        };
-        Ok(proxy::of(options, &host)?.map(|proxy| Proxied { proxy, host, port }))
-    }
-}
-
 impl Channel {
     /// A channel in IDLE; connects when first used.
-    pub(crate) fn new(name: &str, options: &ChannelOptions, host: Host) -> io::Result<Arc<Channel>> {
+    pub fn new(name: &str, options: &ChannelOptions, host: Host) -> io::Result<Arc<Channel>> {
         let (mut target, mut target_error) = match Target::parse(name) {
             Ok(target) => (target, None),
             Err(error) => {
@@ -179,17 +155,17 @@ impl Channel {
     }
 
     /// Whether it was made in this process.
-    pub(crate) fn is_ours(&self) -> bool {
+    pub fn is_ours(&self) -> bool {
         self.generation == process::generation()
     }
 
     /// `:authority` of its calls.
-    pub(crate) fn authority(&self) -> &str {
+    pub fn authority(&self) -> &str {
         &self.authority
     }
 
     /// Starts a call with what is in `outbox`; never waits. `then` says whether the caller waits for it next.
-    pub(crate) fn start(
+    pub fn start(
         self: &Arc<Self>,
         mut outbox: Outbox,
         message: Option<Message<'_>>,
@@ -321,7 +297,7 @@ impl Channel {
     }
 
     /// The connectivity state; leaves IDLE if asked to.
-    pub(crate) fn connectivity(self: &Arc<Self>, try_to_connect: bool) -> Connectivity {
+    pub fn connectivity(self: &Arc<Self>, try_to_connect: bool) -> Connectivity {
         let mut state = lock(&self.state);
         let connectivity = state.brain.state();
         if try_to_connect && self.target_error.is_none() {
@@ -332,7 +308,7 @@ impl Channel {
     }
 
     /// Waits until the state is not `last`.
-    pub(crate) fn wait_for_change(&self, last: Connectivity, until: Option<Instant>) -> (Connectivity, Waited) {
+    pub fn wait_for_change(&self, last: Connectivity, until: Option<Instant>) -> (Connectivity, Waited) {
         let mut state = lock(&self.state);
         loop {
             let connectivity = state.brain.state();
@@ -353,7 +329,7 @@ impl Channel {
     }
 
     /// Ends every call with CANCELLED and `details`; idempotent.
-    pub(crate) fn close(self: &Arc<Self>, details: &str) {
+    pub fn close(self: &Arc<Self>, details: &str) {
         let status = Status::new(Code::Cancelled, details.to_owned());
         let mut state = lock(&self.state);
         state.closed = true;

@@ -48,14 +48,14 @@ static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
 static LOOK: AtomicU64 = AtomicU64::new(0);
 
 /// A message of so many bytes has been received, on this thread.
-pub(crate) fn arrives(len: usize) {
+pub fn arrives(len: usize) {
     if len >= LARGE {
         keep_blocks();
     }
 }
 
 /// A message of so many bytes goes to Python or comes from there, on this thread.
-pub(crate) fn passes(len: usize) {
+pub fn passes(len: usize) {
     if len < COUNTED {
         return;
     }
@@ -67,7 +67,7 @@ pub(crate) fn passes(len: usize) {
 /// Gives memory back if all is quiet. A connection asks when it looks at the clock, which each does in the second after
 /// it was last used; the caller holds no lock. Gives back when to ask again, if the caller is the one who has to.
 #[must_use]
-pub(crate) fn quiet(now: Instant) -> Option<Instant> {
+pub fn quiet(now: Instant) -> Option<Instant> {
     if PASSED.load(Relaxed) == 0 && !ONCE_MORE.load(Relaxed) {
         return None;
     }
@@ -91,7 +91,7 @@ pub(crate) fn quiet(now: Instant) -> Option<Instant> {
 }
 
 /// The end of a connection: it is dropped after all that the connection kept.
-pub(crate) struct Gone;
+pub struct Gone;
 
 impl Drop for Gone {
     fn drop(&mut self) {

@@ -3,19 +3,15 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use farcall_engine::{CallId, Connection as Engine, Event};
-use pyo3::{prelude::*, sync::PyOnceLock, types::PyString};
 
-use crate::{calling::Calling, process, sync::Callback};
+use crate::{Callback, face};
 
-/// What gets the lines.
-static TRACER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-
-/// What is traced, which can be asked without the interpreter.
+/// What is traced, which costs nothing to ask.
 static ON: AtomicU8 = AtomicU8::new(0);
 
 /// What can be traced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Topic {
+pub enum Topic {
     /// Connectivity states of channels.
     Connectivity,
     /// Connections: their begin and end, SETTINGS and GOAWAYs.
@@ -45,38 +41,32 @@ impl Topic {
     }
 }
 
-/// Gives lines about these topics to `tracer(line)` from now on.
-#[pyfunction]
-pub(crate) fn trace(py: Python<'_>, tracer: Py<PyAny>, topics: Vec<String>) {
-    // The first one stays: it logs, whoever set it.
-    let _ = TRACER.set(py, tracer);
+/// Traces these topics from now on, to the [`Face`](crate::Face).
+pub fn choose(topics: &[String]) {
     let chosen = Topic::ALL.iter().filter(|topic| topics.iter().any(|name| name == topic.name()));
     ON.store(chosen.fold(0, |on, topic| on | topic.bit()), Ordering::Release);
 }
 
 /// What writes the line that `words` make, if anybody wants to know. To be run where callbacks run: logging may wait.
-pub(crate) fn line(topic: Topic, words: impl FnOnce() -> String) -> Option<Callback> {
+pub fn line(topic: Topic, words: impl FnOnce() -> String) -> Option<Callback> {
     if !topic.is_on() {
         return None;
     }
     let line = words();
     Some(Box::new(move || {
-        process::attach(|py| {
-            let Some(tracer) = TRACER.get(py) else { return };
-            if let Err(error) = tracer.bind(py).call_python(&[PyString::new(py, &line).as_any()]) {
-                error.write_unraisable(py, Some(tracer.bind(py)));
-            }
-        });
+        if let Some(face) = face() {
+            face.trace(&line);
+        }
     }))
 }
 
 /// The line about a client's call that begins on a connection.
-pub(crate) fn begun(peer: &str, call: CallId, path: &str) -> Option<Callback> {
+pub fn begun(peer: &str, call: CallId, path: &str) -> Option<Callback> {
     line(Topic::Call, || format!("call {call} with {peer}: {path} begun"))
 }
 
 /// The line about what the brain of a connection with `peer` tells.
-pub(crate) fn event(peer: &str, engine: &Engine, event: &Event) -> Option<Callback> {
+pub fn event(peer: &str, engine: &Engine, event: &Event) -> Option<Callback> {
     match event {
         Event::Ready => {
             line(Topic::Http, || format!("connection with {peer}: SETTINGS received: {}", engine.peer_settings()))

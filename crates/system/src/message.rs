@@ -28,6 +28,11 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// To be kept; copies what is borrowed.
     pub fn into_bytes(self) -> Bytes {
         match self {

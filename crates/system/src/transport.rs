@@ -1,31 +1,23 @@
 //! What lies between a socket and the brain of its connection: nothing, or TLS. Both kinds of hands use it.
 
+#[cfg(feature = "tls")]
+mod tls;
+
+#[cfg(feature = "tls")]
+use std::sync::Arc;
 use std::{
-    cell::RefCell,
     io::{self, IoSlice},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Buf;
 use farcall_channel::ConnectError;
-use farcall_core::Code;
 use farcall_engine::{Cause, Connection as Engine};
-use farcall_security::{Error, Handshake, Session, Untrusted};
 
 use crate::socket::Socket;
 
 /// Pieces of one vectored write.
 const PIECES: usize = 64;
-
-/// What is read at once of sealed bytes: a few records of the largest size.
-const SEALED: usize = 64 << 10;
-
-thread_local! {
-    /// Where sealed bytes are opened. What they hold goes to the brain at once, so that one buffer will do for all
-    /// connections that a thread reads, and those that rest need none.
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
 
 /// What lies between a socket and the brain of its connection.
 pub enum Transport {
@@ -34,14 +26,8 @@ pub enum Transport {
     /// Plain bytes between two ends of one machine.
     Local,
     /// TLS.
-    Tls(Box<Tls>),
-}
-
-/// One end of TLS.
-pub struct Tls {
-    session: Session,
-    /// What was opened before there was a brain for it.
-    early: Vec<u8>,
+    #[cfg(feature = "tls")]
+    Tls(Box<tls::Tls>),
 }
 
 /// How sure the other end is to be who it is, and of what was found out about it. Without any: not at all.
@@ -50,7 +36,8 @@ pub enum Auth {
     /// On one machine.
     Local,
     /// By TLS.
-    Tls(Arc<Handshake>),
+    #[cfg(feature = "tls")]
+    Tls(Arc<farcall_security::Handshake>),
 }
 
 /// What came of one read.
@@ -64,8 +51,9 @@ pub struct Taken {
 
 impl Transport {
     /// TLS with this session.
-    pub fn tls(session: Session) -> Transport {
-        Transport::Tls(Box::new(Tls { session, early: Vec::new() }))
+    #[cfg(feature = "tls")]
+    pub fn tls(session: farcall_security::Session) -> Transport {
+        Transport::Tls(Box::new(tls::Tls::new(session)))
     }
 
     /// Reads once, and tells the brain what came: bytes, the end, or that they cannot be opened.
@@ -81,12 +69,8 @@ impl Transport {
                 engine.handle_received(len, now);
                 Ok(Taken { full: len == room, end: len == 0 })
             }
-            Transport::Tls(tls) => SCRATCH.with_borrow_mut(|scratch| {
-                scratch.resize(SEALED, 0);
-                let len = socket.read(scratch)?;
-                tls.open(&mut scratch[..len], engine, now);
-                Ok(Taken { full: len == SEALED, end: len == 0 || tls.session.peer_closed() })
-            }),
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.read(socket, engine, now),
         }
     }
 
@@ -104,13 +88,8 @@ impl Transport {
                 transmit.advance(written);
                 Ok(true)
             }
-            Transport::Tls(tls) => {
-                tls.seal(engine, now);
-                let Some(sealed) = tls.session.poll_transmit() else { return Ok(false) };
-                let written = socket.write(&[IoSlice::new(sealed)])?;
-                tls.session.handle_transmitted(written);
-                Ok(true)
-            }
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.write(socket, engine, now),
         }
     }
 
@@ -119,32 +98,36 @@ impl Transport {
         match self {
             Transport::Plain => None,
             Transport::Local => Some(Auth::Local),
-            Transport::Tls(tls) => tls.session.handshake().cloned().map(Auth::Tls),
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.handshake().cloned().map(Auth::Tls),
         }
     }
 
     /// Why there is no connection, if that is TLS's doing, in grpcio's words.
     pub fn failure(&self) -> Option<ConnectError> {
         match self {
-            Transport::Tls(tls) => tls.session.error().map(refusal),
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.failure(),
             Transport::Plain | Transport::Local => None,
         }
     }
 
     /// Whether the handshake of TLS is not over.
     pub fn in_handshake(&self) -> bool {
-        matches!(self, Transport::Tls(tls) if tls.session.handshake().is_none() && tls.session.error().is_none())
+        match self {
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.in_handshake(),
+            Transport::Plain | Transport::Local => false,
+        }
     }
 
     /// What TLS has to say to the operator of this end, if it failed.
     pub fn trouble(&self) -> Option<(Cause, String)> {
-        let Transport::Tls(tls) = self else { return None };
-        let error = tls.session.error()?;
-        let cause = match error {
-            Error::ClosedInHandshake => Cause::HandshakeLeft,
-            _ => Cause::Handshake,
-        };
-        Some((cause, error.to_string()))
+        match self {
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.trouble(),
+            Transport::Plain | Transport::Local => None,
+        }
     }
 
     /// Shakes hands on a thread that waits for it. Until the handshake is over nothing else is done with the socket.
@@ -152,125 +135,13 @@ impl Transport {
     /// # Errors
     /// Of TLS, the socket, or because it took longer than `patience`.
     pub fn shake(&mut self, socket: &Socket, patience: Duration) -> Result<(), ConnectError> {
-        let Transport::Tls(tls) = self else { return Ok(()) };
-        let Tls { session, early } = &mut **tls;
-        let until = Instant::now() + patience;
-        let failed = |error: io::Error| ConnectError {
-            code: Code::Unavailable,
-            why: format!("Handshake read failed ({})", crate::socket::os_text(&error)),
-        };
-        let mut buffer = vec![0; SEALED];
-        while session.handshake().is_none() {
-            let blocked = match session.poll_transmit() {
-                Some(sealed) => match socket.write(&[IoSlice::new(sealed)]) {
-                    Ok(written) => {
-                        session.handle_transmitted(written);
-                        continue;
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => true,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => return Err(failed(error)),
-                },
-                None => false,
-            };
-            if let Some(error) = session.error() {
-                return Err(refusal(error));
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(failed(io::ErrorKind::TimedOut.into()));
-            }
-            socket.wait(blocked, left).map_err(failed)?;
-            match socket.read(&mut buffer) {
-                Ok(0) => session.handle_closed(),
-                Ok(len) => session.handle_sealed(&mut buffer[..len], |opened| early.extend_from_slice(opened)),
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                Err(error) => return Err(failed(error)),
+        match self {
+            #[cfg(feature = "tls")]
+            Transport::Tls(tls) => tls.shake(socket, patience),
+            Transport::Plain | Transport::Local => {
+                let _ = (socket, patience);
+                Ok(())
             }
         }
-        Ok(())
     }
-}
-
-impl Tls {
-    /// Opens what came and hands it to the brain; no bytes are the end.
-    fn open(&mut self, sealed: &mut [u8], engine: &mut Engine, now: Instant) {
-        if sealed.is_empty() {
-            self.session.handle_closed();
-        } else {
-            self.session.handle_sealed(sealed, |opened| feed(engine, opened, now));
-        }
-        if let Some(error) = self.session.error() {
-            engine.handle_transport_closed(&refusal(error).why, now);
-        } else if sealed.is_empty() || self.session.peer_closed() {
-            engine.handle_received(0, now);
-        }
-    }
-
-    /// Seals what the brain has to say, as far as there is room; after its last words, goodbye.
-    fn seal(&mut self, engine: &mut Engine, now: Instant) {
-        if !self.early.is_empty() {
-            feed(engine, &std::mem::take(&mut self.early), now);
-        }
-        while self.session.can_seal() {
-            let Some(transmit) = engine.poll_transmit(now) else {
-                if engine.error().is_some() {
-                    self.session.close();
-                }
-                return;
-            };
-            let mut pieces = [IoSlice::new(&[]); PIECES];
-            let count = transmit.chunks_vectored(&mut pieces);
-            let taken = self.session.seal(&pieces[..count]);
-            if taken == 0 {
-                return;
-            }
-            transmit.advance(taken);
-        }
-    }
-}
-
-/// Hands opened bytes to the brain.
-fn feed(engine: &mut Engine, mut opened: &[u8], now: Instant) {
-    while !opened.is_empty() && engine.error().is_none() {
-        let room = engine.receive_buffer();
-        let len = room.len().min(opened.len());
-        if len == 0 {
-            return;
-        }
-        room[..len].copy_from_slice(&opened[..len]);
-        engine.handle_received(len, now);
-        opened = &opened[len..];
-    }
-}
-
-/// What a client whose handshake failed is told: grpcio's words, which programs and people look for.
-fn refusal(error: &Error) -> ConnectError {
-    const FAILED: &str = "Tls handshake failed (TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL: ";
-    let (code, why) = match error {
-        Error::PeerUntrusted(Untrusted::Rejected(why)) => {
-            (Code::Unknown, format!("Custom verification check failed with error: UNAUTHENTICATED: {why}"))
-        }
-        Error::PeerUntrusted(why) => (
-            Code::Unknown,
-            format!("{FAILED}error:1000007d:SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED: {why}: OK"),
-        ),
-        Error::NameMismatch => {
-            let text =
-                "Custom verification check failed with error: UNAUTHENTICATED: Hostname Verification Check failed.";
-            (Code::Unknown, text.to_owned())
-        }
-        Error::NoProtocol => (Code::Unknown, "Cannot check peer: missing selected ALPN property.".to_owned()),
-        Error::NotTls => (
-            Code::Unknown,
-            format!(
-                "{FAILED}error:100000f7:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER: the peer does not speak TLS: OK"
-            ),
-        ),
-        // Mostly because of a certificate that it wanted and did not get: TLS 1.3 tells only after the handshake.
-        Error::PeerRefused(alert) => (Code::Unavailable, format!("Socket closed (TLS alert: {alert})")),
-        Error::ClosedInHandshake => (Code::Unavailable, "Handshake read failed (Socket closed)".to_owned()),
-        other => (Code::Unknown, format!("{FAILED}{other}")),
-    };
-    ConnectError { code, why }
 }

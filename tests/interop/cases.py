@@ -5,7 +5,7 @@ one outcome a line. Fields: `kind` of method; `requests` (fields of interop.prot
 payload of that many bytes); `metadata` (values of "-bin" keys in hex); `timeout` in seconds; `ping_pong` (the next
 request goes only when the reply to the last has come); `hold` (the request stream stays open after the last);
 `cancel` (once the server says that the call blocks); `watch_end` (ask the server whether it saw the end);
-`at_once` (that many of the same call side by side).
+`at_once` (that many of the same call side by side); `target` (on a channel of its own, to there).
 
 An expectation names only what is fixed by the protocol: texts of errors made by the client itself are its own.
 """
@@ -214,6 +214,97 @@ def all_cases() -> list[dict[str, Any]]:
     cases.extend(_early_status(kind) for kind in ("client_stream", "bidi"))
     cases.append({"name": "no_such_method", "kind": "missing", "expect": {"replies": [], "code": "UNIMPLEMENTED"}})
     return cases
+
+
+def _met(name: str, first: str, later: str, **expect: Any) -> dict[str, Any]:
+    return {"name": name, "first": first, "later": later, "expect": {"details": "", **expect}}
+
+
+def channel_scenarios() -> list[dict[str, Any]]:
+    """What a channel makes of a server that goes wrong, fixed for our three kinds of hands: the code and the text of a
+    unary call, and how many connections and streams the server saw.
+
+    `first` and `later` are what the first connection and those after it meet (test_channel_parity.py has them),
+    `target` another than the server; `tls` and `proxy` how the channel gets there. `port` in a text is the server's,
+    `proxy_port` the proxy's. Of several `calls` on one channel, one after the other, the last one counts. Where hands
+    do otherwise today, `drift` says what, by client: that row is expected to fail.
+    """
+    failed = "failed to connect to all addresses; last error: "
+    unreached = {"code": "UNAVAILABLE", "connections": 0, "streams": 0}
+    lost = {"code": "UNAVAILABLE", "details": "Stream removed (Socket closed)", "connections": 1, "streams": 1}
+
+    def removed(code: str, error: int) -> dict[str, Any]:
+        text = f"Stream removed (RST_STREAM (Received RST_STREAM with error code {error}))"
+        return {"code": code, "details": text}
+
+    return [
+        {
+            "name": "refused",
+            "target": "127.0.0.1:{port}",
+            "expect": {
+                **unreached,
+                "details": failed
+                + "UNKNOWN: ipv4:127.0.0.1:{port}: Failed to connect to remote host: Connection refused",
+            },
+        },
+        {
+            "name": "no_such_name",
+            "target": "nowhere.invalid:1",
+            "expect": {
+                **unreached,
+                "details": "errors resolving nowhere.invalid:1: "
+                "[field:hostname lookup error:address lookup failed for nowhere.invalid:1: Domain name not found]",
+            },
+        },
+        _met("goaway_at_once", "goaway_at_once", "answer", code="OK", connections=2, streams=1),
+        # Its last stream is below the call's, which the server has therefore not seen.
+        _met("goaway_below", "goaway_below", "answer", code="OK", connections=2, streams=2),
+        _met("goaway_with", "goaway_with", "answer", code="OK", connections=1, streams=1),
+        # gRFC A6: a call that a server refused is made again, once.
+        _met("refused_once", "refuse_once", "answer", code="OK", connections=1, streams=2),
+        _met("refused_always", "refuse", "refuse", **removed("UNAVAILABLE", 7), connections=1, streams=2),
+        _met("reset_before_headers", "reset", "reset", **removed("INTERNAL", 2), connections=1, streams=1),
+        _met(
+            "reset_after_headers",
+            "headers_and_reset",
+            "headers_and_reset",
+            **removed("INTERNAL", 2),
+            connections=1,
+            streams=1,
+        ),
+        _met("closed_before_headers", "close", "close", **lost),
+        _met("closed_after_headers", "headers_and_close", "headers_and_close", **lost),
+        # A server with a short max_connection_age, say.
+        {
+            **_met("goaway_after_each", "goaway_with", "goaway_with", code="OK", connections=8, streams=8),
+            "calls": 8,
+            "drift": {"ours-rust": "a Rust channel takes a connection that goes away soon for one that breaks"},
+        },
+        {
+            "name": "tls_to_a_plain_server",
+            "first": "answer",
+            "tls": True,
+            "expect": {
+                **unreached,
+                "connections": 1,
+                "details": failed + "UNKNOWN: ipv4:127.0.0.1:{port}: Tls handshake failed (TSI_PROTOCOL_FAILURE): "
+                "SSL_ERROR_SSL: error:100000f7:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER: "
+                "the peer does not speak TLS: OK",
+            },
+            "drift": {"ours-rust": "a failed TLS handshake has other words in Rust, and another code in them"},
+        },
+        {
+            "name": "proxy_refuses",
+            "target": "somewhere.invalid:1",
+            "proxy": "HTTP/1.1 403 Forbidden\r\n\r\n",
+            "expect": {
+                **unreached,
+                "details": failed + "UNKNOWN: ipv4:127.0.0.1:{proxy_port}: Failed to connect to remote host: "
+                'the proxy answered "HTTP/1.1 403 Forbidden"',
+            },
+            "drift": {"ours-rust": "a Rust channel does not look for proxies"},
+        },
+    ]
 
 
 def mismatch(expected: dict[str, Any], outcome: dict[str, Any]) -> list[str]:

@@ -17,6 +17,10 @@ ROOT = HERE.parents[1]
 PEERS_PYTHON = os.environ.get("FARCALL_PEERS_PYTHON", str(ROOT / ".venvs" / "peers" / "bin" / "python"))
 RUST_BIN = pathlib.Path(os.environ.get("FARCALL_RUST_BIN", ROOT / "target" / "debug"))
 
+sys.path.insert(0, str(ROOT / "tests" / "python"))
+
+from certificates import Authority  # noqa: E402
+
 Outcome = dict[str, Any]
 
 # name -> (interpreter, program, whose compiler made the messages and stubs)
@@ -45,6 +49,20 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pathlib.Pat
     return made
 
 
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("certificates")
+    authority = Authority()
+    (folder / "roots.pem").write_bytes(authority.root)
+    for name, pair in (
+        ("server", authority.issue("server", "DNS:localhost", "IP:127.0.0.1")),
+        ("client", authority.issue("client", "DNS:client.example")),
+    ):
+        (folder / f"{name}.key").write_bytes(pair.key)
+        (folder / f"{name}.pem").write_bytes(pair.chain)
+    return folder
+
+
 def command_for(peer: str, role: str, generated: dict[str, pathlib.Path]) -> tuple[list[str], dict[str, str]]:
     if peer == "ours-rust":
         return [str(RUST_BIN / f"interop-{role}")], {}
@@ -69,13 +87,16 @@ def servers(generated: dict[str, pathlib.Path]) -> Iterator[Callable[[str], prog
 
 
 @pytest.fixture(scope="session")
-def perform(generated: dict[str, pathlib.Path]) -> Callable[[str, int, Sequence[dict[str, Any]]], dict[str, Outcome]]:
-    """Has a client perform cases at a port of this machine; answers the outcomes by name of the case."""
+def perform(generated: dict[str, pathlib.Path]) -> Callable[..., dict[str, Outcome]]:
+    """Has a client perform cases at a port of this machine, or a target; answers the outcomes by name of the case."""
 
-    def run_client(client: str, port: int, cases: Sequence[dict[str, Any]]) -> dict[str, Outcome]:
+    def run_client(
+        client: str, server: int | str, cases: Sequence[dict[str, Any]], **environment: str
+    ) -> dict[str, Outcome]:
         command, env = command_for(client, "client", generated)
         stdin = "\n".join(map(json.dumps, cases))
-        printed = programs.run([*command, f"127.0.0.1:{port}"], env=env, stdin=stdin)
+        target = f"127.0.0.1:{server}" if isinstance(server, int) else server
+        printed = programs.run([*command, target], env={**env, **environment}, stdin=stdin)
         return {outcome["name"]: outcome for outcome in map(json.loads, printed.splitlines())}
 
     return run_client

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import json
 import pathlib
-import sys
 from typing import Any
 
 import cases
 import programs
 import pytest
 from conftest import command_for
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "python"))
-
-from certificates import Authority
 
 PEERS = ("ours-python", "grpcio", "grpclib")
 PAIRS = [
@@ -34,20 +29,6 @@ def chosen() -> list[dict[str, Any]]:
         large = [case for case in of_kind if any("size" in request for request in case.get("requests", []))]
         some += [*of_kind[:2], *(case for case in large if case not in of_kind[:2])]
     return [{**case, "requests": case.get("requests", [{}])} for case in some]
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    folder = tmp_path_factory.mktemp("certificates")
-    authority = Authority()
-    (folder / "roots.pem").write_bytes(authority.root)
-    for name, pair in (
-        ("server", authority.issue("server", "DNS:localhost", "IP:127.0.0.1")),
-        ("client", authority.issue("client", "DNS:client.example")),
-    ):
-        (folder / f"{name}.key").write_bytes(pair.key)
-        (folder / f"{name}.pem").write_bytes(pair.chain)
-    return folder
 
 
 @pytest.mark.parametrize("mutual", [False, True], ids=["tls", "mtls"])

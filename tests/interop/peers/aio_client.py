@@ -1,6 +1,7 @@
 """Performs interop cases on grpcio's asyncio API: run with grpcio it is a peer, run with our wheel it is ours."""
 
 import asyncio
+import contextlib
 import sys
 
 import case_io
@@ -100,15 +101,18 @@ async def perform_many(stub, case):
     return {"all_alike": all(outcome == outcomes[0] for outcome in outcomes), **outcomes[0]}
 
 
-async def main(address):
+def open_channel(address):
     if peer_tls.folder() is None:
-        made = grpc.aio.insecure_channel(address)
-    else:
-        made = grpc.aio.secure_channel(address, peer_tls.channel_credentials(grpc))
-    async with made as channel:
-        stub = interop_pb2_grpc.InteropStub(channel)
+        return grpc.aio.insecure_channel(address)
+    return grpc.aio.secure_channel(address, peer_tls.channel_credentials(grpc))
+
+
+async def main(address):
+    async with open_channel(address) as channel:
         for case in case_io.read_cases():
-            outcome = await (perform_many if "at_once" in case else perform)(stub, case)
+            async with open_channel(case["target"]) if "target" in case else contextlib.nullcontext(channel) as used:
+                stub = interop_pb2_grpc.InteropStub(used)
+                outcome = await (perform_many if "at_once" in case else perform)(stub, case)
             case_io.write_outcome(case, outcome)
 
 

@@ -1,5 +1,6 @@
 """Performs interop cases on grpcio's blocking API: run with grpcio it is a peer, run with our wheel it is ours."""
 
+import contextlib
 import queue
 import sys
 import threading
@@ -110,15 +111,18 @@ def perform_many(stub, case):
     return {"all_alike": all(outcome == outcomes[0] for outcome in outcomes), **outcomes[0]}
 
 
+def open_channel(address):
+    if peer_tls.folder() is None:
+        return grpc.insecure_channel(address)
+    return grpc.secure_channel(address, peer_tls.channel_credentials(grpc))
+
+
 def main(address):
-    secure = peer_tls.folder() is not None
-    made = (
-        grpc.secure_channel(address, peer_tls.channel_credentials(grpc)) if secure else grpc.insecure_channel(address)
-    )
-    with made as channel:
-        stub = interop_pb2_grpc.InteropStub(channel)
+    with open_channel(address) as channel:
         for case in case_io.read_cases():
-            outcome = perform_many(stub, case) if "at_once" in case else perform(stub, case)
+            with open_channel(case["target"]) if "target" in case else contextlib.nullcontext(channel) as used:
+                stub = interop_pb2_grpc.InteropStub(used)
+                outcome = perform_many(stub, case) if "at_once" in case else perform(stub, case)
             case_io.write_outcome(case, outcome)
 
 

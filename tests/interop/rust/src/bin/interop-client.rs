@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use farcall::{Channel, Metadata, Request, Response, Status, Streaming, codec::Prost};
+use farcall::{
+    Channel, Metadata, Request, Response, Status, Streaming,
+    codec::Prost,
+    tls::{ClientTls, Roots},
+};
 use farcall_interop::{Reply, SERVICE, State, WatchReply, WatchRequest};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -24,6 +28,7 @@ const PAUSE_LIMIT: Duration = Duration::from_secs(10);
 struct Case {
     name: String,
     kind: String,
+    target: Option<String>,
     #[serde(default)]
     requests: Vec<Spec>,
     #[serde(default)]
@@ -304,16 +309,25 @@ async fn perform_many(channel: &Channel, case: &Case, count: usize) -> Result<Ou
     Ok(outcome)
 }
 
+/// A channel as INTEROP_TLS has it: the folder of the roots, or none for plain text.
+fn open_channel(target: &str) -> Result<Channel, Box<dyn Error + Send + Sync>> {
+    let Some(folder) = std::env::var_os("INTEROP_TLS") else { return Ok(Channel::new(target)?) };
+    let roots = std::fs::read(std::path::Path::new(&folder).join("roots.pem"))?;
+    let tls = ClientTls::new(Roots::from_pem(&roots)?);
+    Ok(Channel::builder(target).tls(tls)?.connect_lazy()?)
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let address = std::env::args().nth(1).ok_or("an argument: ADDRESS")?;
-    let channel = Channel::new(address)?;
+    let channel = open_channel(&address)?;
     for line in std::io::stdin().lines() {
         let line = line?;
         let case: Case = serde_json::from_str(&line)?;
+        let channel = case.target.as_deref().map_or_else(|| Ok(channel.clone()), open_channel)?;
         let performed = match case.at_once {
             Some(count) => perform_many(&channel, &case, count).await,
-            None => perform(channel.clone(), case.clone()).await,
+            None => perform(channel, case.clone()).await,
         };
         // The other cases shall have their outcomes all the same.
         let mut outcome = performed.unwrap_or_else(|error| Outcome {

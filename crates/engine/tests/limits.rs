@@ -223,7 +223,7 @@ fn resets_in_one_go_and_in_time() {
 fn resets_that_do_not_count() {
     let set = |limits: &mut Limits| (limits.resets, limits.resets_per_second) = (1, 0);
     type Reset = fn(&mut Raw, u32);
-    let ways: [(&str, bool, Reset); 10] = [
+    let ways: [(&str, bool, Reset); 11] = [
         ("at once", true, |raw, id| raw.send(&[Frame::request(id, true, &[])])),
         ("long before its deadline", true, |raw, id| {
             raw.send(&[Frame::request(id, true, &[("grpc-timeout", "1S")])]);
@@ -240,6 +240,11 @@ fn resets_that_do_not_count() {
         ("a message was there, and nobody took it", true, |raw, id| {
             raw.end.release = false;
             raw.send(&[Frame::request(id, false, &[]), Frame::message(id, false, b"m")]);
+        }),
+        ("its handler waits for its first message", true, |raw, id| {
+            raw.send(&[Frame::request(id, false, &[])]);
+            let call = raw.end.request();
+            raw.end.connection.want(call);
         }),
         ("a message was taken", false, |raw, id| {
             raw.send(&[Frame::request(id, false, &[]), Frame::message(id, false, b"m")]);

@@ -1,4 +1,4 @@
-"""Counts the instructions of the engine at fixed works and holds them against those in counts.json.
+"""Counts the instructions of the engine at fixed works, and of calls through the hands; holds them against counts.json.
 
 Callgrind counts, so a busy machine changes nothing. What libc does (memcpy, malloc) is left out, for it picks its code
 by the processor; allocations are counted beside. A count over the one in the file by more than TOLERANCE fails;
@@ -35,6 +35,12 @@ WORKS = {
 }
 SIDES = ("client", "server")
 
+# Unary calls over loopback through the hands: only what the thread that calls does is counted.
+CALLS = {
+    "call-blocking": 200,
+    "call-tokio": 200,
+}
+
 
 class Cost(NamedTuple):
     """What one time costs."""
@@ -45,7 +51,7 @@ class Cost(NamedTuple):
 
 def count(binary: pathlib.Path, work: str, side: str) -> Cost:
     """Runs one work under callgrind."""
-    times = WORKS[work]
+    times = (WORKS | CALLS)[work]
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "out"
         command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--toggle-collect=*measured*"]
@@ -96,7 +102,7 @@ def main() -> int:
     parser.add_argument("binary", type=pathlib.Path)
     parser.add_argument("--write", action="store_true", help="make the file of counts anew")
     arguments = parser.parse_args()
-    keys = [(work, side) for work in WORKS for side in SIDES]
+    keys = [(work, side) for work in WORKS for side in SIDES] + [(work, "client") for work in CALLS]
     with concurrent.futures.ThreadPoolExecutor() as pool:
         costs = pool.map(lambda key: count(arguments.binary, *key), keys)
     now = {f"{work} {side}": cost for (work, side), cost in zip(keys, costs, strict=True)}

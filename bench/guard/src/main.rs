@@ -1,8 +1,11 @@
-//! A client's and a server's engine at one of a few fixed works, without sockets: what `run.py` counts the instructions of.
+//! A client's and a server's engine at one of a few fixed works, without sockets, and a client's hands over loopback: what
+//! `run.py` counts the instructions of.
 //!
 //!     farcall-guard <work> <side> <times>
 //!
 //! Only what happens within [`measured`], on the side named, is counted.
+
+mod hands;
 
 use std::time::Instant;
 
@@ -13,8 +16,13 @@ use farcall_engine::{CallId, Config, Connection, Encoding, Event, Outgoing, Requ
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, work, side, times] = &arguments[..] else { panic!("give a work, a side and a number of times") };
-    let mut pair = Pair::new(side == "client", work == "runs-32");
     let times = times.parse().expect("a number of times");
+    match work.as_str() {
+        "call-blocking" => return hands::blocking(times),
+        "call-tokio" => return hands::tokio(times),
+        _ => {}
+    }
+    let mut pair = Pair::new(side == "client", work == "runs-32");
     if work == "idle" {
         // What is still there at the end is what such connections hold.
         let kept: Vec<Connection> = (0..times).map(|_| idle(side == "client")).collect();

@@ -302,7 +302,6 @@ def channel_scenarios() -> list[dict[str, Any]]:
                 "details": failed + "UNKNOWN: ipv4:127.0.0.1:{proxy_port}: Failed to connect to remote host: "
                 'the proxy answered "HTTP/1.1 403 Forbidden"',
             },
-            "drift": {"ours-rust": "a Rust channel does not look for proxies"},
         },
     ]
 

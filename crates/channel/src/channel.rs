@@ -93,8 +93,8 @@ impl<C: Clone, K> Channel<C, K> {
     fn in_phase(phase: Phase, target: Target, config: Config, seed: u64, now: Instant) -> Channel<C, K> {
         let names = Names::of(&target, config.proxy.as_ref());
         let mut random = Random::new(seed);
-        let polling =
-            Polling::new(names.source.clone(), config.min_resolution_interval, config.backoff.fresh(random.next()));
+        let (interval, refresh) = (config.min_resolution_interval, config.refresh_interval);
+        let polling = Polling::new(names.source.clone(), interval, refresh, config.backoff.fresh(random.next()));
         let activity = Arc::<Activity>::default();
         let service_config = Arc::clone(&config.service_config);
         let snapshot = Snapshot {

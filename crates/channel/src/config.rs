@@ -21,6 +21,9 @@ pub struct Config {
     pub idle_timeout: Option<Duration>,
     /// A name that has been resolved is not resolved again sooner than this. Default 30 s.
     pub min_resolution_interval: Duration,
+    /// A name that was resolved this long ago is resolved again, for names whose addresses change without a connection being
+    /// lost: those of Kubernetes. `None`: only when a connection is lost or cannot be made. Default `None`.
+    pub refresh_interval: Option<Duration>,
     /// The proxy on the way to the target.
     pub proxy: Option<Proxy>,
     /// The load balancing policy of a channel whose service config names none. `None`: `pick_first`.
@@ -42,6 +45,7 @@ impl Config {
             attempt_delay: Duration::from_millis(250),
             idle_timeout: Some(Duration::from_secs(30 * 60)),
             min_resolution_interval: Duration::from_secs(30),
+            refresh_interval: None,
             proxy: None,
             policy: None,
             service_config: Arc::default(),

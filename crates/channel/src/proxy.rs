@@ -2,6 +2,8 @@
 
 use std::{fmt, net::IpAddr};
 
+use crate::Target;
+
 /// A proxy's answer is no longer than this, bytes.
 const LONGEST_ANSWER: usize = 16 << 10;
 
@@ -25,6 +27,29 @@ pub struct ProxyChoice<'a> {
     pub environment: Option<&'a str>,
     /// `no_grpc_proxy`, else `no_proxy`: hosts that the environment's proxy is not for.
     pub exceptions: Option<&'a str>,
+}
+
+/// Variables of the environment that name a proxy; the first that is set counts.
+const PROXIES: [&str; 3] = ["grpc_proxy", "https_proxy", "http_proxy"];
+
+/// Those that name hosts which it is not for.
+const EXCEPTIONS: [&str; 2] = ["no_grpc_proxy", "no_proxy"];
+
+/// The proxy on the way to a target: that of the channel's own option, else that of the environment, of which `variable` gives
+/// the variables. An environment that gives none is one that does not count.
+///
+/// # Errors
+/// The text that names it is no URI of an HTTP proxy.
+pub fn on_the_way(
+    target: &Target,
+    option: Option<&str>,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Option<Proxy>, InvalidProxy> {
+    let Some((host, _)) = target.host_and_port() else { return Ok(None) };
+    let first = |names: &[&str]| names.iter().find_map(|name| variable(name));
+    let (environment, exceptions) = (first(&PROXIES), first(&EXCEPTIONS));
+    let choice = ProxyChoice { option, environment: environment.as_deref(), exceptions: exceptions.as_deref() };
+    choice.proxy_for(&host)
 }
 
 /// A proxy that cannot be used.
@@ -223,6 +248,29 @@ mod tests {
         ] {
             assert_eq!(covers(rule, host), is_covered, "{rule:?} {host:?}");
         }
+    }
+
+    #[test]
+    fn a_target_has_the_proxy_of_the_environment_unless_it_is_excepted_or_on_this_machine() {
+        let chosen = |target: &str, variables: &[(&str, &str)]| {
+            let find =
+                |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            let target = Target::parse(target).unwrap();
+            on_the_way(&target, None, find).unwrap().map(|proxy| (proxy.host, proxy.port))
+        };
+        let all = [("http_proxy", "h:1"), ("grpc_proxy", "g:2"), ("no_proxy", "a.test,10.0.0.0/8")];
+        for (target, expected) in [
+            ("b.test:1", Some(("g".to_owned(), 2))),
+            ("ipv4:11.0.0.1:1", Some(("g".to_owned(), 2))),
+            ("a.test:1", None),
+            ("ipv4:10.0.0.1:1", None),
+            ("localhost:1", None),
+            ("unix:/run/x", None),
+        ] {
+            assert_eq!(chosen(target, &all), expected, "{target}");
+        }
+        assert_eq!(chosen("a.test:1", &[("https_proxy", "s:3")]), Some(("s".to_owned(), 3)));
+        assert_eq!(chosen("a.test:1", &[]), None);
     }
 
     #[test]

@@ -73,6 +73,18 @@ impl Target {
         }
     }
 
+    /// What a proxy is asked to connect to: the host and port of a name, or of the first address; `None` for a socket that is
+    /// on this machine.
+    pub fn host_and_port(&self) -> Option<(String, u16)> {
+        match &self.endpoint {
+            Endpoint::Dns { host, port } => Some((host.clone(), *port)),
+            Endpoint::Addresses(addresses) => match addresses.first() {
+                Some(Address::Ip(address)) => Some((address.ip().to_string(), address.port())),
+                Some(Address::Unix(_) | Address::UnixAbstract(_)) | None => None,
+            },
+        }
+    }
+
     /// For a channel that never connects.
     pub(crate) fn nowhere() -> Target {
         Target::fixed(Vec::new(), "")

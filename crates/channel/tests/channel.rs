@@ -1,10 +1,8 @@
 //! What a channel does whatever its policy is: names, calls that wait, idleness, its end. Stepped with virtual time.
 
-mod bench;
-
 use std::time::{Duration, Instant};
 
-use bench::{Bench, at, list};
+use crate::bench::{Bench, at, list};
 use farcall_channel::{
     Action, Address, Channel, Config, Connectivity, How, Limits, Lost, Note, Target, Until, Waiting,
     resolver::{Answer, Query},
@@ -76,6 +74,26 @@ fn a_name_is_not_asked_for_more_often_than_the_interval_nor_twice_at_once() {
         }
     }
     assert_eq!(bench.queries.len(), 1);
+}
+
+#[test]
+fn a_name_is_asked_for_every_so_often_if_that_is_wanted_and_not_while_idle() {
+    let config = Config { refresh_interval: Some(Duration::from_secs(60)), ..Config::new(7) };
+    let mut bench = Bench::with("name:1", Config { idle_timeout: Some(Duration::from_secs(150)), ..config });
+    bench.connect();
+    bench.answer(&["127.0.0.1:1"]);
+    bench.accept(&at(1));
+    for _ in 0..2 {
+        bench.pass(Duration::from_secs(59));
+        assert!(bench.queries.is_empty());
+        bench.pass(Duration::from_secs(1));
+        bench.answer(&["127.0.0.1:1"]);
+    }
+    assert_eq!((bench.take_states().len(), bench.released.len()), (2, 0), "the same addresses change nothing");
+    bench.pass(Duration::from_secs(40));
+    bench.channel.handle_in_use(false, bench.now);
+    bench.drain();
+    assert_eq!((bench.channel.state(), bench.channel.poll_timeout()), (Connectivity::Idle, None));
 }
 
 #[test]

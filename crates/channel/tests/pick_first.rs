@@ -1,10 +1,8 @@
 //! `pick_first`, stepped with virtual time.
 
-mod bench;
-
 use std::time::Duration;
 
-use bench::{Bench, at, list};
+use crate::bench::{Bench, at, list};
 use farcall_channel::{Config, Connectivity, How};
 use farcall_core::Code;
 

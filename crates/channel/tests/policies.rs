@@ -1,13 +1,11 @@
 //! Policies of a user's own: what a channel makes of those that misbehave, and of hooks that hear of calls.
 
-mod bench;
-
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-use bench::{Bench, at, list};
+use crate::bench::{Bench, at, list};
 use farcall_channel::{
     Choice, Config, Connectivity, Limits, Note,
     balancer::{

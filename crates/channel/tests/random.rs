@@ -1,14 +1,12 @@
 //! A channel in a world that does anything, from a seed, with checkers beside it.
 
-mod bench;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::Duration,
 };
 
-use bench::Bench;
+use crate::bench::Bench;
 use farcall_channel::{
     Config, ConnectError, Connectivity, How, ServiceConfig, Ticket, Until, Waiting,
     resolver::{Answer, Query},

@@ -1,10 +1,8 @@
 //! `round_robin` and the change of policies, stepped with virtual time.
 
-mod bench;
-
 use std::{sync::Arc, time::Duration};
 
-use bench::{Bench, at, list};
+use crate::bench::{Bench, at, list};
 use farcall_channel::{
     Config, Connectivity, How, ServiceConfig,
     resolver::{Answer, Endpoint},

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use farcall_channel::{self as brain, Connectivity, InvalidTarget, Target};
+use farcall_channel::{
+    self as brain, Connectivity, InvalidServiceConfig, InvalidTarget, ServiceConfig, Target, balancer::Registry,
+};
+use farcall_core::{Code, Status as CoreStatus};
 use farcall_engine as engine;
 use farcall_net::ChannelConfig;
 
@@ -67,6 +70,9 @@ pub struct Endpoint {
     authority: Option<String>,
     timeout: Option<Duration>,
     compression: Compression,
+    /// An HTTP proxy's URI.
+    proxy: Option<String>,
+    environment_proxy: bool,
     channel: brain::Config,
     engine: engine::Config,
     #[cfg(feature = "tls")]
@@ -83,6 +89,8 @@ impl Endpoint {
             authority: None,
             timeout: None,
             compression: Compression::Identity,
+            proxy: None,
+            environment_proxy: true,
             channel,
             engine,
             #[cfg(feature = "tls")]
@@ -121,6 +129,59 @@ impl Endpoint {
     pub fn backoff(mut self, initial: Duration, max: Duration) -> Endpoint {
         self.channel.backoff.initial = initial;
         self.channel.backoff.max = max;
+        self
+    }
+
+    /// What the service's owner asks of its callers, as JSON (grpc/grpc `doc/service_config.md`): the load balancing policy
+    /// (`loadBalancingConfig`), and for methods a timeout and whether calls wait for ready.
+    ///
+    /// # Errors
+    /// [`InvalidServiceConfig`] says all that is wrong with it, and where.
+    pub fn service_config(mut self, json: &str) -> Result<Endpoint, InvalidServiceConfig> {
+        self.channel.service_config = ServiceConfig::parse(json)?.into();
+        Ok(self)
+    }
+
+    /// The load balancing policy, if the service config names none: `pick_first`, which has one connection, to the first
+    /// address that answers, or `round_robin`, which has one to each endpoint and uses them in turn. Default `pick_first`.
+    ///
+    /// # Errors
+    /// There is no policy of this name, or it cannot be had without a config.
+    pub fn load_balancing_policy(mut self, name: &str) -> Result<Endpoint, UnknownPolicy> {
+        let policy = Registry::default().policy(name).map_err(UnknownPolicy)?;
+        self.channel.policy = Some(policy);
+        Ok(self)
+    }
+
+    /// A channel that has had no call for this long closes its connections, and is IDLE until the next call. It is looked
+    /// at once in that time, so that up to twice of it may pass. `None`: never. Default 30 minutes.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Endpoint {
+        self.channel.idle_timeout = timeout;
+        self
+    }
+
+    /// Resolves the target's name again when it was resolved this long ago, for names whose addresses change without a
+    /// connection being lost: those of Kubernetes. Default: only when a connection is lost or cannot be made, and at most
+    /// every 30 s.
+    #[must_use]
+    pub fn refresh_interval(mut self, interval: Duration) -> Endpoint {
+        self.channel.refresh_interval = Some(interval);
+        self
+    }
+
+    /// The HTTP proxy to go through, by CONNECT (gRFC A1): `http://user:password@host:port`. Default: that of the environment.
+    #[must_use]
+    pub fn proxy(mut self, uri: impl Into<String>) -> Endpoint {
+        self.proxy = Some(uri.into());
+        self
+    }
+
+    /// Whether the proxy of the environment is used: `grpc_proxy`, else `https_proxy`, else `http_proxy`, but not for hosts in
+    /// `no_grpc_proxy`, else `no_proxy`, and not for this machine. Default true.
+    #[must_use]
+    pub fn environment_proxy(mut self, used: bool) -> Endpoint {
+        self.environment_proxy = used;
         self
     }
 
@@ -239,14 +300,22 @@ impl Endpoint {
     /// [`InvalidTarget`] says what is wrong with the target.
     pub fn connect_lazy(self) -> Result<Channel, InvalidTarget> {
         let target = parse(&self.target, self.engine.scheme)?;
-        let config = ChannelConfig {
+        let variable = |name: &str| std::env::var(name).ok().filter(|_| self.environment_proxy);
+        let proxy = brain::proxy::on_the_way(&target, self.proxy.as_deref(), variable);
+        let mut config = ChannelConfig {
             channel: self.channel,
             engine: self.engine,
             authority: self.authority,
             #[cfg(feature = "tls")]
             tls: self.tls,
         };
-        let net = farcall_net::Channel::new(target, config);
+        let net = match proxy {
+            Ok(proxy) => {
+                config.channel.proxy = proxy;
+                farcall_net::Channel::new(target, config)
+            }
+            Err(error) => farcall_net::Channel::lame(CoreStatus::new(Code::Unavailable, error.to_string()), config),
+        };
         Ok(Channel { net, timeout: self.timeout, compression: self.compression })
     }
 
@@ -311,6 +380,18 @@ impl fmt::Display for ConnectError {
 }
 
 impl Error for ConnectError {}
+
+/// A load balancing policy that is not there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnknownPolicy(String);
+
+impl fmt::Display for UnknownPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for UnknownPolicy {}
 
 #[cfg(test)]
 mod tests {

@@ -63,8 +63,8 @@ mod streaming;
 #[cfg(feature = "tls")]
 pub mod tls;
 
-pub use channel::{Channel, ConnectError, Endpoint};
-pub use farcall_channel::{Connectivity, InvalidTarget};
+pub use channel::{Channel, ConnectError, Endpoint, UnknownPolicy};
+pub use farcall_channel::{Connectivity, InvalidServiceConfig, InvalidTarget};
 pub use farcall_core::{Code, Metadata, MetadataError};
 #[doc(inline)]
 pub use farcall_engine::{Encoding as Compression, Limits};

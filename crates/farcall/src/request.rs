@@ -23,7 +23,7 @@ pub struct Request<T> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CallOptions {
     pub(crate) timeout: Option<Duration>,
-    pub(crate) wait_for_ready: bool,
+    pub(crate) wait_for_ready: Option<bool>,
     pub(crate) compression: Option<Compression>,
 }
 
@@ -86,7 +86,7 @@ impl<T> Request<T> {
     /// Client: whether the call waits while the server cannot be reached, instead of failing with `UNAVAILABLE`.
     /// Default false.
     pub fn set_wait_for_ready(&mut self, wait: bool) {
-        self.options.wait_for_ready = wait;
+        self.options.wait_for_ready = Some(wait);
     }
 
     /// Client: how this call's messages are compressed, those that get shorter by it. Default: as the channel says.

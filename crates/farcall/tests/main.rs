@@ -2,6 +2,7 @@
 
 mod common;
 
+mod balancing;
 #[cfg(feature = "buffa")]
 mod buffa;
 mod bystanders;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use farcall_channel::balancer::{Done, End};
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::Closed;
 
@@ -77,11 +78,22 @@ pub struct Receiver {
     /// Taken, and not yet told to the connection.
     taken: Taken,
     client: bool,
+    /// Client: whom the end of the call is told to.
+    done: Option<Done>,
 }
 
 impl Receiver {
-    pub(crate) fn new(mailbox: Arc<Mailbox>, slot: Arc<Slot>, client: bool) -> Receiver {
-        Receiver { mailbox, slot, local: Messages::default(), taken: Taken::default(), client }
+    pub(crate) fn of_client(mailbox: Arc<Mailbox>, slot: Arc<Slot>, done: Done) -> Receiver {
+        Receiver::new(mailbox, slot, Some(done))
+    }
+
+    pub(crate) fn of_server(mailbox: Arc<Mailbox>, slot: Arc<Slot>) -> Receiver {
+        Receiver::new(mailbox, slot, None)
+    }
+
+    fn new(mailbox: Arc<Mailbox>, slot: Arc<Slot>, done: Option<Done>) -> Receiver {
+        let client = done.is_some();
+        Receiver { mailbox, slot, local: Messages::default(), taken: Taken::default(), client, done }
     }
 
     /// Client: initial metadata, once; `None` when the call ended without.
@@ -192,7 +204,12 @@ impl Receiver {
                 unprocessed: false,
                 unsent: false,
             };
-            return Poll::Ready(Box::new(std::mem::replace(closed, told)));
+            let closed = Box::new(std::mem::replace(&mut **closed, told));
+            drop(inbox);
+            if let Some(done) = self.done.take() {
+                done.end(&End { code: Some(closed.status.code), trailers: Some(&closed.trailers) });
+            }
+            return Poll::Ready(closed);
         }
         let awaited = inbox.wait(Until::Last, context);
         drop(inbox);
@@ -234,6 +251,9 @@ impl Drop for Receiver {
             return;
         }
         if self.client {
+            if let Some(done) = self.done.take() {
+                done.end(&End { code: Some(Code::Cancelled), trailers: None });
+            }
             return self.cancel(Status::new(Code::Cancelled, "Locally cancelled by application!"));
         }
         let mut inbox = self.slot.lock();

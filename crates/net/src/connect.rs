@@ -2,9 +2,12 @@
 
 use std::{io, net::IpAddr};
 
-use farcall_channel::{Address, ConnectError};
+use farcall_channel::{Address, ConnectError, proxy, resolver::Hop};
 use farcall_core::Code;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, lookup_host},
+};
 
 use crate::stream::Stream;
 
@@ -36,6 +39,30 @@ pub(crate) async fn connect(address: &Address) -> Result<Stream, ConnectError> {
             ConnectError { code: Code::FailedPrecondition, why }
         }),
     }
+}
+
+/// Has the proxy at the other end connect.
+pub(crate) async fn pass(stream: &mut Stream, hop: &Hop) -> Result<(), ConnectError> {
+    say(stream, hop).await.map_err(|error| {
+        let why = format!("Failed to connect to remote host: {}", reason(&error));
+        ConnectError { code: Code::Unknown, why }
+    })
+}
+
+async fn say(stream: &mut Stream, hop: &Hop) -> io::Result<()> {
+    stream.write_all(&hop.proxy.request(&hop.host, hop.port)).await?;
+    let mut received = Vec::new();
+    while !proxy::answer(&received).map_err(io::Error::other)? {
+        // One byte at a time: what comes after the answer is the server's.
+        match stream.read_u8().await {
+            Ok(byte) => received.push(byte),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(io::Error::other("the proxy closed the connection"));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -525,6 +525,7 @@ where
             if this.turn(context) || this.phase != Phase::Alive {
                 continue;
             }
+            this.mailbox.note_calls(this.engine.calls());
             if !this.mailbox.wait(context) {
                 continue;
             }

@@ -43,7 +43,7 @@ impl Incoming {
             peer,
             #[cfg(feature = "tls")]
             handshake: None,
-            receiver: Receiver::new(Arc::clone(mailbox), Arc::clone(&slot), false),
+            receiver: Receiver::of_server(Arc::clone(mailbox), Arc::clone(&slot)),
             responder: Responder { outbox: Outbox::new(Arc::clone(mailbox), slot), answered: false },
         }
     }

@@ -1,7 +1,8 @@
 //! Hands on tokio: the only place of the Rust face with sockets, DNS, timers and tasks.
 //!
 //! What lives here:
-//! * [`Channel`], which pumps the channel's brain (`farcall-channel`): it resolves, connects, picks, waits;
+//! * [`Channel`], which brings calls to connections, and behind it what pumps the channel's brain (`farcall-channel`): it
+//!   resolves, connects, sleeps;
 //! * the connection's task, which pumps the connection's brain (`farcall-engine`): it reads, steps, writes;
 //! * [`Listener`] and [`serve`], which accept connections and hand their calls to a handler;
 //! * [`Sender`], [`Receiver`] and [`Responder`], the two directions of a call, and [`Outbox`] and [`Messages`], what is
@@ -24,6 +25,7 @@ mod listener;
 mod mailbox;
 mod messages;
 mod outbox;
+mod pump;
 mod reports;
 mod server;
 mod slot;

@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Waker},
     time::Instant,
@@ -81,6 +81,8 @@ pub(crate) struct Mailbox {
     release_threshold: usize,
     /// Client: the server has answered a call on it, or is at work on one.
     useful: AtomicBool,
+    /// Calls in flight, when the connection's task last waited.
+    calls: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -113,6 +115,7 @@ impl Mailbox {
             queue: Mutex::default(),
             release_threshold: (smallest / 2).clamp(1, 64 << 10),
             useful: AtomicBool::new(false),
+            calls: AtomicUsize::new(0),
         }
     }
 
@@ -176,6 +179,16 @@ impl Mailbox {
     /// Whether a command has come since [`wait`](Mailbox::wait) that woke the connection.
     pub(crate) fn has_woken(&self) -> bool {
         !self.lock().asleep
+    }
+
+    /// So many calls are in flight.
+    pub(crate) fn note_calls(&self, calls: usize) {
+        self.calls.store(calls, Ordering::Relaxed);
+    }
+
+    /// Whether a call is in flight, or about to begin.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.calls.load(Ordering::Relaxed) > 0 || !self.lock().commands.is_empty()
     }
 
     pub(crate) fn is_useful(&self) -> bool {

@@ -34,13 +34,7 @@ impl Names {
     /// Of a target that is reached through a proxy, or without.
     pub(crate) fn of(target: &Target, proxy: Option<&Proxy>) -> Names {
         let hop = proxy.and_then(|proxy| {
-            let (host, port) = match &target.endpoint {
-                target::Endpoint::Dns { host, port } => (host.clone(), *port),
-                target::Endpoint::Addresses(addresses) => match addresses.first() {
-                    Some(Address::Ip(address)) => (address.ip().to_string(), address.port()),
-                    _ => return None,
-                },
-            };
+            let (host, port) = target.host_and_port()?;
             Some(Arc::new(Hop { proxy: proxy.clone(), host, port }))
         });
         let source = match (&hop, &target.endpoint) {

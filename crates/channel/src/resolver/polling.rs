@@ -12,6 +12,8 @@ use crate::{Backoff, ServiceConfig};
 pub(crate) struct Polling {
     source: Source,
     interval: Duration,
+    /// How old what was found may become before it is asked for again anyway.
+    refresh: Option<Duration>,
     backoff: Backoff,
     state: State,
     next_id: u64,
@@ -48,8 +50,8 @@ pub(crate) enum Outcome {
 }
 
 impl Polling {
-    pub(crate) fn new(source: Source, interval: Duration, backoff: Backoff) -> Polling {
-        Polling { source, interval, backoff, state: State::Stopped, next_id: 0, found: None }
+    pub(crate) fn new(source: Source, interval: Duration, refresh: Option<Duration>, backoff: Backoff) -> Polling {
+        Polling { source, interval, refresh, backoff, state: State::Stopped, next_id: 0, found: None }
     }
 
     /// Somebody wants to know.
@@ -119,12 +121,17 @@ impl Polling {
     pub(crate) fn handle_timeout(&mut self, now: Instant) -> Outcome {
         match self.state {
             State::Until(due) if due <= now => self.ask(),
+            State::Content if self.poll_timeout().is_some_and(|due| due <= now) => self.ask(),
             _ => Outcome::Nothing,
         }
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        if let State::Until(due) = self.state { Some(due) } else { None }
+        match self.state {
+            State::Until(due) => Some(due),
+            State::Content => self.found.as_ref().zip(self.refresh).map(|((at, _), refresh)| *at + refresh),
+            State::Stopped | State::Asking(_) => None,
+        }
     }
 
     fn ask(&mut self) -> Outcome {

@@ -1,7 +1,5 @@
 //! A channel on a bench: its clock, its network, and what it has asked for.
 
-#![allow(dead_code)] // Each test file uses some of it.
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

@@ -1,0 +1,11 @@
+//! How a channel behaves, seen from outside: one file per subject, stepped with virtual time.
+
+mod bench;
+
+mod channel;
+mod pick_first;
+mod policies;
+mod random;
+mod round_robin;
+mod rpc;
+mod single;

@@ -211,7 +211,7 @@ IDLE = {
     "option with a bad value": ([("grpc.keepalive_time_ms", 1.5)], "grpc.keepalive_time_ms"),
     "policy by option": ([("grpc.lb_policy_name", "round_robin")], "round_robin"),
     "policy": ([("grpc.service_config", balancing("round_robin"))], "round_robin"),
-    "policy of xDS": ([("grpc.service_config", balancing("outlier_detection_experimental"))], "outlier_detection"),
+    "policy of xDS": ([("grpc.service_config", balancing("priority_experimental"))], "priority"),
     "policy by its old field": ([("grpc.service_config", '{"loadBalancingPolicy": "grpclb"}')], "grpclb"),
     "shuffling": (
         [("grpc.service_config", '{"loadBalancingConfig": [{"pick_first": {"shuffleAddressList": true}}]}')],
@@ -283,7 +283,7 @@ def test_xds_is_warned_of():
 
 @pytest.mark.parametrize(
     "policy",
-    ["round_robin", "weighted_round_robin", "ring_hash_experimental", "outlier_detection_experimental", "grpclb"],
+    ["round_robin", "weighted_round_robin", "ring_hash_experimental", "priority_experimental", "grpclb"],
 )
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_calls_are_made_although_the_policy_is_not_there(policy, serve):

@@ -99,6 +99,7 @@ mod snapshot;
 mod subchannel;
 mod target;
 mod tree;
+mod wire;
 
 pub use action::{Action, Dial, Discarded, How, Lost, Note};
 pub use address::Address;

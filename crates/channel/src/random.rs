@@ -22,3 +22,9 @@ impl Random {
         unit
     }
 }
+
+/// A number below `count` made of these bits; evenly, if they are.
+pub(crate) fn below(random: u64, count: usize) -> usize {
+    let product = u128::from(random) * count as u128;
+    usize::try_from(product >> 64).unwrap_or_default()
+}

@@ -9,3 +9,4 @@ mod random;
 mod round_robin;
 mod rpc;
 mod single;
+mod weighing;

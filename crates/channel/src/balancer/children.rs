@@ -117,6 +117,11 @@ impl<P: ChildPolicy> Children<P> {
         self.children.values().map(|child| &child.policy)
     }
 
+    /// The same with their keys.
+    pub fn keyed(&self) -> impl Iterator<Item = (u32, &P)> {
+        self.children.iter().map(|(key, child)| (*key, &child.policy))
+    }
+
     /// The keys of the children in this state.
     pub fn in_state(&self, state: Connectivity) -> Vec<u32> {
         self.children.iter().filter(|(_, child)| child.state == state).map(|(key, _)| *key).collect()

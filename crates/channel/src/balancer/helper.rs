@@ -105,6 +105,11 @@ impl Helper {
         self.route.as_slice().into()
     }
 
+    /// How far down among its parents the policy stands that is called now: where the keys of its children are in routes.
+    pub(crate) fn depth(&self) -> usize {
+        self.route.len()
+    }
+
     /// A subchannel to this address, which is IDLE, or what other subchannels to it have found out: the policy hears so.
     pub fn new_subchannel(&mut self, address: &Address) -> SubchannelId {
         let id = self.slots.take();

@@ -8,12 +8,19 @@
 mod aggregate;
 mod children;
 mod failing;
+mod fields;
 mod graceful_switch;
 mod helper;
 mod hooks;
+mod least_request;
+mod outlier_detection;
 mod pick_first;
+mod random_subsetting;
 mod registry;
 mod round_robin;
+mod sharded;
+mod stride;
+mod weighted_round_robin;
 
 use std::{any::Any, fmt, sync::Arc, time::Instant};
 
@@ -26,9 +33,15 @@ pub use graceful_switch::GracefulSwitch;
 pub(crate) use helper::{Collected, Slots};
 pub use helper::{Helper, New};
 pub use hooks::{CallHook, Done, End, Hooks};
+pub use least_request::{LeastRequest, LeastRequestConfig};
+pub use outlier_detection::{
+    FailurePercentage, OutlierDetection, OutlierDetectionConfig, OutlierDetectionFactory, SuccessRate,
+};
 pub use pick_first::{PickFirst, PickFirstConfig};
+pub use random_subsetting::{RandomSubsetting, RandomSubsettingConfig, RandomSubsettingFactory};
 pub use registry::{PolicyFactory, Registry};
 pub use round_robin::{RoundRobin, RoundRobinConfig};
+pub use weighted_round_robin::{WeightedRoundRobin, WeightedRoundRobinConfig};
 
 use crate::{Connectivity, resolver::Endpoint};
 

@@ -334,10 +334,8 @@ fn same(a: &[Address], b: &[Address]) -> bool {
 fn in_order(endpoints: &[Endpoint], shuffle: Option<&mut Helper>) -> Vec<Address> {
     let mut order: Vec<&Endpoint> = endpoints.iter().collect();
     if let Some(helper) = shuffle {
-        for last in (1..order.len()).rev() {
-            let other = usize::try_from(helper.random() % (last as u64 + 1)).unwrap_or_default();
-            order.swap(last, other);
-        }
+        // One of twice the weight is twice as likely to be first (gRFC A113).
+        order.sort_by_cached_key(|endpoint| Late::new(helper.random(), endpoint.weight));
     }
     let mut seen = BTreeSet::new();
     let mut families: Vec<(Family, VecDeque<Address>)> = Vec::new();
@@ -356,6 +354,33 @@ fn in_order(endpoints: &[Endpoint], shuffle: Option<&mut Helper>) -> Vec<Address
         interleaved.extend(families.iter_mut().filter_map(|(_, addresses)| addresses.pop_front()));
     }
     interleaved
+}
+
+/// How late an endpoint's turn comes: at random, and sooner the more it weighs.
+#[derive(Clone, Copy, PartialEq)]
+struct Late(f64);
+
+impl Late {
+    /// Exponentially distributed, with the weight as its rate.
+    fn new(random: u64, weight: u32) -> Late {
+        #[allow(clippy::cast_precision_loss)] // 53 bits are exact.
+        let unit = ((random >> 11) + 1) as f64 / (1u64 << 53) as f64;
+        Late(-unit.ln() / f64::from(weight.max(1)))
+    }
+}
+
+impl Eq for Late {}
+
+impl PartialOrd for Late {
+    fn partial_cmp(&self, other: &Late) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Late {
+    fn cmp(&self, other: &Late) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,10 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde_json::Value;
 
-use super::{PickFirstConfig, PolicyConfig, RoundRobinConfig};
+use super::{
+    LeastRequestConfig, OutlierDetectionFactory, PickFirstConfig, PolicyConfig, RandomSubsettingFactory,
+    RoundRobinConfig, WeightedRoundRobinConfig,
+};
 
 /// Reads the configs of one policy.
 pub trait PolicyFactory: fmt::Debug + Send + Sync {
@@ -27,6 +30,10 @@ impl Default for Registry {
         let mut registry = Registry { factories: BTreeMap::new() };
         registry.register(Arc::new(PickFirstConfig::default()));
         registry.register(Arc::new(RoundRobinConfig));
+        registry.register(Arc::new(WeightedRoundRobinConfig::default()));
+        registry.register(Arc::new(LeastRequestConfig::default()));
+        registry.register(Arc::new(OutlierDetectionFactory));
+        registry.register(Arc::new(RandomSubsettingFactory));
         registry
     }
 }

@@ -1,0 +1,122 @@
+use std::{sync::Arc, time::Instant};
+
+use farcall_core::{Code, Status};
+
+use super::{
+    CallHook, Children, Failing, Helper, PickFirst, PickFirstConfig, Picker, Policy, PolicyConfig, Queueing,
+    Resolution, Route, SubchannelId, Update,
+};
+use crate::Connectivity;
+
+/// The key of a child, and its picker.
+pub(super) type Keyed = (u32, Arc<dyn Picker>);
+
+/// What policies over endpoints have in common (gRFC A61): a `pick_first` for each, which is woken whenever it is IDLE.
+#[derive(Default)]
+pub(super) struct Sharded {
+    children: Children<PickFirst>,
+    /// Whether it has heard of endpoints.
+    begun: bool,
+    last: Option<Arc<str>>,
+}
+
+impl Sharded {
+    pub(super) fn handle_resolution(&mut self, resolution: &Resolution, helper: &mut Helper) -> Result<(), String> {
+        self.begun = true;
+        let config: Arc<dyn PolicyConfig> = Arc::new(PickFirstConfig::default());
+        self.children.handle_resolution(&resolution.endpoints, &config, helper);
+        self.children.wake(&[], helper);
+        helper.changed();
+        if resolution.endpoints.is_empty() {
+            self.last = Some("no address".into());
+            return Err("no address".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Says which child has become READY by it, if one has.
+    pub(super) fn handle_subchannel(
+        &mut self,
+        route: Route<'_>,
+        id: SubchannelId,
+        update: &Update,
+        helper: &mut Helper,
+    ) -> Option<u32> {
+        let before = self.children.state();
+        let (key, was) = self.children.handle_subchannel(route, id, update, helper)?;
+        let child = self.children.child(key)?;
+        let (is, failure) = (child.state(), child.failure());
+        match is {
+            Connectivity::Idle => drop(self.children.wake(&[key], helper)),
+            Connectivity::TransientFailure => self.last = failure.or(self.last.take()),
+            _ => {}
+        }
+        let after = self.children.state();
+        let shown = was == Connectivity::Ready || is == Connectivity::Ready;
+        if shown || after != before || after == Connectivity::TransientFailure {
+            helper.changed();
+        }
+        (was != Connectivity::Ready && is == Connectivity::Ready).then_some(key)
+    }
+
+    pub(super) fn handle_timeout(&mut self, helper: &mut Helper) {
+        if self.children.handle_timeout(helper) {
+            helper.changed();
+        }
+    }
+
+    pub(super) fn wake(&mut self, route: Route<'_>, helper: &mut Helper) {
+        if self.children.wake(route, helper) {
+            helper.changed();
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.children.poll_timeout()
+    }
+
+    pub(super) fn state(&self) -> Connectivity {
+        match self.children.state() {
+            // It is woken at once.
+            Connectivity::Idle => Connectivity::Connecting,
+            Connectivity::TransientFailure if !self.begun => Connectivity::Connecting,
+            state => state,
+        }
+    }
+
+    /// The children that are READY, with their keys, each with its picker; otherwise what picks meanwhile.
+    pub(super) fn ready(&self) -> Result<Vec<Keyed>, Arc<dyn Picker>> {
+        match self.state() {
+            Connectivity::Ready => {
+                let ready = self.children.keyed().filter(|(_, child)| child.state() == Connectivity::Ready);
+                Ok(ready.map(|(key, child)| (key, child.picker())).collect())
+            }
+            Connectivity::TransientFailure => {
+                let last = self.last.as_deref().unwrap_or("no address");
+                let text = format!("connections to all backends failing; last error: {last}");
+                Err(Arc::new(Failing(Arc::new(Status::new(Code::Unavailable, text)))))
+            }
+            _ => Err(Arc::new(Queueing(None))),
+        }
+    }
+
+    /// Whether there is a child of this key.
+    pub(super) fn has(&self, key: u32) -> bool {
+        self.children.child(key).is_some()
+    }
+
+    pub(super) fn failure(&self) -> Option<Arc<str>> {
+        self.last.clone()
+    }
+}
+
+/// Has a hook hear of the calls on each subchannel that a child has asked for since the mark; `hook` knows the child's key.
+pub(super) fn attach(helper: &mut Helper, mark: usize, mut hook: impl FnMut(u32) -> Arc<dyn CallHook>) {
+    let depth = helper.depth();
+    for new in helper.made_since(mark) {
+        if let Some(key) = new.route.get(depth) {
+            let hook = hook(*key);
+            new.hooks.push(hook);
+        }
+    }
+}

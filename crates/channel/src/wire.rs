@@ -1,0 +1,169 @@
+//! The messages of gRPC's own that a channel reads, by hand: an ORCA load report (gRFC A51).
+
+/// What a server says of its load, as far as weights need it.
+#[derive(Clone, Copy, Default, PartialEq, Debug)]
+pub(crate) struct Load {
+    /// The share of its capacity that is in use; may be more than 1.
+    pub(crate) utilization: f64,
+    /// Calls a second.
+    pub(crate) rate: f64,
+    /// Failures a second.
+    pub(crate) failures: f64,
+}
+
+/// Reads an `OrcaLoadReport`. The utilization is the greatest of those `wanted` (`cpu_utilization`, `named_metrics.key`, ...: gRFC
+/// A114); without any that is there the application's, and without that one the processor's.
+pub(crate) fn load(report: &[u8], wanted: &[String]) -> Option<Load> {
+    let mut load = Load::default();
+    let (mut application, mut cpu, mut greatest) = (0.0, 0.0, 0.0f64);
+    let mut reader = Reader(report);
+    while let Some((field, value)) = reader.field()? {
+        let (group, key, number) = match (field, value) {
+            (1, Value::Double(number)) => ("cpu_utilization", "", number),
+            (2, Value::Double(number)) => ("mem_utilization", "", number),
+            (9, Value::Double(number)) => ("application_utilization", "", number),
+            (6, Value::Double(number)) => ("rps_fractional", "", number),
+            (7, Value::Double(number)) => ("eps", "", number),
+            (5, Value::Bytes(entry)) => entry_of("utilization", entry)?,
+            (8, Value::Bytes(entry)) => entry_of("named_metrics", entry)?,
+            _ => continue,
+        };
+        match group {
+            "cpu_utilization" => cpu = number,
+            "application_utilization" => application = number,
+            "rps_fractional" => load.rate = number,
+            "eps" => load.failures = number,
+            _ => {}
+        }
+        if number.is_finite() && wanted.iter().any(|name| is_name(name, group, key)) {
+            greatest = greatest.max(number);
+        }
+    }
+    let candidates = [greatest, application, cpu];
+    load.utilization = candidates.into_iter().find(|number| *number > 0.0).unwrap_or_default();
+    Some(load)
+}
+
+/// Whether `name` is `group`, or `group.key`.
+fn is_name(name: &str, group: &str, key: &str) -> bool {
+    match name.split_once('.') {
+        None => key.is_empty() && name == group,
+        Some((of, rest)) => of == group && rest == key,
+    }
+}
+
+/// An entry of a map from names to doubles.
+fn entry_of<'a>(group: &'static str, entry: &'a [u8]) -> Option<(&'static str, &'a str, f64)> {
+    let (mut key, mut number) = ("", 0.0);
+    let mut reader = Reader(entry);
+    while let Some((field, value)) = reader.field()? {
+        match (field, value) {
+            (1, Value::Bytes(bytes)) => key = std::str::from_utf8(bytes).ok()?,
+            (2, Value::Double(double)) => number = double,
+            _ => {}
+        }
+    }
+    Some((group, key, number))
+}
+
+/// What is left of a message.
+struct Reader<'a>(&'a [u8]);
+
+enum Value<'a> {
+    Double(f64),
+    Bytes(&'a [u8]),
+    /// Of a type that no field here has.
+    Other,
+}
+
+impl<'a> Reader<'a> {
+    /// The next field and its value; `Some(None)` at the end, `None` for what is no message.
+    #[allow(clippy::option_option, reason = "so that `?` passes over what is no message")]
+    fn field(&mut self) -> Option<Option<(u64, Value<'a>)>> {
+        if self.0.is_empty() {
+            return Some(None);
+        }
+        let tag = self.varint()?;
+        let value = match tag & 7 {
+            0 => {
+                self.varint()?;
+                Value::Other
+            }
+            1 => Value::Double(f64::from_le_bytes(*self.take(8)?.first_chunk()?)),
+            2 => {
+                let len = usize::try_from(self.varint()?).ok()?;
+                Value::Bytes(self.take(len)?)
+            }
+            5 => {
+                self.take(4)?;
+                Value::Other
+            }
+            _ => return None,
+        };
+        Some(Some((tag >> 3, value)))
+    }
+
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = *self.take(1)?.first()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (taken, left) = self.0.split_at_checked(len)?;
+        self.0 = left;
+        Some(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn double(field: u8, number: f64) -> Vec<u8> {
+        [&[field << 3 | 1][..], &number.to_le_bytes()].concat()
+    }
+
+    fn entry(field: u8, key: &str, number: f64) -> Vec<u8> {
+        let name = [&[1 << 3 | 2, u8::try_from(key.len()).unwrap()][..], key.as_bytes()].concat();
+        let entry = [name, double(2, number)].concat();
+        [&[field << 3 | 2, u8::try_from(entry.len()).unwrap()][..], &entry].concat()
+    }
+
+    #[test]
+    fn the_application_s_utilization_goes_before_the_processor_s_and_what_is_wanted_before_both() {
+        let cpu = double(1, 0.5);
+        let both = [cpu.clone(), double(9, 0.25), double(6, 100.0), double(7, 2.0)].concat();
+        assert_eq!(load(&cpu, &[]), Some(Load { utilization: 0.5, rate: 0.0, failures: 0.0 }));
+        assert_eq!(load(&both, &[]), Some(Load { utilization: 0.25, rate: 100.0, failures: 2.0 }));
+        let wanted = ["named_metrics.queue".to_owned(), "mem_utilization".to_owned(), "utilization.disk".to_owned()];
+        let named = [both.clone(), entry(8, "queue", 0.3), entry(8, "other", 9.0), entry(5, "disk", 0.7)].concat();
+        assert_eq!(load(&named, &wanted).unwrap().utilization, 0.7);
+        assert_eq!(load(&named, &wanted[..1]).unwrap().utilization, 0.3);
+        assert_eq!(load(&both, &wanted).unwrap().utilization, 0.25, "none of them is there");
+    }
+
+    #[test]
+    fn what_is_not_known_is_passed_over_and_what_is_no_message_is_nothing() {
+        let strange = [&[3 << 3, 0x80, 1][..], &[14 << 3 | 5, 1, 2, 3, 4], &double(1, 0.5)].concat();
+        assert_eq!(load(&strange, &[]).unwrap().utilization, 0.5);
+        assert_eq!(load(&[], &[]), Some(Load::default()));
+        let report = [double(1, 0.5), entry(8, "a", 1.0)].concat();
+        for end in 1..report.len() {
+            if end != 9 {
+                assert_eq!(load(&report[..end], &[]), None, "cut at {end}");
+            }
+        }
+        for nonsense in
+            [&[1 << 3 | 3][..], &[0x80; 11], &[1 << 3 | 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]]
+        {
+            assert_eq!(load(nonsense, &[]), None);
+        }
+    }
+}

@@ -133,13 +133,30 @@ impl Endpoint {
     }
 
     /// What the service's owner asks of its callers, as JSON (grpc/grpc `doc/service_config.md`): the load balancing policy
-    /// (`loadBalancingConfig`), and for methods a timeout and whether calls wait for ready.
+    /// (`loadBalancingConfig`); by method `timeout`, `waitForReady`, `maxRequestMessageBytes`, `maxResponseMessageBytes`, and
+    /// `retryPolicy` or `hedgingPolicy`; for all `retryThrottling`. Default: nothing.
     ///
     /// # Errors
     /// [`InvalidServiceConfig`] says all that is wrong with it, and where.
     pub fn service_config(mut self, json: &str) -> Result<Endpoint, InvalidServiceConfig> {
         self.channel.service_config = ServiceConfig::parse(json)?.into();
         Ok(self)
+    }
+
+    /// Whether calls are made again, or several times at once, as the service config asks. Default true. Calls that no
+    /// server has looked at go again all the same.
+    #[must_use]
+    pub fn retries(mut self, enabled: bool) -> Endpoint {
+        self.channel.retry.enabled = enabled;
+        self
+    }
+
+    /// Bytes of one call's requests that are kept to be sent again, where the service config asks for that. Default 256 KiB.
+    /// A call that has sent more is not made again.
+    #[must_use]
+    pub fn retry_buffer(mut self, bytes: usize) -> Endpoint {
+        self.channel.retry.buffer = bytes;
+        self
     }
 
     /// The load balancing policy, if the service config names none: `pick_first`, which has one connection, to the first

@@ -84,7 +84,7 @@ impl<T> Request<T> {
     }
 
     /// Client: whether the call waits while the server cannot be reached, instead of failing with `UNAVAILABLE`.
-    /// Default false.
+    /// Default: as the service config says, and false without.
     pub fn set_wait_for_ready(&mut self, wait: bool) {
         self.options.wait_for_ready = Some(wait);
     }

@@ -14,6 +14,7 @@ mod options;
 #[cfg(feature = "prost")]
 mod prost;
 mod reconnect;
+mod retries;
 mod shutdown;
 mod streaming;
 mod subtypes;

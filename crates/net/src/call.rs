@@ -5,17 +5,24 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use bytes::Bytes;
-use farcall_channel::balancer::{Done, End};
+use farcall_channel::{
+    balancer::{self, Done},
+    call::{AttemptId, End, Rpc, Seen},
+};
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::Closed;
+use farcall_engine::{Closed, Limits};
+use tokio::{sync::oneshot, task::AbortHandle};
 
 use crate::{
+    calls::too_large,
     mailbox::{Command, Mailbox, Open},
     messages::{Messages, Taken},
     outbox::Outbox,
+    requests::Requests,
     slot::{Slot, Until},
 };
 
@@ -33,6 +40,17 @@ impl Sender {
         Sender { outbox: Outbox::new(mailbox, slot) }
     }
 
+    /// That of a call whose messages may have to be sent again.
+    pub(crate) fn kept(requests: Arc<Requests>) -> Sender {
+        Sender { outbox: Outbox::kept(requests) }
+    }
+
+    /// The same for messages that are no longer than this.
+    pub(crate) fn bounded(mut self, max: Option<usize>) -> Sender {
+        self.outbox.max = max;
+        self
+    }
+
     /// Where messages are put.
     pub fn outbox(&mut self) -> &mut Outbox {
         &mut self.outbox
@@ -40,12 +58,12 @@ impl Sender {
 
     /// Ready when the call is over and sending is of no more use.
     pub fn poll_closed(&self, context: &mut Context<'_>) -> Poll<()> {
-        self.outbox.slot.poll_closed(context)
+        self.outbox.poll_closed(context)
     }
 
     /// Ends the call at once.
     pub fn cancel(self, status: Status) {
-        self.outbox.post(Command::Cancel(Arc::clone(&self.outbox.slot), status));
+        self.outbox.cancel(status);
     }
 }
 
@@ -54,15 +72,12 @@ impl Drop for Sender {
         if self.outbox.is_closed() {
             return;
         }
-        let slot = Arc::clone(&self.outbox.slot);
-        let command = if std::thread::panicking() {
+        if std::thread::panicking() {
             // Half of a stream must not pass for the whole.
-            Command::Cancel(slot, Status::new(Code::Cancelled, "the stream of requests panicked"))
+            self.outbox.cancel(Status::new(Code::Cancelled, "the stream of requests panicked"));
         } else {
-            self.outbox.flush();
-            Command::HalfClose(slot)
-        };
-        self.outbox.post(command);
+            self.outbox.half_close();
+        }
     }
 }
 
@@ -80,6 +95,20 @@ pub struct Receiver {
     client: bool,
     /// Client: whom the end of the call is told to.
     done: Option<Done>,
+    /// The longest message that the service config allows, and how the call ends when one was longer.
+    max: usize,
+    refused: Option<Status>,
+    /// The attempts of which one is to be received: until then nothing is here.
+    promised: Option<Box<Promised>>,
+    /// To be told how the call ends.
+    rpc: Option<Box<(Rpc, AttemptId)>>,
+}
+
+/// A receiver that is to come.
+#[derive(Debug)]
+struct Promised {
+    receiver: oneshot::Receiver<Result<Receiver, Status>>,
+    task: AbortHandle,
 }
 
 impl Receiver {
@@ -92,12 +121,67 @@ impl Receiver {
     }
 
     fn new(mailbox: Arc<Mailbox>, slot: Arc<Slot>, done: Option<Done>) -> Receiver {
-        let client = done.is_some();
-        Receiver { mailbox, slot, local: Messages::default(), taken: Taken::default(), client, done }
+        Receiver {
+            mailbox,
+            slot,
+            local: Messages::default(),
+            taken: Taken::default(),
+            client: done.is_some(),
+            done,
+            max: usize::MAX,
+            refused: None,
+            promised: None,
+            rpc: None,
+        }
+    }
+
+    /// That of a call whose attempts are made by a task, which sends the receiver of one of them.
+    pub(crate) fn promised(receiver: oneshot::Receiver<Result<Receiver, Status>>, task: AbortHandle) -> Receiver {
+        // Of no connection: nothing comes there.
+        let mailbox = Arc::new(Mailbox::new(&Limits::default()));
+        let mut promise = Receiver::of_client(mailbox, Arc::default(), Done::default());
+        promise.promised = Some(Box::new(Promised { receiver, task }));
+        promise
+    }
+
+    /// The same for messages that are no longer than this.
+    pub(crate) fn bounded(mut self, max: Option<usize>) -> Receiver {
+        self.max = max.unwrap_or(usize::MAX);
+        self
+    }
+
+    /// These headers were taken out already; how the call ends is this attempt's end.
+    pub(crate) fn begun(&mut self, headers: Metadata, rpc: Rpc, attempt: AttemptId) {
+        self.slot.lock().headers = Some(headers);
+        self.rpc = Some(Box::new((rpc, attempt)));
+    }
+
+    /// This end was taken out already.
+    pub(crate) fn ended(&mut self, closed: Box<Closed>) {
+        self.slot.lock().closed = Some(closed);
+    }
+
+    /// Waits until there is something to be received at all.
+    fn poll_promised(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(promised) = &mut self.promised else { return Poll::Ready(()) };
+        if self.slot.is_closed() {
+            // It was cancelled before it came.
+            self.promised = None;
+            return Poll::Ready(());
+        }
+        let result = ready!(Pin::new(&mut promised.receiver).poll(context));
+        self.promised = None;
+        let lost = || Err(Status::new(Code::Unavailable, "the runtime was shut down"));
+        match result.unwrap_or_else(|_| lost()) {
+            Ok(receiver) => *self = receiver.bounded((self.max < usize::MAX).then_some(self.max)),
+            Err(status) => self.slot.close(Box::new(over(status, true)), None, &mut Vec::new()),
+        }
+        Poll::Ready(())
     }
 
     /// Client: initial metadata, once; `None` when the call ended without.
     pub fn poll_headers(&mut self, context: &mut Context<'_>) -> Poll<Option<Metadata>> {
+        ready!(self.poll_promised(context));
         let mut inbox = self.slot.lock();
         if inbox.headers.is_some() || inbox.closed.is_some() {
             return Poll::Ready(inbox.headers.take());
@@ -115,7 +199,7 @@ impl Receiver {
             // Nearly always there is one at hand, or there is much to do first.
             if let Some(message) = self.local.next() {
                 self.take(&message);
-                return Poll::Ready(Some(message));
+                return Poll::Ready(self.allowed(message));
             }
             if !ready!(self.poll_arrivals(context)) {
                 return Poll::Ready(None);
@@ -129,8 +213,30 @@ impl Receiver {
         std::iter::from_fn(|| {
             let message = self.local.next_of_run()?;
             self.take(&message);
-            Some(message)
+            self.allowed(message)
         })
+    }
+
+    /// The message, if it is no longer than the service config allows: else the call is over.
+    #[inline]
+    fn allowed(&mut self, message: Bytes) -> Option<Bytes> {
+        if message.len() > self.max {
+            self.refuse(message.len());
+            return None;
+        }
+        Some(message)
+    }
+
+    #[cold]
+    fn refuse(&mut self, len: usize) {
+        if let Err(status) = too_large("Received", len, Some(self.max)) {
+            self.cancel(status.clone());
+            self.refused = Some(status);
+        }
+        // What has come behind it is not taken any more.
+        let unread = std::mem::take(&mut self.local);
+        self.taken.add_all(unread.total());
+        self.tell_taken();
     }
 
     #[inline]
@@ -143,6 +249,10 @@ impl Receiver {
 
     /// Picks up what has arrived; says whether there is or will be anything.
     fn poll_arrivals(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        ready!(self.poll_promised(context));
+        if self.refused.is_some() {
+            return Poll::Ready(false);
+        }
         let mut inbox = self.slot.lock();
         if !inbox.messages.is_empty() {
             std::mem::swap(&mut inbox.messages, &mut self.local);
@@ -195,19 +305,20 @@ impl Receiver {
 
     /// How the call ended, once; later and for a server that has not been told, an empty `CANCELLED`.
     pub fn poll_closed(&mut self, context: &mut Context<'_>) -> Poll<Box<Closed>> {
+        ready!(self.poll_promised(context));
         let mut inbox = self.slot.lock();
         if let Some(closed) = inbox.closed.as_mut() {
-            let told = Closed {
-                status: Status::from(Code::Cancelled),
-                trailers: Metadata::new(),
-                completed: false,
-                unprocessed: false,
-                unsent: false,
-            };
-            let closed = Box::new(std::mem::replace(&mut **closed, told));
+            let told = over(Status::from(Code::Cancelled), false);
+            let mut closed = Box::new(std::mem::replace(&mut **closed, told));
             drop(inbox);
             if let Some(done) = self.done.take() {
-                done.end(&End { code: Some(closed.status.code), trailers: Some(&closed.trailers) });
+                done.end(&balancer::End { code: Some(closed.status.code), trailers: Some(&closed.trailers) });
+            }
+            if let Some(rpc) = self.rpc.take() {
+                settle(*rpc, &closed);
+            }
+            if let Some(status) = self.refused.take() {
+                closed.status = status;
             }
             return Poll::Ready(closed);
         }
@@ -226,6 +337,10 @@ impl Receiver {
 
     /// Ends the call at once.
     pub fn cancel(&self, status: Status) {
+        if let Some(promised) = &self.promised {
+            promised.task.abort();
+            return self.slot.close(Box::new(over(status, true)), None, &mut Vec::new());
+        }
         if !self.slot.is_closed() {
             let _ = self.mailbox.post(Command::Cancel(Arc::clone(&self.slot), status));
         }
@@ -247,12 +362,16 @@ impl Receiver {
 
 impl Drop for Receiver {
     fn drop(&mut self) {
+        if let Some(promised) = self.promised.take() {
+            // The attempts under way are cancelled as they are dropped.
+            return promised.task.abort();
+        }
         if self.slot.is_closed() {
             return;
         }
         if self.client {
             if let Some(done) = self.done.take() {
-                done.end(&End { code: Some(Code::Cancelled), trailers: None });
+                done.end(&balancer::End { code: Some(Code::Cancelled), trailers: None });
             }
             return self.cancel(Status::new(Code::Cancelled, "Locally cancelled by application!"));
         }
@@ -279,6 +398,30 @@ pub struct Answered {
     pub(crate) unprocessed: Option<Box<Open>>,
 }
 
+impl Answered {
+    /// The same, unless a message is longer than this.
+    fn bounded(mut self, max: usize) -> Answered {
+        let len = self.messages.clone().map(|message| message.len()).find(|len| *len > max);
+        if let Some(Err(status)) = len.map(|len| too_large("Received", len, Some(max))) {
+            self.closed.status = status;
+            self.messages = Messages::default();
+        }
+        self
+    }
+}
+
+/// How a call ends that no connection has ended.
+fn over(status: Status, unprocessed: bool) -> Closed {
+    Closed { status, trailers: Metadata::new(), completed: false, unprocessed, unsent: unprocessed }
+}
+
+/// Tells a call's policy how it ended.
+fn settle((mut rpc, attempt): (Rpc, AttemptId), closed: &Closed) {
+    let Closed { status, trailers, completed, .. } = closed;
+    let end = End { code: status.code, trailers, completed: *completed, seen: Seen::Perhaps };
+    rpc.handle_ended(attempt, end, Instant::now());
+}
+
 /// A unary call under way. Dropped, it cancels the call.
 #[derive(Debug)]
 struct Unary {
@@ -292,11 +435,13 @@ impl Future for Unary {
         // One wake and one lock for the whole answer.
         let closed = ready!(self.receiver.poll_closed(context));
         let mut inbox = self.receiver.slot.lock();
-        Poll::Ready(Answered {
+        let answered = Answered {
             headers: inbox.headers.take().unwrap_or_default(),
             messages: std::mem::take(&mut inbox.messages),
             closed,
             unprocessed: inbox.unprocessed.take(),
-        })
+        };
+        let max = self.receiver.max;
+        Poll::Ready(if max == usize::MAX { answered } else { answered.bounded(max) })
     }
 }

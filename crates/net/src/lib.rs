@@ -14,9 +14,11 @@
 //! How a call moves: the application posts typed commands into the connection's mailbox; the connection's task applies
 //! them to the engine in batches and writes what comes of them in one `writev`; what arrives is put into the call's
 //! slot, and the task that waits there is woken once. Small messages of a stream make each of these steps together. No lock is held while anything waits, and no task is spawned for
-//! a client's call.
+//! a client's call, but for one with a stream of requests under a retry or hedging policy.
 
+mod attempts;
 mod call;
+mod calls;
 mod channel;
 mod connect;
 mod connection;
@@ -27,6 +29,7 @@ mod messages;
 mod outbox;
 mod pump;
 mod reports;
+mod requests;
 mod server;
 mod slot;
 mod stream;
@@ -35,7 +38,8 @@ mod timer;
 mod tls;
 
 pub use call::{Answered, Receiver, Sender};
-pub use channel::{Channel, ChannelConfig, NewCall};
+pub use calls::NewCall;
+pub use channel::{Channel, ChannelConfig};
 pub use incoming::{Incoming, Responder, Scope};
 pub use listener::Listener;
 pub use messages::Messages;

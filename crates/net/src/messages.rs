@@ -7,7 +7,7 @@ use farcall_engine::Run;
 
 /// Messages of one call in the order they came. Small ones lie together as they came, and are cut only as they are
 /// taken: it is an iterator over them.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct Messages {
     /// The run that is being taken.
     run: Run,
@@ -16,7 +16,7 @@ pub struct Messages {
     rest: VecDeque<Arrival>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Arrival {
     Message(Bytes),
     Run(Run),

@@ -48,7 +48,7 @@ type Waiter = oneshot::Sender<Result<Placed, Refusal>>;
 /// Where a call goes.
 pub(crate) type Placed = brain::Placed<Arc<Mailbox>>;
 
-type Brain = brain::Channel<Arc<Mailbox>, Waiter>;
+pub(crate) type Brain = brain::Channel<Arc<Mailbox>, Waiter>;
 
 /// A channel as its calls and tasks share it. Tasks hold it weakly.
 #[derive(Debug)]

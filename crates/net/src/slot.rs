@@ -14,7 +14,7 @@ use farcall_engine::{CallId, Closed};
 use crate::{mailbox::Open, messages::Messages};
 
 /// Bytes of one call that may be under way between its [`Outbox`](crate::Outbox) and the engine before sending waits.
-const SEND_LIMIT: usize = 64 << 10;
+pub(crate) const SEND_LIMIT: usize = 64 << 10;
 
 /// What is queued at once costs this besides its bytes, so that empty messages are bounded too.
 const OVERHEAD: usize = 64;
@@ -199,7 +199,7 @@ impl Inbox {
 }
 
 /// Keeps the waker of this context; `clone_from` costs nothing when it is the same one.
-fn remember(place: &mut Option<Waker>, context: &mut Context<'_>) {
+pub(crate) fn remember(place: &mut Option<Waker>, context: &mut Context<'_>) {
     match place {
         Some(waker) => waker.clone_from(context.waker()),
         None => *place = Some(context.waker().clone()),

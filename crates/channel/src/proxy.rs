@@ -205,7 +205,8 @@ fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Proxy, ProxyChoice, answer, covers};
+    use super::{Proxy, ProxyChoice, answer, covers, on_the_way};
+    use crate::Target;
 
     fn chosen(choice: ProxyChoice<'_>, host: &str) -> Option<(String, u16)> {
         choice.proxy_for(host).unwrap().map(|proxy| (proxy.host, proxy.port))

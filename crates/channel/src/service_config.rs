@@ -1,6 +1,6 @@
 //! Service configs (grpc/grpc `doc/service_config.md`): what a service's owner wants of its callers, as JSON.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use farcall_core::Code;
 use serde_json::{Map, Value};
@@ -13,8 +13,9 @@ use crate::{
 /// A service config.
 #[derive(Clone, Default, Debug)]
 pub struct ServiceConfig {
-    /// By path (`/package.Service/Method`), by service (`/package.Service/`), and `""` for everything else.
-    methods: HashMap<String, Arc<MethodConfig>>,
+    /// By path (`/package.Service/Method`), by service (`/package.Service/`), and `""` for everything else. There are few,
+    /// and to compare with them costs a call less than to hash its path.
+    methods: BTreeMap<String, Arc<MethodConfig>>,
     /// When servers of the channel are too unwell for retries.
     pub throttling: Option<ThrottlingConfig>,
     /// The first load balancing policy asked for that is known, with its config.

@@ -8,12 +8,11 @@ use std::{
     time::Instant,
 };
 
-use farcall_core::{Code, Status};
 use serde_json::Value;
 
 use super::{
-    Children, Failing, Helper, Pick, PickArgs, PickFirst, PickFirstConfig, Picker, Policy, PolicyConfig, PolicyFactory,
-    Queueing, Registry, Resolution, Route, SubchannelId, Update,
+    Helper, Pick, PickArgs, Picker, Policy, PolicyConfig, PolicyFactory, Registry, Resolution, Route, SubchannelId,
+    Update, sharded::Sharded,
 };
 use crate::Connectivity;
 
@@ -41,95 +40,56 @@ impl PolicyFactory for RoundRobinConfig {
     }
 }
 
-/// `round_robin`: a `pick_first` for each endpoint, which is woken whenever it is IDLE.
+/// `round_robin`.
 #[derive(Default)]
 pub struct RoundRobin {
-    children: Children<PickFirst>,
-    /// Whether it has heard of endpoints.
+    endpoints: Sharded,
     begun: bool,
-    last: Option<Arc<str>>,
     /// Whose turn it is, over all pickers.
     next: Arc<AtomicUsize>,
 }
 
 impl Policy for RoundRobin {
     fn handle_resolution(&mut self, resolution: &Resolution, helper: &mut Helper) -> Result<(), String> {
-        if !self.begun {
+        if !std::mem::replace(&mut self.begun, true) {
             let start = usize::try_from(helper.random() >> 33).unwrap_or_default();
             self.next.store(start, Ordering::Relaxed);
         }
-        self.begun = true;
-        let config: Arc<dyn PolicyConfig> = Arc::new(PickFirstConfig::default());
-        self.children.handle_resolution(&resolution.endpoints, &config, helper);
-        self.children.wake(&[], helper);
-        helper.changed();
-        if resolution.endpoints.is_empty() {
-            self.last = Some("no address".into());
-            return Err("no address".to_owned());
-        }
-        Ok(())
+        self.endpoints.handle_resolution(resolution, helper)
     }
 
     fn handle_subchannel(&mut self, route: Route<'_>, id: SubchannelId, update: &Update, helper: &mut Helper) {
-        let before = self.children.state();
-        let Some((key, was)) = self.children.handle_subchannel(route, id, update, helper) else { return };
-        let Some(child) = self.children.child(key) else { return };
-        let (is, failure) = (child.state(), child.failure());
-        match is {
-            Connectivity::Idle => drop(self.children.wake(&[key], helper)),
-            Connectivity::TransientFailure => self.last = failure.or(self.last.take()),
-            _ => {}
-        }
-        let after = self.children.state();
-        let shown = was == Connectivity::Ready || is == Connectivity::Ready;
-        if shown || after != before || after == Connectivity::TransientFailure {
-            helper.changed();
-        }
+        self.endpoints.handle_subchannel(route, id, update, helper);
     }
 
     fn handle_timeout(&mut self, helper: &mut Helper) {
-        if self.children.handle_timeout(helper) {
-            helper.changed();
-        }
+        self.endpoints.handle_timeout(helper);
     }
 
     fn wake(&mut self, route: Route<'_>, helper: &mut Helper) {
-        if self.children.wake(route, helper) {
-            helper.changed();
-        }
+        self.endpoints.wake(route, helper);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.children.poll_timeout()
+        self.endpoints.poll_timeout()
     }
 
     fn state(&self) -> Connectivity {
-        match self.children.state() {
-            // It is woken at once.
-            Connectivity::Idle => Connectivity::Connecting,
-            Connectivity::TransientFailure if !self.begun => Connectivity::Connecting,
-            state => state,
-        }
+        self.endpoints.state()
     }
 
     fn picker(&self) -> Arc<dyn Picker> {
-        match self.state() {
-            Connectivity::Ready => {
-                let ready = self.children.iter().filter(|child| child.state() == Connectivity::Ready);
-                let pickers = ready.map(Policy::picker).collect();
+        match self.endpoints.ready() {
+            Ok(ready) => {
+                let pickers = ready.into_iter().map(|(_, picker)| picker).collect();
                 Arc::new(InTurn { pickers, next: Arc::clone(&self.next) })
             }
-            Connectivity::TransientFailure => {
-                let last = self.last.as_deref().unwrap_or("no address");
-                let text = format!("connections to all backends failing; last error: {last}");
-                Arc::new(Failing(Arc::new(Status::new(Code::Unavailable, text))))
-            }
-            _ => Arc::new(Queueing(None)),
+            Err(picker) => picker,
         }
     }
 
     fn failure(&self) -> Option<Arc<str>> {
-        self.last.clone()
+        self.endpoints.failure()
     }
 }
 

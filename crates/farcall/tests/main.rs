@@ -22,3 +22,4 @@ mod subtypes;
 mod tls;
 mod transparent_retry;
 mod unary;
+mod weighing;

@@ -1,0 +1,87 @@
+//! Policies that weigh servers or leave some out, over real sockets.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use crate::common::{Running, serve, unary, within};
+use bytes::Bytes;
+use farcall::{Channel, Metadata, Response, Status, codec, server::Call};
+
+/// Answers with this name and these trailers, or fails as long as it is told to.
+fn server(name: &'static str, trailers: Metadata, fails: &Arc<AtomicBool>) -> impl Fn(Call) + Send + Sync + 'static {
+    let fails = Arc::clone(fails);
+    move |call: Call| {
+        let (trailers, fails) = (trailers.clone(), Arc::clone(&fails));
+        call.unary(codec::Bytes, move |_: farcall::Request<Bytes>| async move {
+            if fails.load(Ordering::SeqCst) {
+                return Err(Status::internal("it is broken"));
+            }
+            let mut response = Response::new(Bytes::from_static(name.as_bytes()));
+            *response.trailers_mut() = trailers;
+            Ok(response)
+        });
+    }
+}
+
+/// Trailers with a report of so much utilization at a hundred calls a second.
+fn report(utilization: f64) -> Metadata {
+    let field = |number: u8, value: f64| [&[number << 3 | 1][..], &value.to_le_bytes()].concat();
+    let mut trailers = Metadata::new();
+    trailers.append("endpoint-load-metrics-bin", [field(9, utilization), field(6, 100.0)].concat()).unwrap();
+    trailers
+}
+
+fn channel(servers: &[Running], policy: &str) -> Channel {
+    let addresses: Vec<String> = servers.iter().map(|server| server.address.to_string()).collect();
+    let config = format!(r#"{{"loadBalancingConfig":[{policy}]}}"#);
+    let endpoint = Channel::builder(format!("ipv4:{}", addresses.join(","))).service_config(&config).unwrap();
+    endpoint.connect_lazy().unwrap()
+}
+
+/// Who answers so many calls; those that fail are under "".
+async fn spread(channel: &Channel, calls: usize) -> BTreeMap<Bytes, usize> {
+    let mut spread = BTreeMap::new();
+    for _ in 0..calls {
+        *spread.entry(unary(channel, "").await.unwrap_or_default()).or_insert(0) += 1;
+    }
+    spread
+}
+
+#[tokio::test]
+async fn weighted_round_robin_learns_from_the_trailers_who_can_do_more() {
+    within(async {
+        let well = Arc::default();
+        let mut servers = Vec::new();
+        for (name, utilization) in [("a", 0.8), ("b", 0.2), ("c", 0.8)] {
+            servers.push(serve(server(name, report(utilization), &well)).await);
+        }
+        let config = r#"{"weighted_round_robin":{"blackoutPeriod":"0s","weightUpdatePeriod":"0.1s"}}"#;
+        let channel = channel(&servers, config);
+        // Four times as much as each of the others: two calls of three.
+        while spread(&channel, 60).await.get(&Bytes::from("b")).is_none_or(|calls| calls.abs_diff(40) > 2) {}
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn outlier_detection_leaves_a_broken_server_out_and_takes_it_in_when_it_is_mended() {
+    within(async {
+        let (well, broken) = (Arc::default(), Arc::new(AtomicBool::new(true)));
+        let mut servers = vec![serve(server("a", Metadata::new(), &broken)).await];
+        for name in ["b", "c"] {
+            servers.push(serve(server(name, Metadata::new(), &well)).await);
+        }
+        let config = r#"{"outlier_detection_experimental":{"interval":"0.05s","baseEjectionTime":"0.1s",
+            "failurePercentageEjection":{"minimumHosts":3,"requestVolume":2},"childPolicy":[{"round_robin":{}}]}}"#;
+        let channel = channel(&servers, config);
+        while spread(&channel, 20).await.contains_key(&Bytes::new()) {}
+        broken.store(false, Ordering::SeqCst);
+        while !spread(&channel, 20).await.contains_key(&Bytes::from("a")) {}
+    })
+    .await;
+}

@@ -47,9 +47,9 @@ pub struct Limits {
     /// false. Default 64 KiB.
     pub send_buffer: usize,
     /// Bytes of all calls that may wait to be sent before [`Connection::writable`](crate::Connection::writable) turns
-    /// false for every call, until half of them are gone. On a server a message given all the same, while other calls
-    /// have more than this waiting, ends its call with `RESOURCE_EXHAUSTED`. Stops clients that make many calls and do
-    /// not read the answers. Default 512 MiB.
+    /// false for every call that has some of them, until half of them are gone. A call that has none may have one message
+    /// more, so that calls that stand still hold up none that could go on. Stops clients that make many calls and do not
+    /// read the answers. Default 512 MiB.
     pub unsent: usize,
 
     /// Memory for messages of all calls that the application has not [released](crate::Connection::release), in bytes
@@ -65,7 +65,9 @@ pub struct Limits {
     pub incomplete: usize,
     /// Memory for messages that came within the initial windows of many streams, in bytes (each message costs its length
     /// and 64); past it the connection ends with ENHANCE_YOUR_CALM. A peer comes near it only with thousands of streams
-    /// whose messages nobody takes, and is refused more of them from [`unread`](Limits::unread) on. Default 1 GiB.
+    /// whose messages nobody takes, and is refused more of them from [`unread`](Limits::unread) on. And on a server bytes
+    /// that wait to be sent, beside those of the call itself: past it a message given all the same ends its call with
+    /// `RESOURCE_EXHAUSTED`. Default 1 GiB.
     pub overdraft: usize,
     /// Sizes of the header lists of all open calls of a client, in bytes; past it more are refused (REFUSED_STREAM).
     /// Stops many calls with large headers, which cost a byte a field to send (CVE-2026-49975). Default 64 MiB.

@@ -367,8 +367,9 @@ fn what_waits_to_be_sent_of_all_calls() {
         raw.end.connection.send_message(first, &[0; 500][..]).unwrap();
         raw.end.connection.send_message(second, &vec![0; len][..]).unwrap();
         raw.collect();
-        assert_eq!(calls.map(|call| raw.end.connection.writable(call)), [!full; 3], "{len} and 5 bytes of prefix");
-        // Half of it has to be gone before there is room again, for every call.
+        let writable = calls.map(|call| raw.end.connection.writable(call));
+        assert_eq!(writable, [!full, !full, true], "{len} and 5 bytes of prefix");
+        // Half of it has to be gone before there is room again, for every call that has some of it.
         raw.send(&[Frame::window_update(1, 499)]);
         assert_eq!(calls.map(|call| raw.end.call(call).writable), [0; 3]);
         raw.send(&[Frame::window_update(1, 1)]);
@@ -377,10 +378,33 @@ fn what_waits_to_be_sent_of_all_calls() {
     }
 }
 
+/// Messages of calls that stand still take all the room, and a call that goes on has its next message all the same.
+#[test]
+fn what_waits_to_be_sent_holds_up_no_call_that_goes_on() {
+    let mut raw = server(|limits| limits.unsent = 1000);
+    raw.send(&[Frame::settings(&[(4, 0)])]);
+    let [still, other, going] = [1, 3, 5].map(|id| unread_call(&mut raw, id));
+    raw.end.connection.send_message(still, &[0; 700][..]).unwrap();
+    raw.end.connection.send_message(other, &[0; 700][..]).unwrap();
+    for times in 1..5 {
+        assert!(raw.end.connection.writable(going));
+        raw.end.connection.send_message(going, &[0; 95][..]).unwrap();
+        raw.collect();
+        assert!(!raw.end.connection.writable(going));
+        raw.send(&[Frame::window_update(5, 99)]);
+        raw.collect();
+        assert_eq!(raw.end.call(going).writable, times - 1, "a byte still waits");
+        raw.send(&[Frame::window_update(5, 1)]);
+        raw.collect();
+        assert_eq!([still, other, going].map(|call| raw.end.call(call).writable), [0, 0, times]);
+        assert_eq!([still, other].map(|call| raw.end.connection.writable(call)), [false; 2]);
+    }
+}
+
 #[test]
 fn answers_of_all_calls_that_nobody_reads() {
     for (len, fits) in [(995, true), (996, false)] {
-        let mut raw = server(|limits| limits.unsent = 1000);
+        let mut raw = server(|limits| (limits.unsent, limits.overdraft) = (10, 1000));
         raw.send(&[Frame::settings(&[(4, 0)])]);
         let first = unread_call(&mut raw, 1);
         raw.end.connection.send_message(first, &vec![0; len][..]).unwrap();

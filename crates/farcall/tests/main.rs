@@ -9,6 +9,7 @@ mod bystanders;
 mod cancellation;
 mod deadlines;
 mod errors;
+mod holding_back;
 mod metadata;
 mod options;
 #[cfg(feature = "prost")]

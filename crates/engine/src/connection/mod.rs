@@ -466,7 +466,8 @@ impl Connection {
             return Ok(());
         }
         let queued = stream.queue.len();
-        let by_others = self.congested && self.unsent - queued > self.config.limits.unsent;
+        let limits = &self.config.limits;
+        let by_others = self.congested && self.unsent - queued > limits.unsent.max(limits.overdraft);
         if by_others && self.config.role == Role::Server {
             let status = "too much memory is taken by messages that the client does not read";
             self.fail_call(call, Status::new(Code::ResourceExhausted, status));
@@ -675,10 +676,10 @@ impl Connection {
 
     /// Whether [`send_message`](Connection::send_message) keeps within the call's send buffer
     /// ([`Limits::send_buffer`](crate::Limits::send_buffer)), and the connection within that of all calls
-    /// ([`Limits::unsent`](crate::Limits::unsent)). Once false, it is so until half the buffer is sent, which
-    /// [`Event::Writable`] tells.
+    /// ([`Limits::unsent`](crate::Limits::unsent)), or the call has nothing that waits. Once false, it is so until half the
+    /// buffer is sent, or all that the call had, which [`Event::Writable`] tells.
     pub fn writable(&self, call: CallId) -> bool {
-        !self.congested && self.store.peek(call).is_some_and(|stream| !stream.crowded)
+        self.store.peek(call).is_some_and(|stream| !stream.crowded && (!self.congested || stream.queue.is_empty()))
     }
 
     /// Calls that have not ended, those waiting for a stream included.

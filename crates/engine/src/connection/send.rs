@@ -304,11 +304,15 @@ impl Connection {
                 self.keepalive.data_sent();
                 self.strikes.data_sent();
             }
-            if stream.crowded && stream.queue.len() <= self.config.limits.send_buffer / 2 {
-                stream.crowded = false;
-                if !self.congested {
+            if self.congested {
+                // What other calls have waiting keeps no call from its next message.
+                stream.crowded &= stream.queue.len() > self.config.limits.send_buffer / 2;
+                if count > 0 && stream.queue.is_empty() && !stream.finished {
                     self.events.push_back(Event::Writable { call });
                 }
+            } else if stream.crowded && stream.queue.len() <= self.config.limits.send_buffer / 2 {
+                stream.crowded = false;
+                self.events.push_back(Event::Writable { call });
             }
             if class == Class::Small {
                 self.scheduler.charge(HEAD_LEN + count);

@@ -99,8 +99,11 @@ pub(crate) struct Codecs {
 /// The largest window there is, which every peer can read, as 2 to this power.
 const WINDOW_BITS: u8 = 15;
 
-/// What is allocated for a message before any of it is decompressed, at most.
+/// What is allocated for a message before any of it is decompressed, at most, unless it says how long it will be.
 const FIRST_GROWTH: usize = 64 << 10;
+
+/// No byte of deflate becomes more than so many (a copy of 258 takes two bits).
+const MOST_RATIO: usize = 1032;
 
 impl Codecs {
     /// The message compressed, if that makes it shorter.
@@ -138,25 +141,36 @@ impl Codecs {
             Encoding::Deflate => {
                 let codec = self.inflate.get_or_insert_with(|| Decompress::new(true));
                 codec.reset(true);
-                inflate(codec, body, max)
+                inflate(codec, body, None, max)
             }
             // To make a codec for gzip costs many times what a small message does, and it cannot be reset.
             Encoding::Gzip => {
                 let member = gzip::Member::parse(body).ok_or(MessageFault::Corrupt)?;
                 let codec = self.raw.get_or_insert_with(|| Decompress::new(false));
                 codec.reset(false);
-                let message = inflate(codec, member.deflated, max)?;
+                let message = inflate(codec, member.deflated, Some(member.len as usize), max)?;
                 if member.matches(&message) { Ok(message) } else { Err(MessageFault::Corrupt) }
             }
         }
     }
 }
 
-/// What a codec, fresh or reset, makes of all of `body`, no further than `max` bytes.
-fn inflate(codec: &mut Decompress, body: &[u8], max: Option<usize>) -> Result<Vec<u8>, MessageFault> {
+/// What a codec, fresh or reset, makes of all of `body`, no further than `max` bytes. What says how long it will be is
+/// believed as far as its own length can bear it, so that nothing is moved as it grows.
+fn inflate(
+    codec: &mut Decompress,
+    body: &[u8],
+    expected: Option<usize>,
+    max: Option<usize>,
+) -> Result<Vec<u8>, MessageFault> {
     let max = max.unwrap_or(u32::MAX as usize);
     let ceiling = max.saturating_add(1);
-    let mut out = Vec::with_capacity(body.len().saturating_mul(4).clamp(64, FIRST_GROWTH).min(ceiling));
+    let first = match expected {
+        // One more, so that the end is seen.
+        Some(len) => len.saturating_add(1).min(body.len().saturating_mul(MOST_RATIO)),
+        None => body.len().saturating_mul(4).min(FIRST_GROWTH),
+    };
+    let mut out = Vec::with_capacity(first.max(64).min(ceiling));
     loop {
         let (read, written) = (codec.total_in(), out.len());
         let rest = usize::try_from(read).ok().and_then(|read| body.get(read..)).unwrap_or_default();
@@ -251,6 +265,18 @@ mod tests {
             let fault = MessageFault::TooLarge { len: 1001, max: 1000 };
             assert_eq!(codecs.decompress(encoding, &bomb, Some(1000)), Err(fault), "no more than one byte past it");
         }
+    }
+
+    #[test]
+    fn a_length_that_is_said_is_allocated_at_once_and_no_more() {
+        let mut codecs = Codecs::default();
+        let mut body = codecs.compress(Encoding::Gzip, &vec![0; 3 << 20]).unwrap();
+        let message = codecs.decompress(Encoding::Gzip, &body, Some(4 << 20)).unwrap();
+        assert_eq!((message.len(), message.capacity()), (3 << 20, (3 << 20) + 1));
+        // A length that is not true: the message is corrupt, and its own length bounds what is allocated.
+        let end = body.len();
+        body[end - 4..].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(codecs.decompress(Encoding::Gzip, &body, None), Err(MessageFault::Corrupt));
     }
 
     /// A body that is longer than its message.

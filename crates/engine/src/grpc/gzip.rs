@@ -7,7 +7,7 @@ pub(super) struct Member<'a> {
     pub(super) deflated: &'a [u8],
     crc: u32,
     /// Length of what comes out, modulo 2^32.
-    len: u32,
+    pub(super) len: u32,
 }
 
 /// Bits of the flags; the text bit means nothing here, and those above must be 0.

@@ -161,6 +161,17 @@ impl CallState {
         matches!(&self.place, Place::On(mine, _) if Arc::ptr_eq(mine, connection))
     }
 
+    /// Server: whether this is the call, and it waits for its request.
+    pub(crate) fn lacks_request(&self, id: CallId) -> bool {
+        self.awaits_request() && matches!(&self.place, Place::On(_, mine) if *mine == id)
+    }
+
+    /// Server: whether this is the call, and no thread has taken its request.
+    pub(crate) fn is_before_handler(&self, id: CallId) -> bool {
+        let waits = self.awaits_request() || !self.inbox.is_empty();
+        waits && matches!(&self.place, Place::On(_, mine) if *mine == id)
+    }
+
     /// A message is here, or none will come.
     pub fn receivable(&self) -> bool {
         !self.inbox.is_empty() || self.half_closed || self.is_over()
@@ -171,6 +182,11 @@ impl CallState {
         let awaited = self.waiting > 0 && self.inbox.is_empty();
         self.large = !awaited;
         awaited
+    }
+
+    /// Server: whether it goes to a thread only once its request is here, and that is not so.
+    pub(crate) fn awaits_request(&self) -> bool {
+        self.when_receivable.is_some()
     }
 
     /// Response headers are here, or none will come.
@@ -537,6 +553,13 @@ impl Call {
             return false;
         }
         state.when_receivable = Some(callback);
+        if std::mem::take(&mut state.large)
+            && let Place::On(connection, id) = &state.place
+        {
+            let (connection, id) = (Arc::clone(connection), *id);
+            drop(state);
+            connection.ask_for(id);
+        }
         true
     }
 

@@ -84,6 +84,10 @@ pub(crate) struct State {
     pub(crate) timer: Option<TimerKey>,
     /// Ends the wait for a peer that does not read the last words.
     last_words: Option<Timer>,
+    /// Server: calls whose only request is too large to come unless somebody waits for it, and the one that is waited for
+    /// on behalf of the pool.
+    asked: VecDeque<CallId>,
+    asking: Option<CallId>,
     /// Events so far.
     told: u64,
     /// How often it was used; tells the reactor whether it rests.
@@ -175,6 +179,43 @@ pub(crate) fn next_token() -> usize {
 }
 
 impl State {
+    /// Server: a call that is given to the pool once its request is here lacks that, which is too large to come unless
+    /// somebody waits for it.
+    fn ask(&mut self, id: CallId) {
+        self.asked.push_back(id);
+        // Those that have ended are skipped later, and forgotten when they are the most.
+        if self.asked.len() > 2 * self.calls.len() + 16 {
+            let mut asked = std::mem::take(&mut self.asked);
+            asked.retain(|id| self.lacks_request(*id));
+            self.asked = asked;
+        }
+    }
+
+    fn lacks_request(&self, id: CallId) -> bool {
+        let call = self.calls.get(id.index()).and_then(Option::as_ref);
+        call.is_some_and(|call| call.lock().lacks_request(id))
+    }
+
+    /// Server: waits for the next of these requests, once a thread has taken the one before: as many come as the pool has use
+    /// for, whatever paused calls have taken up, and no more wait for a thread. Says whether it did.
+    fn ask_next(&mut self) -> bool {
+        let asking = self.asking.and_then(|id| Some((id, self.calls.get(id.index())?.as_ref()?)));
+        if asking.is_some_and(|(id, call)| call.lock().is_before_handler(id)) {
+            return false;
+        }
+        self.asking = None;
+        while let Some(id) = self.asked.pop_front() {
+            if self.lacks_request(id) {
+                self.asking = Some(id);
+                self.engine.want(id);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl State {
     pub(crate) fn is_over(&self) -> bool {
         self.over
     }
@@ -233,6 +274,8 @@ impl Connection {
                 armed: None,
                 timer: None,
                 last_words: None,
+                asked: VecDeque::new(),
+                asking: None,
                 told: 0,
                 uses: 0,
                 lingering: false,
@@ -361,7 +404,7 @@ impl Connection {
     fn settle(self: &Arc<Self>, state: &mut State, now: Instant, notices: &mut Vec<Notice>) {
         loop {
             self.flush(state, now);
-            if !self.tell_events(state, notices) {
+            if !self.tell_events(state, notices) && (state.asked.is_empty() || !state.ask_next()) {
                 break;
             }
         }
@@ -378,6 +421,12 @@ impl Connection {
                 self.shut_down(state);
             }
         }
+    }
+
+    /// Server: a call's only request is too large to come unless somebody waits for it.
+    pub(crate) fn ask_for(self: &Arc<Self>, id: CallId) {
+        self.lock().ask(id);
+        self.step(|_, _| ());
     }
 
     /// Hands on what the brain has to tell; whether there was anything.
@@ -532,8 +581,13 @@ impl Connection {
             }
             Event::LargeMessage { call: id } => {
                 let Some(Some(call)) = state.calls.get(id.index()) else { return };
-                if call.lock().is_large_awaited() {
+                let mut call = call.lock();
+                if call.is_large_awaited() {
+                    drop(call);
                     state.engine.want(id);
+                } else if call.awaits_request() {
+                    drop(call);
+                    state.ask(id);
                 }
             }
             Event::Writable { call } => state.update(call, |call| call.full = false),

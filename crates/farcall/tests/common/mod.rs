@@ -3,6 +3,8 @@
 // Each test file uses its own part of it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod events;
+
 use std::{
     future::{Future, poll_fn},
     net::SocketAddr,

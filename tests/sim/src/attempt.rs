@@ -230,6 +230,12 @@ fn step(side: &mut Side, name: (usize, usize), end: &mut End, plan: &Plan, text:
 /// Takes what came, compares it with what was sent, and gives the window back when the application is done with it.
 fn receive(side: &mut Side, name: (usize, usize), end: &mut End, plan: &Plan, text: &Text, now: Instant) -> bool {
     let mut moved = false;
+    let large = end.large.len();
+    end.large.retain(|call| *call != side.call);
+    if end.large.len() < large {
+        end.connection.want(side.call);
+        moved = true;
+    }
     for message in end.messages(side.call) {
         let incoming = side.incoming(plan);
         let len = *incoming.get(side.received).unwrap_or_else(|| panic!("call {}: too many messages", name.0));

@@ -1,5 +1,6 @@
 //! Those beside whom honest calls go on: callers who open many calls and give them up at once, callers whose headers are
-//! too large, and peers that send anything. Nothing of what they do may end another's call.
+//! too large, calls whose messages nobody takes, and peers that send anything. Nothing of what they do may end another's
+//! call, or hold it up.
 
 use std::{
     hash::{Hash, Hasher},
@@ -7,7 +8,7 @@ use std::{
 };
 
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::{CallId, Config, Request};
+use farcall_engine::{CallId, Config, Encoding, Request};
 use fastrand::Rng;
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
 /// The paths of calls that no plan tells of.
 pub(crate) const BURST: &str = "/guest.Burst/Call";
 pub(crate) const LONG: &str = "/guest.Long/Call";
+pub(crate) const PAUSED: &str = "/guest.Paused/Call";
 
 /// Calls of one caller that all end in a moment.
 #[derive(Debug)]
@@ -100,6 +102,66 @@ impl Long {
     }
 }
 
+/// A call of large messages, in one direction or both, that nobody takes until every honest call has ended.
+#[derive(Debug)]
+pub(crate) struct Paused {
+    pub(crate) link: usize,
+    call: CallId,
+}
+
+impl Paused {
+    pub(crate) fn open(link: usize, client: &mut End, now: Instant, rng: &mut Rng) -> Option<Paused> {
+        let metadata = Metadata::new();
+        let request = Request { path: PAUSED, authority: "sim.example", metadata: &metadata, deadline: None };
+        let call = client.connection.open_encoded(request, encoding(rng), now).ok()?;
+        client.opened(call);
+        send_many(client, call, rng);
+        Some(Paused { link, call })
+    }
+
+    /// The server's side of it, which takes nothing and never answers.
+    pub(crate) fn answer(server: &mut End, call: CallId, rng: &mut Rng) {
+        // It may be over already.
+        let _ = server.connection.set_encoding(call, encoding(rng));
+        if rng.bool() {
+            send_many(server, call, rng);
+        }
+    }
+
+    /// It is over.
+    pub(crate) fn give_up(self, client: &mut End) {
+        client.connection.cancel(self.call, Status::from(Code::Cancelled));
+        client.drain();
+    }
+}
+
+fn encoding(rng: &mut Rng) -> Encoding {
+    if rng.bool() { Encoding::Identity } else { Encoding::Gzip }
+}
+
+/// Sends without asking whether there is room.
+fn send_many(end: &mut End, call: CallId, rng: &mut Rng) {
+    for _ in 0..rng.usize(0..6) {
+        let len = if rng.bool() { rng.usize(0..400_000) } else { rng.usize(0..2_000) };
+        if end.connection.send_message(call, &vec![7; len][..]).is_err() {
+            break;
+        }
+    }
+    end.drain();
+}
+
+/// A zlib stream of as many zeros as are in the result (RFC 1950, and a block of fixed codes of RFC 1951).
+fn bomb(repeats: usize) -> Vec<u8> {
+    // The last block, of fixed codes; a zero; 258 more, from a byte before, again and again; the end.
+    let repeated = "1100010100000".repeat(repeats);
+    let bits = ["110", "00110000", &repeated, "0000000"].concat();
+    let mut out = vec![0x78, 0x9c];
+    out.extend(bits.as_bytes().chunks(8).map(|byte| byte.iter().rev().fold(0, |bits, bit| bits << 1 | (bit - b'0'))));
+    let sum = ((1 + 258 * repeats) % 65_521) as u32;
+    out.extend((sum << 16 | 1).to_be_bytes());
+    out
+}
+
 /// A peer that sends anything, on a connection of its own to a server that honest peers use too.
 pub(crate) struct Hostile {
     raw: Raw,
@@ -122,7 +184,7 @@ impl Hostile {
             return;
         }
         let stream = 2 * rng.u32(0..self.opened.max(1)) + 1;
-        let frames = match rng.u8(0..9) {
+        let frames = match rng.u8(0..10) {
             0 => self.resets(rng.u32(0..200)),
             1 => self.requests(rng.u32(0..50)),
             // Messages that are begun and not ended.
@@ -131,7 +193,8 @@ impl Hostile {
             4 => vec![Frame::ping([1; 8]); rng.usize(0..20)],
             5 => vec![Frame::settings(&[(4, rng.u32(0..1 << 20)), (6, rng.u32(0..20_000))])],
             6 => self.long_request(rng.usize(0..200_000)),
-            7 => vec![Frame::window_update(if rng.bool() { 0 } else { stream }, rng.u32(1..100_000))],
+            7 => self.bombs(rng.u32(0..20), rng.usize(0..4_000)),
+            8 => vec![Frame::window_update(if rng.bool() { 0 } else { stream }, rng.u32(1..100_000))],
             _ => vec![Frame::reset(stream, 8)],
         };
         self.raw.send(&frames);
@@ -146,6 +209,21 @@ impl Hostile {
 
     fn requests(&mut self, count: u32) -> Vec<Frame> {
         (0..count).map(|_| Frame::request(self.next(), false, &[])).collect()
+    }
+
+    /// Calls with compressed messages of few bytes that become many.
+    fn bombs(&mut self, count: u32, repeats: usize) -> Vec<Frame> {
+        let body = bomb(repeats);
+        let message = [&[1][..], &(body.len() as u32).to_be_bytes(), &body].concat();
+        let one = |_| {
+            let stream = self.next();
+            [
+                Frame::request(stream, false, &[("grpc-encoding", "deflate")]),
+                Frame::data(stream, false, message.clone()),
+                Frame::data(stream, false, message.clone()),
+            ]
+        };
+        (0..count).flat_map(one).collect()
     }
 
     fn resets(&mut self, count: u32) -> Vec<Frame> {
@@ -166,5 +244,22 @@ impl Hostile {
             Frame::new(kind, if i == last { Frame::END_HEADERS } else { 0 }, stream, piece)
         };
         block.chunks(16_000).enumerate().map(piece).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Frame, Raw, bomb};
+    use farcall_engine::Config;
+
+    #[test]
+    fn a_bomb_is_what_it_says() {
+        let mut raw = Raw::server_at(Config::server(), std::time::Instant::now());
+        let body = bomb(300);
+        assert!(body.len() < 600);
+        let message = [&[1][..], &(body.len() as u32).to_be_bytes(), &body].concat();
+        raw.send(&[Frame::request(1, false, &[("grpc-encoding", "deflate")]), Frame::data(1, true, message)]);
+        let call = raw.end.request();
+        assert!(raw.end.messages(call) == [vec![0; 1 + 300 * 258]]);
     }
 }

@@ -6,12 +6,13 @@
 //! follows from one seed, so a run that fails is played again by its number.
 //!
 //! In some worlds there are guests beside the honest: callers who open thousands of calls and give them up in a moment,
-//! callers with headers that are too large, and hostile peers on connections of their own to the same servers.
+//! callers with headers that are too large, calls of large or inflating messages that nobody takes until all others have
+//! ended, and hostile peers on connections of their own to the same servers.
 //!
 //! The fake world does not know what is right; checkers beside it do: every message arrives once, in order and
 //! unchanged, or its call ends with one status that has a reason; no call outlives its deadline; whenever nothing is on
-//! the way, the books of both ends agree to the byte; no call ends because of what another caller, or another peer, did;
-//! once the world is healed everything finishes, works again, and
+//! the way, the books of both ends agree to the byte; no call ends because of what another caller, or another peer, did,
+//! and none waits for another whose messages nobody takes; once the world is healed everything finishes, works again, and
 //! leaves nothing behind.
 //!
 //! The connection's end and the wire are those of the engine's own tests (`crates/engine/tests/support`).

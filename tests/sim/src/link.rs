@@ -73,7 +73,7 @@ impl Link {
         let refusing = lifetime || s.limits.max_concurrent_streams.is_some() || s.limits.unread < 1 << 20;
         let patience = [&c, &s].map(patience);
         let mut ends = [End::new(c, Wire::new(weather[1]), now), End::new(s, Wire::new(weather[0]), now)];
-        ends.iter_mut().for_each(|end| end.release = false);
+        ends.iter_mut().for_each(|end| (end.release, end.want) = (false, false));
         Link {
             client,
             id,

@@ -19,7 +19,7 @@ use fastrand::Rng;
 
 use crate::{
     attempt::{Attempt, Circumstances, Side},
-    guests::{self, Burst, Hostile, Long},
+    guests::{self, Burst, Hostile, Long, Paused},
     link::Link,
     plan::{Plan, Text},
     wire::Weather,
@@ -125,6 +125,7 @@ pub(crate) struct World<'a> {
     unprocessed: Vec<(usize, usize)>,
     bursts: Vec<Burst>,
     longs: Vec<Long>,
+    paused: Vec<Paused>,
     hostiles: Vec<Hostile>,
     fair: bool,
     healed: bool,
@@ -156,6 +157,7 @@ impl<'a> World<'a> {
             unprocessed: Vec::new(),
             bursts: Vec::new(),
             longs: Vec::new(),
+            paused: Vec::new(),
             hostiles: Vec::new(),
             fair,
             healed: false,
@@ -226,6 +228,9 @@ impl<'a> World<'a> {
         loop {
             self.settle();
             self.audit();
+            if self.end_paused() {
+                continue;
+            }
             if self.is_quiet() {
                 break;
             }
@@ -235,6 +240,20 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Ends the calls that nobody takes from, once every other has ended beside them; says whether there were any.
+    fn end_paused(&mut self) -> bool {
+        if !self.healed || !self.agenda.is_empty() || self.calls.iter().any(|call| call.status.is_none()) {
+            return false;
+        }
+        let paused = std::mem::take(&mut self.paused);
+        let were = !paused.is_empty();
+        for call in paused {
+            let [client, _] = &mut self.links[call.link].ends;
+            call.give_up(client);
+        }
+        were
+    }
+
     /// Everything has finished; only keepalive and the like may go on.
     fn is_quiet(&self) -> bool {
         let over = |attempt: &Attempt| attempt.client.over && attempt.server.as_ref().is_none_or(|side| side.over);
@@ -242,6 +261,7 @@ impl<'a> World<'a> {
             && self.agenda.is_empty()
             && self.bursts.is_empty()
             && self.longs.is_empty()
+            && self.paused.is_empty()
             && self.calls.iter().all(|call| call.status.is_some())
             && self.attempts.iter().all(over)
             && self.links.iter().all(|link| if self.leaving { link.is_over() } else { link.is_still() })
@@ -331,11 +351,16 @@ impl<'a> World<'a> {
         let working = |link: &Link| link.told_ready.is_some() && !link.told_lost && link.is_alive();
         let links: Vec<usize> = (0..self.links.len()).filter(|index| working(&self.links[*index])).collect();
         let Some(&index) = self.rng.choice(&links) else { return };
+        let streams = self.servers[self.links[index].server].config.limits.max_concurrent_streams;
         let [client, _] = &mut self.links[index].ends;
-        if self.rng.u8(0..4) > 0 {
-            self.bursts.push(Burst::open(index, client, now, &mut self.rng));
-        } else {
-            self.longs.extend(Long::open(index, client, now, &mut self.rng));
+        match self.rng.u8(0..6) {
+            0..3 => self.bursts.push(Burst::open(index, client, now, &mut self.rng)),
+            3 => self.longs.extend(Long::open(index, client, now, &mut self.rng)),
+            // Not where they could take all the streams there are.
+            _ if streams.is_none_or(|streams| streams > 12) => {
+                self.paused.extend(Paused::open(index, client, now, &mut self.rng));
+            }
+            _ => {}
         }
     }
 
@@ -555,6 +580,7 @@ impl<'a> World<'a> {
             // Its application never answers.
             guests::BURST => return,
             guests::LONG => return Long::answer(&mut self.links[index].ends[1], call),
+            guests::PAUSED => return Paused::answer(&mut self.links[index].ends[1], call, &mut self.rng),
             _ => {}
         }
         let name = head.path.strip_prefix("/sim.Sim/").and_then(|name| name.split_once('.')).expect("a path of ours");
@@ -913,5 +939,6 @@ fn limits(rng: &mut Rng) -> Limits {
     limits.send_buffer = any(&[64 << 10, 1, 5000]) as usize;
     limits.header_table_size = any(&[4096, 0, 100, 65_536]);
     limits.unread = any(&[256 << 20, 30_000, 1]) as usize;
+    limits.unsent = any(&[512 << 20, 100_000, 1]) as usize;
     limits
 }

@@ -18,6 +18,6 @@ def test_all_calls_come_to_their_end(client: str, server: str) -> None:
     serving = programs.Server([PYTHON[server], str(HERE / "holding_server.py"), "127.0.0.1:0"])
     try:
         calling = [PYTHON[client], str(HERE / "holding_client.py"), f"127.0.0.1:{serving.port}"]
-        assert programs.run(calling).strip() == "341 of 341"
+        assert programs.run(calling).strip() == "381 of 381"
     finally:
         serving.stop()

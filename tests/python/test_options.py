@@ -72,6 +72,7 @@ WORKING = {
     "farcall.header_block": int,
     "farcall.incomplete": int,
     "farcall.initial_stream_window": int,
+    "farcall.memory_budget": int,
     "farcall.overdraft": int,
     "farcall.request_headers": int,
     "farcall.resets": int,

@@ -87,6 +87,8 @@ pub struct CallState {
     large: bool,
     /// Messages and bytes taken by the application since the last release.
     taken: (usize, usize),
+    /// It has some in hand.
+    in_hand: bool,
     /// Client: what it takes to start over, as long as nothing but this was sent and nothing was received.
     replay: Option<Box<Outbox>>,
     /// Client: whether it is made again, and where.
@@ -420,15 +422,28 @@ impl Call {
         let release = state.taken.1 + state.taken.0 * PREFIX >= RELEASE;
         drop(state);
         if release {
-            self.release();
+            self.take_up();
         }
         Some(message)
     }
 
-    /// Gives what the application took back to the peer's windows.
+    /// Gives what the application took back to the peer's windows; it goes to work with that.
+    fn take_up(self: &Arc<Self>) {
+        let (messages, bytes) = {
+            let mut state = self.lock();
+            state.in_hand = true;
+            std::mem::take(&mut state.taken)
+        };
+        self.with_engine(|engine, id| engine.take_many(id, messages, bytes));
+    }
+
+    /// Gives what the application took back to the peer's windows; it comes for more, and is done with that.
     pub fn release(self: &Arc<Self>) {
-        let (messages, bytes) = std::mem::take(&mut self.lock().taken);
-        if messages > 0 {
+        let ((messages, bytes), in_hand) = {
+            let mut state = self.lock();
+            (std::mem::take(&mut state.taken), std::mem::take(&mut state.in_hand))
+        };
+        if messages > 0 || in_hand {
             self.with_engine(|engine, id| engine.release_many(id, messages, bytes));
         }
     }

@@ -17,7 +17,7 @@ use farcall_channel::{
 use farcall_core::{Code, Status};
 use farcall_engine::{Config, ErrorCode};
 use farcall_system::{
-    Host,
+    Host, budget,
     channelz::{Entity, Tally},
     credentials::ClientSecurity,
     lock,
@@ -573,7 +573,7 @@ impl Channel {
             address: address.clone(),
         });
         let keepalive_time = lock(&self.state).keepalive_time;
-        let config = Config { seed: process::random(), keepalive_time, ..self.engine.clone() };
+        let config = Config { seed: process::random(), keepalive_time, ..budget::shared(self.engine.clone()) };
         let connection =
             Connection::start(socket, transport, address.to_string(), config, connecting, &self.reactor, owner);
         let mut state = lock(&self.state);

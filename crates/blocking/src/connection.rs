@@ -547,7 +547,7 @@ impl Connection {
                 notices.push(Notice::Ready);
             }
             Event::Draining => notices.push(Notice::Draining),
-            Event::Struck { what, times } => notices.push(Notice::Remark(Remark::of_bound(what, times))),
+            Event::Struck { cause, what, times } => notices.push(Notice::Remark(Remark::of_bound(cause, what, times))),
             Event::Disconnected(error) => {
                 notices.extend(Remark::of_end(&error, &state.transport).map(Notice::Remark));
                 let refused = state.transport.failure();

@@ -16,6 +16,7 @@ use farcall_engine::{Cause, Config, Encoding, ErrorCode};
 use farcall_system::{
     Callback, Host,
     bind::ListenError,
+    budget,
     channelz::Entity,
     credentials::PortSecurity,
     lock,
@@ -206,7 +207,7 @@ impl Server {
     fn serve_over(&self, transport: Transport, socket: Socket) {
         let Some(me) = self.me.upgrade() else { return };
         let peer = socket.peer();
-        let config = Config { seed: process::random(), ..self.engine.clone() };
+        let config = Config { seed: process::random(), ..budget::shared(self.engine.clone()) };
         let connection = Connection::start(socket, transport, peer, config, false, &self.reactor, me);
         let mut state = lock(&self.state);
         let phase = state.phase;

@@ -1,6 +1,6 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use crate::{Encodings, Limits, Role};
+use crate::{Budget, Encodings, Limits, Role};
 
 /// What the owner of a connection chooses.
 #[derive(Clone, Debug)]
@@ -13,6 +13,9 @@ pub struct Config {
     pub user_agent: String,
     /// Every bound on what a peer may cost.
     pub limits: Limits,
+    /// The memory for messages that this connection shares with others. Default `None`: there are only its own
+    /// [`limits`](Config::limits).
+    pub budget: Option<Arc<Budget>>,
     /// After this long without a byte from the peer it is sent a PING, to see whether it is still there. `None` sends
     /// none. Default: off for a client, 2 hours for a server, as in grpcio.
     pub keepalive_time: Option<Duration>,
@@ -59,6 +62,7 @@ impl Config {
             scheme: "http",
             user_agent: concat!("farcall/", env!("CARGO_PKG_VERSION")).to_owned(),
             limits: Limits::default(),
+            budget: None,
             keepalive_time: None,
             keepalive_timeout: Duration::from_secs(20),
             keepalive_without_calls: false,

@@ -3,7 +3,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use farcall_core::{Metadata, Status};
 
-use crate::{CallId, ConnectionError, Run, Subtype};
+use crate::{CallId, Cause, ConnectionError, Run, Subtype};
 
 /// What a [`Connection`](crate::Connection) tells its owner, in the order it happened.
 #[derive(Clone, PartialEq, Debug)]
@@ -69,9 +69,11 @@ pub enum Event {
         /// How it ended.
         closed: Box<Closed>,
     },
-    /// A bound turned something away, and the connection goes on: a stream was refused, a call ended. For the operator's
-    /// eyes ([`Reporter`](crate::Reporter)); nobody waits for it.
+    /// A bound turned something away or holds it back, and the connection goes on: a stream was refused, a call ended, a
+    /// message waits. For the operator's eyes ([`Reporter`](crate::Reporter)); nobody waits for it.
     Struck {
+        /// [`Cause::Bound`] for what was turned away, [`Cause::HeldBack`] for what waits.
+        cause: Cause,
         /// The bound's name in [`Limits`](crate::Limits), and what was done, in words.
         what: &'static str,
         /// How often in a row.

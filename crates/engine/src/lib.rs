@@ -65,6 +65,7 @@
 //! [`CallId`] is dead and every verb on it is refused.
 
 mod bdp;
+mod budget;
 mod config;
 mod connection;
 mod deadlines;
@@ -88,6 +89,7 @@ mod send;
 mod settings;
 mod stream;
 
+pub use budget::Budget;
 pub use config::Config;
 #[doc(hidden)]
 #[cfg(any(test, feature = "fuzzing"))]

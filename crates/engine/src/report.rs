@@ -12,6 +12,9 @@ pub enum Cause {
     /// The peer went past one of [`Limits`](crate::Limits): a stream was refused, or the connection ended with
     /// ENHANCE_YOUR_CALM.
     Bound,
+    /// Messages wait, in their windows or compressed, because those at hand have all the memory that
+    /// [`Limits`](crate::Limits) or a [`Budget`](crate::Budget) allow.
+    HeldBack,
     /// The peer broke HTTP/2, and the connection ended.
     Protocol,
     /// The peer speaks something else than HTTP/2.
@@ -32,12 +35,13 @@ pub enum Cause {
 
 impl Cause {
     /// How many there are.
-    const COUNT: usize = 9;
+    const COUNT: usize = 10;
 
     /// A name that stays: for filters and dashboards.
     pub fn name(self) -> &'static str {
         match self {
             Cause::Bound => "bound",
+            Cause::HeldBack => "held_back",
             Cause::Protocol => "protocol",
             Cause::NotHttp2 => "not_http2",
             Cause::Silent => "silent",
@@ -53,7 +57,7 @@ impl Cause {
     pub fn is_warning(self) -> bool {
         match self {
             Cause::Bound | Cause::Protocol | Cause::Handshake | Cause::Connections | Cause::Accept => true,
-            Cause::NotHttp2 | Cause::Silent | Cause::GoneAway | Cause::HandshakeLeft => false,
+            Cause::HeldBack | Cause::NotHttp2 | Cause::Silent | Cause::GoneAway | Cause::HandshakeLeft => false,
         }
     }
 
@@ -76,6 +80,7 @@ impl Cause {
     fn happened(self) -> &'static str {
         match self {
             Cause::Bound => "a peer struck a limit",
+            Cause::HeldBack => "messages are held back",
             Cause::Protocol => "a peer broke the protocol",
             Cause::NotHttp2 => "a peer does not speak HTTP/2",
             Cause::Silent => "a peer was silent for too long",

@@ -533,6 +533,7 @@ fn a_message_may_be_as_long_as_the_limit_and_no_longer() {
         Status::new(Code::ResourceExhausted, "SERVER: Received message larger than max (1001 vs. 1000)")
     );
     assert!(raw.end.disconnected.is_none());
+    assert_eq!(raw.end.struck, [("max_receive_message_length", 1)].into());
 
     let mut config = Config::client();
     config.limits.max_receive_message_length = Some(1000);
@@ -542,6 +543,7 @@ fn a_message_may_be_as_long_as_the_limit_and_no_longer() {
     raw.send(&[Frame::response(1), Frame::message(1, false, &[7; 1001])]);
     let text = "CLIENT: Received message larger than max (1001 vs. 1000)";
     assert_eq!(raw.end.closed(call).status, Status::new(Code::ResourceExhausted, text));
+    assert_eq!(raw.end.struck, [("max_receive_message_length", 1)].into());
     assert!(raw.frames().iter().any(|frame| frame.kind == Frame::RST_STREAM));
 }
 

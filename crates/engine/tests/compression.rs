@@ -140,6 +140,8 @@ fn a_bomb_ends_its_call_at_the_limit_and_one_past() {
             let message = "SERVER: Received message larger than max (17 vs. 16)";
             assert_eq!(words(raw.end.closed(call)), ("RESOURCE_EXHAUSTED", message));
         }
+        let struck = raw.end.struck.get("max_receive_message_length").copied();
+        assert_eq!(struck, (!whole).then_some(1));
     }
 }
 
@@ -158,6 +160,7 @@ fn bombs_that_are_not_read_at_the_limit_and_one_past() {
         raw.send(&[compressed(1, &HELLO), Frame::data(1, true, [])]);
         let before = if how == "it is at the limit" { 3 } else { 2 };
         assert_eq!((raw.end.messages(call).len(), raw.end.large.len()), (before, 3 - before));
+        assert_eq!(raw.end.struck.get("unread").copied().unwrap_or(0), 3 - before as u32, "each that waits");
         match how {
             "somebody waits" => raw.end.connection.want(call),
             "they are read" => raw.end.connection.release_many(call, 2, 34),

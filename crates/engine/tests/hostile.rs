@@ -167,6 +167,7 @@ fn empty_messages_that_nobody_takes() {
         let of = |kind| frames.iter().filter(move |frame| frame.kind == kind);
         assert_eq!(of(Frame::RST_STREAM).filter(|frame| frame.code() == REFUSED_STREAM).count(), refused, "{count}");
         assert_eq!(of(Frame::GOAWAY).next().map(Frame::code), code, "{count}");
+        assert_eq!(raw.end.struck.get("unread").copied().unwrap_or(0), refused as u32, "{count}");
         if code.is_none() {
             // As they are taken, calls are.
             raw.end.connection.release_many(call, count, 0);

@@ -4,6 +4,7 @@ mod support;
 
 mod admission;
 mod bad_input;
+mod budget;
 mod calls;
 mod cancellation;
 mod compression;

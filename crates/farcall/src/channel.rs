@@ -3,6 +3,7 @@ use std::{
     error::Error,
     fmt,
     hash::{BuildHasher, RandomState},
+    sync::Arc,
     time::Duration,
 };
 
@@ -199,6 +200,16 @@ impl Endpoint {
     #[must_use]
     pub fn environment_proxy(mut self, used: bool) -> Endpoint {
         self.environment_proxy = used;
+        self
+    }
+
+    /// Gives the channel a memory budget of its own: so many bytes for the messages that come on all its connections
+    /// together, until they are taken. As it fills, windows become smaller, large messages wait and compressed ones stay
+    /// compressed. Default: one that all servers and channels of the process share; see
+    /// [`Server::memory_budget`](crate::Server::memory_budget).
+    #[must_use]
+    pub fn memory_budget(mut self, bytes: usize) -> Endpoint {
+        self.engine.budget = Some(Arc::new(engine::Budget::new(bytes)));
         self
     }
 

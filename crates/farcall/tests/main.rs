@@ -10,6 +10,7 @@ mod cancellation;
 mod deadlines;
 mod errors;
 mod holding_back;
+mod memory_budget;
 mod metadata;
 mod options;
 #[cfg(feature = "prost")]

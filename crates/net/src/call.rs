@@ -92,6 +92,8 @@ pub struct Receiver {
     local: Messages,
     /// Taken, and not yet told to the connection.
     taken: Taken,
+    /// Bytes that were told, and that the application may still have in hand.
+    in_hand: usize,
     client: bool,
     /// Client: whom the end of the call is told to.
     done: Option<Done>,
@@ -126,6 +128,7 @@ impl Receiver {
             slot,
             local: Messages::default(),
             taken: Taken::default(),
+            in_hand: 0,
             client: done.is_some(),
             done,
             max: usize::MAX,
@@ -243,7 +246,7 @@ impl Receiver {
     fn take(&mut self, message: &Bytes) {
         self.taken.add(message);
         if self.taken.window() >= RELEASE_STEP {
-            self.tell_taken();
+            self.tell_in_hand();
         }
     }
 
@@ -284,7 +287,7 @@ impl Receiver {
         let messages = std::mem::take(&mut inbox.messages);
         drop(inbox);
         self.taken.add_all(messages.total());
-        self.tell_taken();
+        self.tell_in_hand();
         Poll::Ready(messages)
     }
 
@@ -351,11 +354,21 @@ impl Receiver {
         let _ = self.mailbox.post(Command::Want(Arc::clone(&self.slot)));
     }
 
+    /// The application comes for more, or goes: it is done with what it has taken.
     fn tell_taken(&mut self) {
         // The windows of a call that is over are settled already.
+        let (taken, in_hand) = (std::mem::take(&mut self.taken), std::mem::take(&mut self.in_hand));
+        if (taken.messages > 0 || in_hand > 0) && !self.slot.is_closed() {
+            self.mailbox.release(&self.slot, taken, in_hand);
+        }
+    }
+
+    /// The application goes to work with what it has taken.
+    fn tell_in_hand(&mut self) {
         let taken = std::mem::take(&mut self.taken);
+        self.in_hand = taken.bytes;
         if taken.messages > 0 && !self.slot.is_closed() {
-            self.mailbox.release(&self.slot, taken);
+            self.mailbox.take_up(&self.slot, taken);
         }
     }
 }

@@ -13,7 +13,8 @@ use bytes::Buf;
 use farcall_channel::Address;
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{
-    CallId, Closed, Connection, ConnectionError, ErrorCode, Event, Farewell, Outgoing, Request, RequestHead, Subtype,
+    CallId, Cause, Closed, Connection, ConnectionError, ErrorCode, Event, Farewell, Outgoing, Request, RequestHead,
+    Subtype,
 };
 use tokio::runtime::{Handle, RuntimeFlavor};
 
@@ -46,8 +47,8 @@ pub(crate) trait Owner: Send + Unpin + 'static {
     fn request(&mut self, head: Box<RequestHead>, slot: Arc<Slot>);
     /// The connection takes no new calls. `keepalive` is the keepalive time for the next one.
     fn draining(&mut self, keepalive: Option<Duration>);
-    /// A bound has turned something away so often.
-    fn struck(&mut self, what: &'static str, times: u32);
+    /// A bound has turned something away, or held it back, so often.
+    fn struck(&mut self, cause: Cause, what: &'static str, times: u32);
     /// Who is at the other end.
     fn peer(&self) -> &Address;
     /// The connection is over. Told exactly once.
@@ -213,6 +214,11 @@ where
                     self.engine.release_many(*id, taken.messages, taken.bytes);
                 }
             }
+            Command::Take(slot, taken) => {
+                if let Some(id) = slot.id.get() {
+                    self.engine.take_many(*id, taken.messages, taken.bytes);
+                }
+            }
             Command::Shutdown => self.engine.shutdown(now),
             Command::Close(status) => self.engine.close(ErrorCode::NO_ERROR, "", &status, now),
         }
@@ -347,7 +353,7 @@ where
                 tracing::debug!(target: "farcall::connection", %peer, %settings, "SETTINGS received");
                 self.owner.ready();
             }
-            Event::Struck { what, times } => self.owner.struck(what, times),
+            Event::Struck { cause, what, times } => self.owner.struck(cause, what, times),
             Event::Request { call, head } => {
                 tracing::debug!(target: "farcall::call", peer = %self.owner.peer(), %call, path = %head.path, "call received");
                 let slot = Arc::new(Slot::of(call));
@@ -585,7 +591,7 @@ mod tests {
 
     impl Owner for Told {
         fn ready(&mut self) {}
-        fn struck(&mut self, _what: &'static str, _times: u32) {}
+        fn struck(&mut self, _cause: Cause, _what: &'static str, _times: u32) {}
         fn peer(&self) -> &Address {
             &self.1
         }

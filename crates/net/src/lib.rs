@@ -25,6 +25,7 @@ mod connection;
 mod incoming;
 mod listener;
 mod mailbox;
+mod memory;
 mod messages;
 mod outbox;
 mod pump;

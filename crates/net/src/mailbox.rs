@@ -65,8 +65,10 @@ pub(crate) enum Command {
     Cancel(Arc<Slot>, Status),
     /// A message that waits to be let in is waited for.
     Want(Arc<Slot>),
-    /// Messages were taken.
+    /// Messages were taken, and the application is done with those before.
     Release(Arc<Slot>, Taken),
+    /// Messages were taken, and the application has them in hand.
+    Take(Arc<Slot>, Taken),
     /// Take no new calls, finish those in flight, disconnect.
     Shutdown,
     /// End every call with this status and disconnect.
@@ -88,7 +90,7 @@ pub(crate) struct Mailbox {
 #[derive(Debug, Default)]
 struct Queue {
     commands: Vec<Command>,
-    /// What the [`Command::Release`]s in `commands` give back.
+    /// What the commands give back, of windows and of memory.
     released: usize,
     waker: Option<Waker>,
     /// The connection waits, and is to be woken. While it is awake it looks here by itself before it waits.
@@ -135,15 +137,27 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Gives messages back to the peer's windows, without waking the connection for a few.
-    pub(crate) fn release(&self, slot: &Arc<Slot>, taken: Taken) {
+    /// Gives messages back to the peer's windows, without waking the connection for a few. The application is done with
+    /// them and with what it had `in_hand`, in bytes.
+    pub(crate) fn release(&self, slot: &Arc<Slot>, taken: Taken, in_hand: usize) {
+        // For a little memory nobody is woken.
+        let freed = if in_hand >= self.release_threshold { in_hand } else { 0 };
+        self.give_back(Command::Release(Arc::clone(slot), taken), taken.window() + freed);
+    }
+
+    /// The same for messages that the application has in hand.
+    pub(crate) fn take_up(&self, slot: &Arc<Slot>, taken: Taken) {
+        self.give_back(Command::Take(Arc::clone(slot), taken), taken.window());
+    }
+
+    fn give_back(&self, command: Command, bytes: usize) {
         let waker = {
             let mut queue = self.lock();
             if queue.closed {
                 return;
             }
-            queue.commands.push(Command::Release(Arc::clone(slot), taken));
-            queue.released += taken.window();
+            queue.commands.push(command);
+            queue.released += bytes;
             if queue.released >= self.release_threshold { queue.wake() } else { None }
         };
         if let Some(waker) = waker {
@@ -294,13 +308,15 @@ mod tests {
     fn what_is_taken_wakes_only_at_the_threshold() {
         let (mailbox, count) = waited_for();
         let slot = Arc::new(Slot::default());
-        mailbox.release(&slot, Taken { messages: 1, bytes: (64 << 10) - 5 - 5 - 1 });
+        mailbox.release(&slot, Taken { messages: 1, bytes: (64 << 10) - 5 - 5 - 1 }, 0);
         assert_eq!(count.0.load(Ordering::SeqCst), 0, "one byte under it");
-        mailbox.release(&slot, Taken { messages: 1, bytes: 1 });
+        mailbox.take_up(&slot, Taken { messages: 1, bytes: 1 });
         assert_eq!(count.0.load(Ordering::SeqCst), 1);
         assert_eq!(wait(&mailbox, &count), 2);
-        mailbox.release(&slot, Taken { messages: 1, bytes: 1 });
+        mailbox.release(&slot, Taken { messages: 1, bytes: 1 }, 0);
         assert_eq!(count.0.load(Ordering::SeqCst), 1, "what was told counts no more");
+        mailbox.release(&slot, Taken::default(), 64 << 10);
+        assert_eq!(count.0.load(Ordering::SeqCst), 2, "what was in hand is memory for others");
     }
 
     #[test]

@@ -31,6 +31,7 @@ use crate::{
     connect::{connect, pass, resolve},
     connection::{Driver, Owner},
     mailbox::{Command, Mailbox},
+    memory,
     reports::{Reports, Side},
     slot::Slot,
     stream::Transport,
@@ -78,7 +79,7 @@ struct State {
 impl Pump {
     pub(crate) fn new(brain: Brain, config: crate::ChannelConfig, authority: Arc<str>) -> Pump {
         Pump {
-            engine: engine::Config { runs: true, ..config.engine },
+            engine: memory::shared(config.engine),
             authority,
             #[cfg(feature = "tls")]
             tls: config.tls,
@@ -427,9 +428,9 @@ impl Owner for Connected {
         // A client's engine tells no requests.
     }
 
-    fn struck(&mut self, what: &'static str, times: u32) {
+    fn struck(&mut self, cause: engine::Cause, what: &'static str, times: u32) {
         if let Some(pump) = self.attempt.pump.upgrade() {
-            pump.reports.say_bound(what, times, &self.attempt.address);
+            pump.reports.say_times(cause, times.into(), &self.attempt.address, &what);
         }
     }
 

@@ -53,12 +53,8 @@ impl Reports {
         }
     }
 
-    /// A bound has turned something away so often.
-    pub(crate) fn say_bound(&self, what: &str, times: u32, peer: &dyn Display) {
-        self.say_times(Cause::Bound, times.into(), peer, &what);
-    }
-
-    fn say_times(&self, cause: Cause, times: u64, peer: &dyn Display, reason: &dyn Display) {
+    /// Something happened, so often.
+    pub(crate) fn say_times(&self, cause: Cause, times: u64, peer: &dyn Display, reason: &dyn Display) {
         let mut reporter = self.reporter.lock().unwrap_or_else(PoisonError::into_inner);
         let report = reporter.report(cause, times, &peer.to_string(), || reason.to_string(), Instant::now());
         // A subscriber may do anything.

@@ -18,6 +18,7 @@ use crate::{
     Incoming, Listener,
     connection::{Driver, Owner},
     mailbox::{Command, Mailbox},
+    memory,
     reports::{Reports, Side},
     slot::Slot,
     stream::Stream,
@@ -50,7 +51,7 @@ pub async fn serve<H>(listeners: Vec<Listener>, config: ServerConfig, handler: H
 where
     H: Fn(Incoming) + Clone + Send + Unpin + 'static,
 {
-    let config = ServerConfig { engine: engine::Config { runs: true, ..config.engine }, ..config };
+    let config = ServerConfig { engine: memory::shared(config.engine), ..config };
     let mut stop = pin!(stop);
     let mut connections = Connections {
         tasks: JoinSet::new(),
@@ -262,8 +263,8 @@ impl<H: Fn(Incoming) + Send + Unpin + 'static> Owner for Accepted<H> {
 
     fn draining(&mut self, _keepalive: Option<Duration>) {}
 
-    fn struck(&mut self, what: &'static str, times: u32) {
-        self.reports.say_bound(what, times, &self.peer);
+    fn struck(&mut self, cause: Cause, what: &'static str, times: u32) {
+        self.reports.say_times(cause, times.into(), &self.peer, &what);
     }
 
     fn peer(&self) -> &Address {

@@ -27,9 +27,17 @@ fn configure(metadatum: Bound<'_, PyAny>) {
     convert::set_metadatum(metadatum);
 }
 
+/// The budget of the process: how many bytes it has, how many are there, and how many there are and may still come.
+#[pyfunction]
+fn memory_budget() -> (usize, usize, usize) {
+    let budget = farcall_system::budget::of_process();
+    (budget.limit(), budget.used(), budget.promised())
+}
+
 #[pymodule(gil_used = false)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(configure, module)?)?;
+    module.add_function(wrap_pyfunction!(memory_budget, module)?)?;
     module.add_function(wrap_pyfunction!(pairs::option_table, module)?)?;
     module.add_function(wrap_pyfunction!(face::start_trace, module)?)?;
     module.add_function(wrap_pyfunction!(face::channelz, module)?)?;

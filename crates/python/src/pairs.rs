@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use farcall_system::{
-    options::{ChannelOptions, ServerOptions, Value, rows},
+    options::{ChannelOptions, ServerOptions, Value, is_size, rows},
     process::PerProcess,
 };
 use pyo3::{
@@ -70,15 +70,19 @@ fn pairs(options: &Bound<'_, PyAny>) -> PyResult<Vec<(String, Value)>> {
         .map(|option| {
             let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = option?.extract()?;
             let key = text(&key)?.ok_or_else(|| wrong_type(&key))?;
-            Ok((key, read_value(&value)?))
+            let value = read_value(&value, is_size(&key))?;
+            Ok((key, value))
         })
         .collect()
 }
 
-fn read_value(value: &Bound<'_, PyAny>) -> PyResult<Value> {
+fn read_value(value: &Bound<'_, PyAny>, is_size: bool) -> PyResult<Value> {
     if let Ok(number) = value.cast::<PyInt>() {
-        let number = number.extract().map_err(|_| PyOverflowError::new_err("value too large to convert to int"))?;
-        return Ok(Value::Int(number));
+        let too_large = |_| PyOverflowError::new_err("value too large to convert to int");
+        if is_size {
+            return number.extract().map(Value::Size).map_err(too_large);
+        }
+        return number.extract().map(Value::Int).map_err(too_large);
     }
     if let Some(text) = text(value)? {
         return Ok(Value::Text(text));

@@ -7,6 +7,7 @@
 //! `farcall-python` for loops. Nothing here knows Python: what the program above is asked for goes through its [`Face`].
 
 pub mod bind;
+pub mod budget;
 pub mod channelz;
 pub mod credentials;
 pub mod limits;

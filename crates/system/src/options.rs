@@ -94,6 +94,8 @@ impl SocketOptions {
 pub enum Value {
     /// An integer.
     Int(i32),
+    /// One that may be larger than an int of C.
+    Size(i64),
     /// A text.
     Text(String),
     /// Something only a C core could use; what it is, for people.
@@ -260,4 +262,9 @@ impl ServerOptions {
 /// The options there are: key, type, "channel", "server" or "both", and why it changes nothing here ("": it does).
 pub fn rows() -> impl Iterator<Item = (&'static str, &'static str, &'static str, &'static str)> {
     table::rows()
+}
+
+/// Whether an option is a size that may be larger than an int of C.
+pub fn is_size(key: &str) -> bool {
+    table::is_size(key)
 }

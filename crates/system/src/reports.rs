@@ -28,9 +28,9 @@ impl Remark {
         Remark { cause, times: 1, reason }
     }
 
-    /// A bound has turned something away.
-    pub fn of_bound(what: &str, times: u32) -> Remark {
-        Remark { cause: Cause::Bound, times: times.into(), reason: what.to_owned() }
+    /// A bound has turned something away, or held it back.
+    pub fn of_bound(cause: Cause, what: &str, times: u32) -> Remark {
+        Remark { cause, times: times.into(), reason: what.to_owned() }
     }
 
     /// What the end of a connection has to say, if anything.

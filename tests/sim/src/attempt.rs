@@ -247,7 +247,12 @@ fn receive(side: &mut Side, name: (usize, usize), end: &mut End, plan: &Plan, te
     }
     while side.held.front().is_some_and(|(until, _)| *until <= now) {
         let Some((_, len)) = side.held.pop_front() else { break };
-        end.connection.release(side.call, len);
+        // Some applications say when they are done with a message, some keep it until the next.
+        if len.is_multiple_of(2) {
+            end.connection.release(side.call, len);
+        } else {
+            end.connection.take_many(side.call, 1, len);
+        }
         moved = true;
     }
     moved

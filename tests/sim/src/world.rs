@@ -14,7 +14,7 @@ use farcall_channel::{
     single::{Action, Channel, ConnectionId, Lost, Pick},
 };
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::{Config, Encoding, ErrorCode, Limits, Request};
+use farcall_engine::{Budget, Config, Encoding, ErrorCode, Limits, Request};
 use fastrand::Rng;
 
 use crate::{
@@ -127,6 +127,8 @@ pub(crate) struct World<'a> {
     longs: Vec<Long>,
     paused: Vec<Paused>,
     hostiles: Vec<Hostile>,
+    /// What connections share.
+    budgets: Vec<Arc<Budget>>,
     fair: bool,
     healed: bool,
     leaving: bool,
@@ -140,8 +142,9 @@ impl<'a> World<'a> {
         let mut rng = Rng::with_seed(seed);
         let start = Instant::now();
         let fair = rng.u8(0..4) == 0;
-        let servers: Vec<Server> = (0..rng.usize(1..4)).map(|_| server(&mut rng)).collect();
-        let clients = (0..rng.usize(1..4)).map(|_| client(servers.len(), &mut rng)).collect();
+        let mut servers: Vec<Server> = (0..rng.usize(1..4)).map(|_| server(&mut rng)).collect();
+        let mut clients: Vec<Client> = (0..rng.usize(1..4)).map(|_| client(servers.len(), &mut rng)).collect();
+        let budgets = share(&mut servers, &mut clients, &mut rng);
         let mut world = World {
             text,
             rng,
@@ -159,6 +162,7 @@ impl<'a> World<'a> {
             longs: Vec::new(),
             paused: Vec::new(),
             hostiles: Vec::new(),
+            budgets,
             fair,
             healed: false,
             leaving: false,
@@ -220,6 +224,7 @@ impl<'a> World<'a> {
         }
         self.check_rest();
         self.leave();
+        self.check_budgets();
         (self.trace.finish(), self.audits)
     }
 
@@ -844,6 +849,15 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Whatever became of a connection, what it had of its budget is given back.
+    fn check_budgets(&mut self) {
+        self.links.clear();
+        self.hostiles.clear();
+        for budget in &self.budgets {
+            assert_eq!((budget.used(), budget.promised()), (0, 0), "bytes of a budget are lost: {budget:?}");
+        }
+    }
+
     /// The clients close their channels, and with them everything ends.
     fn leave(&mut self) {
         self.leaving = true;
@@ -873,6 +887,21 @@ impl Drop for World<'_> {
             eprintln!("{attempt:?} {:?}", self.calls[attempt.tag].rpc);
         }
     }
+}
+
+/// In every other world connections share memory: all of a process that is both, or those of each server and client.
+fn share(servers: &mut [Server], clients: &mut [Client], rng: &mut Rng) -> Vec<Arc<Budget>> {
+    let all = rng.bool();
+    let of_process = all.then(|| Arc::new(Budget::new(*rng.choice(&[64 << 20, 1 << 20, 200_000]).expect("a choice"))));
+    let configs = servers.iter_mut().map(|server| &mut server.config);
+    let configs = configs.chain(clients.iter_mut().map(|client| &mut client.config));
+    let mut budgets: Vec<Arc<Budget>> = of_process.iter().cloned().collect();
+    for config in configs {
+        let own = || rng.bool().then(|| Arc::new(Budget::new(*rng.choice(&[8 << 20, 100_000, 1]).expect("a choice"))));
+        config.budget = of_process.clone().or_else(own);
+        budgets.extend(config.budget.clone());
+    }
+    budgets
 }
 
 fn address(server: usize) -> Address {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use super::{CallId, Connection, receive::Reading};
 use crate::{
-    Event,
+    Cause, Event,
     bdp::Bdp,
     flow::{Given, Growth, ReceiveWindow},
     frame::{DEFAULT_WINDOW, WindowUpdate},
@@ -74,13 +74,23 @@ impl Admission {
         self.begun -= usize::from(line == Line::Begun);
     }
 
+    /// All that was given beyond initial windows.
+    #[inline]
+    pub(super) fn given_out(&self) -> usize {
+        self.given.window + self.given.lent
+    }
+
     /// Whether a message that lacks so many bytes may come. One that somebody waits for always may when it is the only
     /// one; one that does not need to be kept when no other is. What comes ahead of its reader leaves half of the memory
     /// to calls that cannot begin without theirs.
     fn has_room(&self, line: Line, lacking: usize, limit: usize) -> bool {
         let limit = if line == Line::Ahead { limit / 2 } else { limit };
-        let alone = if line == Line::Now { self.begun == 0 } else { self.given.lent == 0 };
-        alone || self.given.lent + lacking <= limit
+        self.is_alone(line) || self.given.lent + lacking <= limit
+    }
+
+    /// Whether a message of this line would be the only one of its kind.
+    fn is_alone(&self, line: Line) -> bool {
+        if line == Line::Now { self.begun == 0 } else { self.given.lent == 0 }
     }
 
     fn push(&mut self, index: usize, call: CallId) {
@@ -181,7 +191,7 @@ impl Connection {
         }
         let limits = &self.config.limits;
         let taken = self.unread.max(self.admission.given.window);
-        let share = limits.unread.saturating_sub(taken) / SHARE;
+        let share = (limits.unread.saturating_sub(taken) / SHARE).min(self.window_within_budget());
         let share = u32::try_from(share).unwrap_or(u32::MAX);
         size.saturating_mul(STEP).min(self.bdp.stream_window()).min(share).max(limits.initial_stream_window)
     }
@@ -226,7 +236,11 @@ impl Connection {
             && !matches!(stream.line, Line::Begun | Line::Admitted)
             && !std::mem::replace(&mut stream.offered, true)
         {
+            let waits = stream.line != Line::Out && self.account.timeout().is_none();
             self.events.push_back(Event::LargeMessage { call });
+            if waits {
+                self.strike(Cause::HeldBack, "incomplete: a large message waits until others have come");
+            }
         }
     }
 
@@ -271,7 +285,7 @@ impl Connection {
         for (index, line) in LINES.into_iter().enumerate() {
             while let Some(call) = self.admission.lines[index].front().copied() {
                 let lacking = self.lacking_in(call, line);
-                if lacking > 0 && !self.admission.has_room(line, lacking, self.config.limits.incomplete) {
+                if lacking > 0 && !self.may_come(call, line, lacking) {
                     return;
                 }
                 self.admission.pop(index);
@@ -281,6 +295,14 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Whether a message that lacks so many bytes may come, by the connection's own bounds and by the budget.
+    fn may_come(&mut self, call: CallId, line: Line, lacking: usize) -> bool {
+        // What comes ahead of its reader does not come past the budget: somebody who waits for it says so.
+        let (lent, alone) = (self.admission.given.lent, line != Line::Ahead && self.admission.is_alone(line));
+        self.admission.has_room(line, lacking, self.config.limits.incomplete)
+            && self.affords(call, lacking, lent, alone)
     }
 
     /// What the message of a call lacks that stands in this line; nothing when it has left it.

@@ -161,7 +161,7 @@ impl Connection {
             self.reading = Reading::Head;
         }
         if let Some((call, fault)) = data.call.zip(fault) {
-            self.fail_call(call, fault.status(self.config.role));
+            self.fail_message(call, fault);
         }
         if !whole {
             // What was placed may not have been all.

@@ -4,11 +4,14 @@ use farcall_core::{Code, Metadata, Status};
 
 use super::{CallId, Connection, Role};
 use crate::{
-    Closed, ConnectionError, ErrorCode, Event,
+    Cause, Closed, ConnectionError, ErrorCode, Event,
     error::Fault,
     frame::{GoAway, MAX_U31, Reset},
     goaway::{DEBUG_KEPT, Local},
-    grpc::{message::MESSAGE_OVERHEAD, status_map},
+    grpc::{
+        message::{MESSAGE_OVERHEAD, MessageFault},
+        status_map,
+    },
     stream::{Input, Stream},
 };
 
@@ -22,6 +25,8 @@ impl Connection {
         self.incomplete -= stream.assembler.held();
         self.unsent -= stream.queue.len();
         self.request_headers -= stream.header_list;
+        self.account.hand(stream.in_hand, 0);
+        self.account.done(call);
         let refused = stream.refused.is_some();
         self.store.unlink(id, state);
         self.store.end(call);
@@ -87,6 +92,14 @@ impl Connection {
         }
     }
 
+    /// A message of the peer cannot be taken.
+    pub(super) fn fail_message(&mut self, call: CallId, fault: MessageFault) {
+        if matches!(fault, MessageFault::TooLarge { .. }) {
+            self.strike(Cause::Bound, "max_receive_message_length: a call ended, for its message is larger");
+        }
+        self.fail_call(call, fault.status(self.config.role));
+    }
+
     /// Sends RST_STREAM for a stream that is open; nothing for one that is not.
     pub(super) fn reset(&mut self, call: CallId, code: ErrorCode) {
         let Some(stream) = self.store.live(call) else { return };
@@ -126,11 +139,11 @@ impl Connection {
         self.finish(error, &status);
     }
 
-    /// A bound has turned something away, and the connection goes on.
-    pub(super) fn strike(&mut self, what: &'static str) {
+    /// A bound has turned something away or holds it back, and the connection goes on.
+    pub(super) fn strike(&mut self, cause: Cause, what: &'static str) {
         match self.events.back_mut() {
-            Some(Event::Struck { what: before, times }) if *before == what => *times = times.saturating_add(1),
-            _ => self.events.push_back(Event::Struck { what, times: 1 }),
+            Some(Event::Struck { what: before, times, .. }) if *before == what => *times = times.saturating_add(1),
+            _ => self.events.push_back(Event::Struck { cause, what, times: 1 }),
         }
     }
 

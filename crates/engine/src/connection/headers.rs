@@ -6,7 +6,7 @@ use farcall_core::{Code, Metadata, Status};
 
 use super::{CallId, Connection, Role};
 use crate::{
-    Closed, Event,
+    Cause, Closed, Event,
     error::{ErrorCode, Fault},
     frame::{Head, Reset, block_fragment, flag},
     grpc::{
@@ -251,16 +251,25 @@ impl Connection {
         let limits = &self.config.limits;
         let streams = limits.max_concurrent_streams.unwrap_or(limits.unannounced_streams);
         let headers = self.request_headers.saturating_add(list.size as usize);
-        let crowded =
-            (headers > limits.request_headers && !list.too_large) || self.overdraft() > self.config.limits.unread;
         // A call whose answer the client has not let us write is open still, as far as it can know.
-        if calm || crowded || self.store.len() >= streams as usize {
-            self.strike(match (calm, crowded, limits.max_concurrent_streams) {
-                (true, ..) => "resets: a call was refused, for too many were reset before they were served",
-                (_, true, _) => "request_headers: a call was refused, for those at hand have very large headers",
-                (.., Some(_)) => "max_concurrent_streams: a call was refused, for there are as many already",
-                (.., None) => "unannounced_streams: a call was refused, for there are as many already",
-            });
+        let full = self.store.len() >= streams as usize;
+        let refused = if calm {
+            Some("resets: a call was refused, for too many were reset before they were served")
+        } else if headers > limits.request_headers && !list.too_large {
+            Some("request_headers: a call was refused, for those at hand have very large headers")
+        } else if self.overdraft() > limits.unread {
+            Some("unread: a call was refused, for those at hand have too many messages that are not taken")
+        } else if self.is_over_budget() {
+            Some("memory_budget: a call was refused, for messages at hand have nearly all of it")
+        } else if full && limits.max_concurrent_streams.is_some() {
+            Some("max_concurrent_streams: a call was refused, for there are as many already")
+        } else if full {
+            Some("unannounced_streams: a call was refused, for there are as many already")
+        } else {
+            None
+        };
+        if let Some(what) = refused {
+            self.strike(Cause::Bound, what);
             self.store.remember(id, State::ResetByUs);
             self.transmit.small(|out| Reset { stream: id, code: ErrorCode::REFUSED_STREAM }.encode(out));
             return self.count_induced();

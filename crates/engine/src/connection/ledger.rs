@@ -22,6 +22,8 @@ pub struct Ledger {
     pub given: (usize, usize, usize),
     /// Bytes of messages that the application holds.
     pub unread: usize,
+    /// Bytes of messages that the application has taken and is not done with.
+    pub in_hand: usize,
     /// Events, turns and answers that wait, and calls that wait for a stream.
     pub queued: usize,
 }
@@ -41,7 +43,9 @@ impl Connection {
             receiving: receiving.map(|stream| (stream.id, stream.receive_window.credit())).collect(),
             given: self.admission.given(),
             unread: self.unread,
+            in_hand: self.account.ledger().0,
             queued: self.admission.len()
+                + self.account.ledger().1
                 + self.events.len()
                 + self.scheduler.len()
                 + self.answered.len()

@@ -1,6 +1,7 @@
 //! [`Connection`]: its state and its verbs. Bytes in are cut into frames in `receive` and dealt with in `headers`, `data`
 //! and `control`; bytes out are made in `send` and wait in `transmit`; every way to end is in `end`.
 
+mod account;
 mod admission;
 mod call;
 mod control;
@@ -99,6 +100,7 @@ pub struct Connection {
     /// Bytes of messages, prefixes included, that the application holds.
     unread: usize,
     admission: admission::Admission,
+    account: account::Account,
     /// Calls with a compressed message that is held back; those that have ended are skipped.
     gated: VecDeque<CallId>,
     /// Server: the highest stream the client has opened.
@@ -185,6 +187,7 @@ impl Connection {
             bdp: Bdp::new(&config, now),
             unread: 0,
             admission: admission::Admission::default(),
+            account: account::Account::new(config.budget.clone()),
             gated: VecDeque::new(),
             last_peer_stream: 0,
             incomplete: 0,
@@ -244,6 +247,7 @@ impl Connection {
             _ => self.inbox.fill_little(len - placed),
         }
         self.read(placed, now);
+        self.keep_within_budget();
         self.busy = true;
         self.tick_due.get_or_insert(now + upkeep::TICK);
     }
@@ -555,12 +559,19 @@ impl Connection {
     /// Right for one message at a time, an empty one too (each costs its sender five bytes of window for the prefix).
     /// For several at once, [`release_many`](Connection::release_many) is exact; here their number is estimated.
     pub fn release(&mut self, call: CallId, len: usize) {
-        self.give_back(call, None, len);
+        self.give_back(call, None, len, false);
     }
 
-    /// The application has taken this many messages of `len` bytes together.
+    /// The application has taken this many messages of `len` bytes together, and is done with them and with those before.
     pub fn release_many(&mut self, call: CallId, messages: usize, len: usize) {
-        self.give_back(call, Some(messages), len);
+        self.give_back(call, Some(messages), len, false);
+    }
+
+    /// The application has taken this many messages of `len` bytes together. Windows open again as after
+    /// [`release_many`](Connection::release_many), but to the [`Budget`](crate::Budget) they count until the call's next
+    /// ones are taken or released, or it ends. To be told for large messages; small ones may as well be released.
+    pub fn take_many(&mut self, call: CallId, messages: usize, len: usize) {
+        self.give_back(call, Some(messages), len, true);
     }
 
     /// Takes no new calls, lets those in flight finish, then disconnects (server: GOAWAY 2^31-1, PING, final GOAWAY).
@@ -610,9 +621,11 @@ impl Connection {
     fn poll_event_of_call(&mut self) -> Option<Event> {
         loop {
             let Some(event) = self.events.pop_front() else {
-                if !self.gated.is_empty() && self.unpack_next() {
+                // Looking for them may have something to say.
+                if self.has_held_back() && (self.unpack_next() || !self.events.is_empty()) {
                     continue;
                 }
+                self.keep_books();
                 self.events.shrink_to(EVENTS_KEPT);
                 return None;
             };

@@ -345,8 +345,8 @@ impl Connection {
 
     /// The application has taken messages: opens the windows again.
     ///
-    /// Their number is estimated when it is not known.
-    pub(super) fn give_back(&mut self, call: CallId, messages: Option<usize>, len: usize) {
+    /// Their number is estimated when it is not known. Whether the application `keeps` them, or is done with them.
+    pub(super) fn give_back(&mut self, call: CallId, messages: Option<usize>, len: usize, keeps: bool) {
         let Some(stream) = self.store.live(call) else { return };
         stream.begun = true;
         let messages = messages
@@ -358,6 +358,11 @@ impl Connection {
         // The longer form of compressed messages was never in the window.
         let inflated = bytes.min(stream.inflated);
         stream.inflated -= inflated;
+        let in_hand = if keeps { bytes } else { 0 };
+        self.account.hand(std::mem::replace(&mut stream.in_hand, in_hand), in_hand);
+        if !keeps {
+            self.account.done(call);
+        }
         self.unread = self.unread.saturating_sub(bytes + messages * MESSAGE_OVERHEAD);
         let waits = !stream.packed.is_empty();
         let count = bytes - inflated + messages * PREFIX_LEN;

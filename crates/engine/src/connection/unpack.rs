@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::{CallId, Connection};
 use crate::{
-    Event,
+    Cause, Event,
     grpc::{
         message::{MESSAGE_OVERHEAD, MessageFault},
         run::Run,
@@ -47,16 +47,23 @@ impl Connection {
             if stream.held_messages > AHEAD && stream.held >= AT_HAND {
                 return;
             }
+            let (compressed, awaited) = (matches!(next, Packed::Compressed(_)), stream.awaited);
             let crowded = self.unread - stream.packed_cost > self.config.limits.unread;
-            if crowded && matches!(next, Packed::Compressed(_)) && !stream.awaited {
+            if compressed && crowded && !awaited {
+                self.strike(Cause::HeldBack, "unread: messages wait compressed until others are taken");
                 return self.hold_back(call);
             }
+            let urgent = awaited || (!stream.begun && stream.held_messages == 0);
+            if compressed && self.must_stay_packed(call, urgent) {
+                return self.hold_back(call);
+            }
+            let Some(stream) = self.store.live(call) else { return };
             (stream.awaited, stream.gated) = (false, false);
             if let Some(packed) = stream.packed.pop_front()
                 && let Err(fault) = self.unpack_one(call, packed)
             {
                 self.drop_packed(call);
-                return self.fail_call(call, fault.status(self.config.role));
+                return self.fail_message(call, fault);
             }
         }
     }
@@ -89,6 +96,7 @@ impl Connection {
         stream.held_messages += 1;
         self.unread += message.len() + MESSAGE_OVERHEAD;
         self.events.push_back(Event::Message { call, message });
+        self.keep_books();
         if deflated > 0 {
             self.open_stream_window(call, deflated);
         }
@@ -111,15 +119,28 @@ impl Connection {
 
     /// Goes on with a call that was held back, if there is one and room for its message. Says whether there was.
     pub(super) fn unpack_next(&mut self) -> bool {
-        while self.unread <= self.config.limits.unread
-            && let Some(call) = self.gated.pop_front()
-        {
+        while let Some(call) = self.next_to_unpack() {
             if self.store.live(call).is_some_and(|stream| std::mem::take(&mut stream.gated)) {
                 self.unpack(call);
                 return true;
             }
         }
         false
+    }
+
+    /// Whether compressed messages wait.
+    #[inline]
+    pub(super) fn has_held_back(&self) -> bool {
+        !self.gated.is_empty() || self.account.has_parched()
+    }
+
+    /// The next call that was held back and is not any more, those first that somebody waits for.
+    fn next_to_unpack(&mut self) -> Option<CallId> {
+        if let Some(call) = self.next_parched() {
+            return Some(call);
+        }
+        let may = self.unread <= self.config.limits.unread && !self.gated.is_empty() && self.has_room_to_unpack();
+        if may { self.gated.pop_front() } else { None }
     }
 
     /// No message of the call waits any more: the events that came behind them follow.
@@ -151,7 +172,7 @@ impl Connection {
             while let Some(packed) = self.store.live(call).and_then(|stream| stream.packed.pop_front()) {
                 if let Err(fault) = self.unpack_one(call, packed) {
                     self.drop_packed(call);
-                    self.fail_call(call, fault.status(self.config.role));
+                    self.fail_message(call, fault);
                 }
             }
             self.unpacked(call);

@@ -22,6 +22,7 @@ impl Connection {
         if self.tick_due.take_if(|due| *due <= now).is_some() {
             self.tick(now);
         }
+        self.ask_again(now);
         match self.keepalive.handle_timeout(self.is_worth_keeping(), &self.config, now) {
             Verdict::Fine => {}
             Verdict::Ask => self.transmit.small(|out| Ping { payload: keepalive::PAYLOAD, ack: false }.encode(out)),
@@ -59,7 +60,7 @@ impl Connection {
     pub(super) fn upkeep_timeout(&self) -> Option<Instant> {
         let keepalive = self.keepalive.timeout(self.is_worth_keeping());
         let lifetime = self.next_of_lifetime().map(|(at, _)| at);
-        [keepalive, lifetime, self.tick_due].into_iter().flatten().min()
+        [keepalive, lifetime, self.tick_due, self.account.timeout()].into_iter().flatten().min()
     }
 
     fn tick(&mut self, now: Instant) {
@@ -95,6 +96,7 @@ impl Connection {
         self.waiting.shrink_to_fit();
         self.admission.slim();
         self.gated.shrink_to_fit();
+        self.account.slim();
     }
 
     fn next_of_lifetime(&self) -> Option<(Instant, Due)> {

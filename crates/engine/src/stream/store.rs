@@ -77,6 +77,8 @@ pub(crate) struct Stream {
     /// Bytes of messages that the application has, and their number.
     pub(crate) held: usize,
     pub(crate) held_messages: usize,
+    /// Bytes of messages that it has taken and is not done with.
+    pub(crate) in_hand: usize,
     /// By how much what the application has is longer than it was in its compressed form: so much of what it releases
     /// opens no window.
     pub(crate) inflated: usize,
@@ -165,6 +167,7 @@ impl Stream {
             header_list: 0,
             held: 0,
             held_messages: 0,
+            in_hand: 0,
             inflated: 0,
             encoding: Encoding::Identity,
             accepted: Encodings::IDENTITY,

@@ -236,7 +236,7 @@ impl End {
                 assert!(!self.draining, "Draining comes once");
                 self.draining = true;
             }
-            Event::Struck { what, times } => {
+            Event::Struck { what, times, .. } => {
                 let name = what.split(':').next().unwrap_or(what);
                 *self.struck.entry(name).or_default() += times;
             }

@@ -96,6 +96,17 @@ impl Server {
         self
     }
 
+    /// Gives the server a memory budget of its own: so many bytes for messages of all its connections together, from the
+    /// first byte that comes of one until its handler takes the next or ends. As it fills, windows become smaller, large
+    /// messages wait and compressed ones stay compressed. When small ones that nobody takes overdraw it by an eighth, calls
+    /// are refused of clients with many of those. Default: one that all servers and channels of the process share, half of the memory there is (the least of
+    /// the machine's, of its control group's and of `ulimit -v`; 1 GiB where the system is not Linux).
+    #[must_use]
+    pub fn memory_budget(mut self, bytes: usize) -> Server {
+        self.engine.budget = Some(Arc::new(engine::Budget::new(bytes)));
+        self
+    }
+
     /// What a client may send on one call before its handler takes it, in bytes.
     #[must_use]
     pub fn initial_stream_window_size(mut self, bytes: u32) -> Server {

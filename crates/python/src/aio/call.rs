@@ -99,6 +99,8 @@ pub(crate) struct CallState {
     answered: bool,
     /// Messages and bytes taken by the application since the last release.
     taken: (usize, usize),
+    /// It has some in hand.
+    in_hand: bool,
     /// Client: what it takes to start over, as long as nothing but this was sent and nothing was received.
     replay: Option<Box<Outbox>>,
     /// Client: whether it is made again, and where.
@@ -405,7 +407,7 @@ impl Call {
         let release = state.taken.1 + state.taken.0 * PREFIX >= RELEASE;
         drop(state);
         if release {
-            self.release(py)?;
+            self.take_up(py)?;
         }
         Ok(Taken::Message(message))
     }
@@ -422,10 +424,23 @@ impl Call {
         self.lock().inbox.len()
     }
 
-    /// Gives what the application took back to the peer's windows.
+    /// Gives what the application took back to the peer's windows; it goes to work with that.
+    fn take_up(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
+        let (messages, bytes) = {
+            let mut state = self.lock();
+            state.in_hand = true;
+            std::mem::take(&mut state.taken)
+        };
+        self.with_engine(py, |engine, id| engine.take_many(id, messages, bytes)).map(drop)
+    }
+
+    /// Gives what the application took back to the peer's windows; it comes for more, and is done with that.
     fn release(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
-        let (messages, bytes) = std::mem::take(&mut self.lock().taken);
-        if messages > 0 {
+        let ((messages, bytes), in_hand) = {
+            let mut state = self.lock();
+            (std::mem::take(&mut state.taken), std::mem::take(&mut state.in_hand))
+        };
+        if messages > 0 || in_hand {
             self.with_engine(py, |engine, id| engine.release_many(id, messages, bytes))?;
         }
         Ok(())

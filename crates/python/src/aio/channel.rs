@@ -15,6 +15,7 @@ use farcall_channel::{
 use farcall_core::{Code, Status};
 use farcall_engine::Config;
 use farcall_system::{
+    budget,
     channelz::{Entity, Tally},
     credentials::ClientSecurity,
     lock,
@@ -673,7 +674,7 @@ impl Channel {
         self.socket.apply(socket.handle());
         let owner = Owner::Client(Attempt { channel: Weak::clone(&self.me), id, address: address.clone() });
         let keepalive_time = lock(&self.state).keepalive_time;
-        let config = Config { seed: process::random(), keepalive_time, ..self.engine.clone() };
+        let config = Config { seed: process::random(), keepalive_time, ..budget::shared(self.engine.clone()) };
         let entity = Entity::connection(&self.entity, &address.to_string(), socket.local());
         let connection = Connection::new(socket, transport, config, connecting, &self.event_loop, owner, entity);
         {

@@ -403,7 +403,7 @@ impl Connection {
                     due.push(Due::Ready);
                 }
                 Event::Draining => due.push(Due::Draining),
-                Event::Struck { what, times } => due.push(Due::Remark(Remark::of_bound(what, times))),
+                Event::Struck { cause, what, times } => due.push(Due::Remark(Remark::of_bound(cause, what, times))),
                 Event::Disconnected(error) => {
                     due.extend(Remark::of_end(&error, &state.transport).map(Due::Remark));
                     let refused = state.transport.failure();

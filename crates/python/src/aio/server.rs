@@ -9,6 +9,7 @@ use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{Cause, Config, Encoding};
 use farcall_system::{
     bind::{ListenError, bind_sockets},
+    budget,
     channelz::Entity,
     credentials::PortSecurity,
     lock,
@@ -172,7 +173,7 @@ impl Server {
             self.say(not_secured(), &peer);
             return Ok(());
         };
-        let config = Config { seed: process::random(), ..self.engine.clone() };
+        let config = Config { seed: process::random(), ..budget::shared(self.engine.clone()) };
         let owner = Owner::Server(Weak::clone(&self.me));
         let entity = Entity::connection(&self.entity, &peer, socket.local());
         let connection = Connection::new(socket, transport, config, false, self.event_loop()?, owner, entity);

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use farcall_channel::{ServiceConfig, balancer::PickFirstConfig};
-use farcall_engine::{Encoding, Encodings, Limits};
+use farcall_engine::{Budget, Encoding, Encodings, Limits};
 
 use super::{Draft, Side, Value, nearest::nearest};
 
@@ -26,6 +26,8 @@ enum Of {
 enum Effect {
     /// An int, of which anything is taken.
     Int(fn(&mut Draft, i32)),
+    /// An int that may be larger than grpcio's, of which anything is taken.
+    Size(fn(&mut Draft, i64)),
     /// A text.
     Text(fn(&mut Draft, &str)),
     /// An object that the Python side has taken already.
@@ -38,7 +40,7 @@ enum Effect {
     NoObject(&'static str),
 }
 
-use Effect::{Int, NoInt, NoObject, NoText, Object, Text};
+use Effect::{Int, NoInt, NoObject, NoText, Object, Size, Text};
 
 const OF_THE_CORE: &str = "it tunes grpcio's C core";
 const GONE: &str = "grpcio has removed it too";
@@ -170,6 +172,7 @@ const TABLE: &[Row] = &[
     both("farcall.header_block", Int(|d, n| limits(d).header_block = bytes(n))),
     both("farcall.incomplete", Int(|d, n| limits(d).incomplete = bytes(n))),
     both("farcall.initial_stream_window", Int(|d, n| limits(d).initial_stream_window = unsigned(n))),
+    both("farcall.memory_budget", Size(memory_budget)),
     both("farcall.overdraft", Int(|d, n| limits(d).overdraft = bytes(n))),
     server("farcall.request_headers", Int(|d, n| limits(d).request_headers = bytes(n))),
     server("farcall.resets", Int(|d, n| limits(d).resets = unsigned(n))),
@@ -213,9 +216,11 @@ pub(super) fn apply(side: Side, draft: &mut Draft, key: &str, value: Value) {
     };
     match (&row.effect, value) {
         // One list of options for both sides is common; the other's mean nothing and do no harm.
-        (Int(_) | NoInt(..), Value::Int(_)) | (Text(_) | NoText(_), Value::Text(_)) if !mine => {}
+        (Int(_) | NoInt(..), Value::Int(_)) | (Size(_), Value::Size(_)) | (Text(_) | NoText(_), Value::Text(_))
+            if !mine => {}
         (Object | NoObject(_), Value::Object(_)) if !mine => {}
         (Int(set), Value::Int(number)) => set(draft, number),
+        (Size(set), Value::Size(number)) => set(draft, number),
         (Text(set), Value::Text(text)) => set(draft, &text),
         (Object, Value::Object(_)) => {}
         (NoInt(so_anyway, _), Value::Int(number)) if so_anyway.contains(&number) => {}
@@ -226,12 +231,18 @@ pub(super) fn apply(side: Side, draft: &mut Draft, key: &str, value: Value) {
             let wanted = effect.type_name();
             let got = match value {
                 Value::Int(number) => format!("the int {number}"),
+                Value::Size(number) => format!("the int {number}"),
                 Value::Text(text) => format!("the str {text:?}"),
                 Value::Object(class) => format!("an object of type {class}"),
             };
             draft.complaints.push(format!("option {key:?} takes {wanted}, not {got}; its default holds"));
         }
     }
+}
+
+/// Whether an option is a size that may be larger than an int of C.
+pub(super) fn is_size(key: &str) -> bool {
+    TABLE.iter().any(|row| row.key == key && matches!(row.effect, Size(_)))
 }
 
 /// Every row: key, type, side, and why it changes nothing, which is empty when it does change something.
@@ -243,12 +254,12 @@ pub(super) fn rows() -> impl Iterator<Item = (&'static str, &'static str, &'stat
             Of::Server => "server",
         };
         let kind = match row.effect {
-            Int(_) | NoInt(..) => "int",
+            Int(_) | Size(_) | NoInt(..) => "int",
             Text(_) | NoText(_) => "str",
             Object | NoObject(_) => "object",
         };
         let without_effect = match row.effect {
-            Int(_) | Text(_) | Object => "",
+            Int(_) | Size(_) | Text(_) | Object => "",
             NoInt(_, why) | NoText(why) | NoObject(why) => why,
         };
         (row.key, kind, side, without_effect)
@@ -258,7 +269,7 @@ pub(super) fn rows() -> impl Iterator<Item = (&'static str, &'static str, &'stat
 impl Effect {
     fn type_name(&self) -> &'static str {
         match self {
-            Int(_) | NoInt(..) => "an int",
+            Int(_) | Size(_) | NoInt(..) => "an int",
             Text(_) | NoText(_) => "a str",
             Object | NoObject(_) => "an object",
         }
@@ -360,6 +371,11 @@ fn stream_window(draft: &mut Draft, number: i32) {
     let limits = limits(draft);
     limits.stream_window = unsigned(number);
     limits.max_stream_window = limits.max_stream_window.max(limits.stream_window);
+}
+
+/// A negative number means no limit.
+fn memory_budget(draft: &mut Draft, number: i64) {
+    draft.engine.budget = Some(Arc::new(Budget::new(usize::try_from(number).unwrap_or(usize::MAX))));
 }
 
 /// A bound in bytes.

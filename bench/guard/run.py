@@ -1,4 +1,5 @@
-"""Counts the instructions of the engine at fixed works, and of calls through the hands; holds them against counts.json.
+"""Counts the instructions of the engine and of picks at fixed works, and of calls through the hands; holds them against
+counts.json.
 
 Callgrind counts, so a busy machine changes nothing. What libc does (memcpy, malloc) is left out, for it picks its code
 by the processor; allocations are counted beside. A count over the one in the file by more than TOLERANCE fails;
@@ -33,6 +34,8 @@ WORKS = {
     "runs-32": 20_000,
     "gzip-1k": 50,
 }
+# What only a client does.
+PICKS = {"pick-1": 10_000, "pick-1000": 10_000}
 SIDES = ("client", "server")
 
 # Unary calls over loopback through the hands: only what the thread that calls does is counted.
@@ -51,7 +54,7 @@ class Cost(NamedTuple):
 
 def count(binary: pathlib.Path, work: str, side: str) -> Cost:
     """Runs one work under callgrind."""
-    times = (WORKS | CALLS)[work]
+    times = (WORKS | PICKS | CALLS)[work]
     with tempfile.TemporaryDirectory() as folder:
         out = pathlib.Path(folder) / "out"
         command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", "--toggle-collect=*measured*"]
@@ -102,7 +105,8 @@ def main() -> int:
     parser.add_argument("binary", type=pathlib.Path)
     parser.add_argument("--write", action="store_true", help="make the file of counts anew")
     arguments = parser.parse_args()
-    keys = [(work, side) for work in WORKS for side in SIDES] + [(work, "client") for work in CALLS]
+    alone = [(work, "client") for work in PICKS | CALLS]
+    keys = [(work, side) for work in WORKS for side in SIDES] + alone
     with concurrent.futures.ThreadPoolExecutor() as pool:
         costs = pool.map(lambda key: count(arguments.binary, *key), keys)
     now = {f"{work} {side}": cost for (work, side), cost in zip(keys, costs, strict=True)}

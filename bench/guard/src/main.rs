@@ -1,5 +1,5 @@
-//! A client's and a server's engine at one of a few fixed works, without sockets, and a client's hands over loopback: what
-//! `run.py` counts the instructions of.
+//! A client's and a server's engine, or a channel that picks, at one of a few fixed works, without sockets, and a client's
+//! hands over loopback: what `run.py` counts the instructions of.
 //!
 //!     farcall-guard <work> <side> <times>
 //!
@@ -7,9 +7,10 @@
 
 mod hands;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use bytes::{Buf, Bytes};
+use farcall_channel::{Action, Channel, Choice, DialId, Head, ServiceConfig, Target, balancer::PickArgs};
 use farcall_core::{Metadata, Status};
 use farcall_engine::{CallId, Config, Connection, Encoding, Event, Outgoing, Request, RunBuilder};
 
@@ -21,6 +22,9 @@ fn main() {
         "call-blocking" => return hands::blocking(times),
         "call-tokio" => return hands::tokio(times),
         _ => {}
+    }
+    if let Some(backends) = work.strip_prefix("pick-") {
+        return picks(backends.parse().expect("a number of backends"), times);
     }
     let mut pair = Pair::new(side == "client", work == "runs-32");
     if work == "idle" {
@@ -40,6 +44,39 @@ fn main() {
         "gzip-1k" => pair.gzip(times),
         _ => panic!("no such work: {work}"),
     }
+}
+
+/// Picks for calls of a channel whose backends are all connected: `pick_first` with one, `round_robin` with more.
+fn picks(backends: u16, times: usize) {
+    let now = Instant::now();
+    let addresses: Vec<String> = (1..=backends).map(|port| format!("127.0.0.1:{port}")).collect();
+    let target = Target::parse(&format!("ipv4:{}", addresses.join(","))).expect("the target is legal");
+    let policy = if backends == 1 { "pick_first" } else { "round_robin" };
+    let text =
+        format!(r#"{{"loadBalancingConfig":[{{"{policy}":{{}}}}],"methodConfig":[{{"name":[{{}}],"timeout":"1s"}}]}}"#);
+    let service_config = ServiceConfig::parse(&text).expect("the config is legal").into();
+    let config = farcall_channel::Config { service_config, ..farcall_channel::Config::new(1) };
+    let mut channel: Channel<Arc<DialId>, ()> = Channel::new(target, config, 1, now);
+    channel.connect(now);
+    let mut snapshot = Arc::clone(channel.snapshot());
+    while let Some(action) = channel.poll_action() {
+        match action {
+            Action::Dial(id, _) => channel.handle_connected(id, Arc::new(id), now),
+            Action::Publish(new) => snapshot = new,
+            _ => {}
+        }
+    }
+    let path = "/package.Service/Method";
+    let picked = measured(|| {
+        let mut picked = 0;
+        for random in 0..times as u64 {
+            let selection = snapshot.select(&Head { path }).expect("every call may be made");
+            let Choice::Ready(choice) = snapshot.pick(&PickArgs { path, random }) else { panic!("it is connected") };
+            picked += usize::from(selection.method.is_some()) + usize::from(choice.connection.0 < u64::from(backends));
+        }
+        picked
+    });
+    assert_eq!(picked, 2 * times);
 }
 
 /// One end of a connection that has had a call and has none.

@@ -1,6 +1,6 @@
 //! Channel and server options: grpcio's `(key, value)` pairs into what the brains are configured with.
 //!
-//! What each key means is in [`table`]. One that is not known, or whose value cannot be what it asks for, is left at its
+//! What each key means is in `table`. One that is not known, or whose value cannot be what it asks for, is left at its
 //! default, as in grpcio, and a complaint says so.
 
 mod nearest;

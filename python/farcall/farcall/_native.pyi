@@ -29,9 +29,8 @@ def trace(tracer: Callable[[str], object], topics: Sequence[str]) -> None:
     """Has what is traced under these names ("call", "connectivity_state", "http") given to `tracer(line)`."""
 
 def memory_budget() -> tuple[int, int, int]:
-    """What servers and channels without a budget of their own may have of messages together, in bytes; what they have; and
-    what they have and may still get."""
-    ...
+    """What servers and channels without a budget of their own may have of messages together, in bytes; what they have;
+    and what they have and may still get."""
 
 def option_table() -> list[tuple[str, str, str, str]]:
     """The options of channels and servers: key, "int", "str" or "object", "channel", "server" or "both", and why

@@ -8,11 +8,8 @@ VENV := .venv
 PYTHON_BIN := $(CURDIR)/$(VENV)/bin/python
 PEERS_BIN := $(CURDIR)/.venvs/peers/bin/python
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
-CARGO_DENY := .tools/bin/cargo-deny
-CARGO_DENY_VERSION := 0.20.2
+CARGO_DENY := $(VENV)/bin/cargo-deny
 
-# The two native modules hold no tests of their own (tests/python drives them) and are built by maturin.
-WITHOUT_NATIVE := --exclude farcall-python --exclude farcall-python-tools
 # What maturin tells PyO3; other commands must say the same, or PyO3 is built again at every turn.
 export PYO3_PYTHON := $(PYTHON_BIN)
 SIGNATURE = import sys; print("cpython-%d.%d-64bit" % sys.version_info[:2])
@@ -30,11 +27,15 @@ demo: setup ## Starts the Greeter server and calls it from Python and from Rust.
 	@cargo build --quiet -p farcall-examples --bins
 	@$(PYTHON_BIN) scripts/demo.py --rust-bin $(TARGET)/debug
 
+# The files of tests, two at a time: much of their time is spent waiting.
+SIDE_BY_SIDE := -n 2 --dist loadfile
+
+# The programs that pytest starts are built with the tests, so that crates have the same features and are built once.
 .PHONY: test
 test: setup peers ## Runs the whole test suite: Rust, Python, examples, interoperation.
-	cargo test --workspace --no-fail-fast $(WITHOUT_NATIVE)
-	cargo build --workspace $(WITHOUT_NATIVE) --bins
-	FARCALL_PEERS_PYTHON=$(PEERS_BIN) FARCALL_RUST_BIN=$(TARGET)/debug $(PYTHON_BIN) -m pytest
+	cargo test --workspace --no-fail-fast
+	cargo build --workspace --bins --tests
+	FARCALL_PEERS_PYTHON=$(PEERS_BIN) FARCALL_RUST_BIN=$(TARGET)/debug $(PYTHON_BIN) -m pytest $(SIDE_BY_SIDE)
 
 .PHONY: lint
 lint: setup $(CARGO_DENY) ## Formatting, clippy, rustdoc, licences, ruff, mypy: warnings are errors.
@@ -121,7 +122,7 @@ else
 		-i $(FREE_THREADED_BIN) -o $(CURDIR)/build/wheels-free-threaded
 	$(FREE_THREADED_BIN) -m pip install --quiet --disable-pip-version-check --no-index --no-deps --force-reinstall \
 		build/wheels-free-threaded/*.whl
-	$(FREE_THREADED_BIN) -m pytest tests/python
+	$(FREE_THREADED_BIN) -m pytest $(SIDE_BY_SIDE) tests/python
 endif
 
 HAS_VALGRIND := $(shell command -v valgrind)
@@ -199,5 +200,6 @@ $(VENV)/farcall.stamp: $(VENV)/dev.stamp $(call wheel_sources,farcall)
 $(VENV)/farcall-tools.stamp: $(VENV)/dev.stamp $(call wheel_sources,farcall-tools)
 	$(call install_wheel,farcall-tools)
 
-$(CARGO_DENY): | prerequisites
-	cargo install --quiet --locked --debug --root .tools cargo-deny@$(CARGO_DENY_VERSION)
+$(CARGO_DENY): requirements/lint.txt $(VENV)/dev.stamp
+	$(PYTHON_BIN) -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@

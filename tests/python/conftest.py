@@ -24,6 +24,14 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="grpcio: " + mark.args[0]))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """What a test logs goes from its process to the one that reports, as UTF-8; some tests log what is no Unicode."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
+
+
 @pytest.fixture
 def serve():
     """Makes Peers: serve(echo=("uu", lambda request, context: request))."""

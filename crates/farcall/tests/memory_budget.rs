@@ -21,17 +21,19 @@ const BUDGET: usize = 4 * MIB;
 
 #[tokio::test]
 async fn handlers_that_keep_large_messages_begin_as_others_end() {
-    const LEN: usize = 800_000;
+    // Compression is slow in a build that is not optimised.
+    const LEN: usize = 200_000;
+    const FEW: usize = 5 * LEN;
     for compression in [Compression::Gzip, Compression::Identity] {
         within(async {
             let (held, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
             let counts = (Arc::clone(&held), Arc::clone(&most));
-            let server = serve_with(Server::builder().memory_budget(BUDGET), "127.0.0.1:0", move |call| {
+            let server = serve_with(Server::builder().memory_budget(FEW), "127.0.0.1:0", move |call| {
                 let (held, most) = counts.clone();
                 call.unary(codec::Bytes, |request: Request<Bytes>| async move {
                     let len = request.get_ref().len();
                     most.fetch_max(held.fetch_add(len, SeqCst) + len, SeqCst);
-                    tokio::time::sleep(Duration::from_millis(2)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                     held.fetch_sub(len, SeqCst);
                     Ok::<_, Status>(Response::new(Bytes::from(len.to_string())))
                 });
@@ -41,7 +43,7 @@ async fn handlers_that_keep_large_messages_begin_as_others_end() {
             for _ in 0..3 {
                 let channel = Channel::builder(format!("http://{}", server.address)).compression(compression);
                 let channel = channel.connect_lazy().unwrap();
-                for _ in 0..20 {
+                for _ in 0..8 {
                     let channel = channel.clone();
                     calls.push(tokio::spawn(async move { unary(&channel, vec![0; LEN]).await }));
                 }
@@ -51,7 +53,7 @@ async fn handlers_that_keep_large_messages_begin_as_others_end() {
             }
             // One more may always come, and on a slow machine another after a tenth of a second.
             let most = most.load(SeqCst);
-            assert!(most <= BUDGET + 4 * LEN, "{most} bytes were kept at once, {compression:?}");
+            assert!(most <= FEW + 4 * LEN, "{most} bytes were kept at once, {compression:?}");
         })
         .await;
     }

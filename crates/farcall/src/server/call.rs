@@ -52,10 +52,10 @@ impl Call {
         F: Future<Output = Result<Response<R>, Status>> + Send + 'static,
     {
         let compression = self.compression;
-        let Some((receiver, responder, received)) = self.open(<C as Codec<T>>::name(&codec)) else { return };
+        let Some((mut receiver, responder, received)) = self.open(<C as Codec<T>>::name(&codec)) else { return };
         spawn(responder, |responder| async move {
             let result = async {
-                let message = codec.decode(one_request(receiver).await?)?;
+                let message = codec.decode(one_request(&mut receiver).await?)?;
                 handler(received(message)).await
             };
             respond(responder, &codec, result.await, compression);
@@ -91,10 +91,10 @@ impl Call {
         F: Future<Output = Result<Response<S>, Status>> + Send + 'static,
     {
         let compression = self.compression;
-        let Some((receiver, responder, received)) = self.open(<C as Codec<T>>::name(&codec)) else { return };
+        let Some((mut receiver, responder, received)) = self.open(<C as Codec<T>>::name(&codec)) else { return };
         spawn(responder, |responder| async move {
             let result = async {
-                let message = codec.decode(one_request(receiver).await?)?;
+                let message = codec.decode(one_request(&mut receiver).await?)?;
                 handler(received(message)).await
             };
             stream(responder, &codec, result.await, compression).await;
@@ -163,8 +163,8 @@ where
     scope.run(handler(responder));
 }
 
-/// The one message of a request that has one.
-async fn one_request(mut receiver: Receiver) -> Result<Bytes, Status> {
+/// The one message of a request that has one. It counts as in the handler's hands until the receiver is dropped.
+async fn one_request(receiver: &mut Receiver) -> Result<Bytes, Status> {
     let mut messages = poll_fn(|context| receiver.poll_all(context)).await;
     match (messages.next(), messages.is_empty()) {
         (Some(message), true) => Ok(message),

@@ -99,8 +99,13 @@ def generated(tmp_path_factory):
 
 
 def saying_before_hearing(printed):
-    """Moves what was said before what was heard, keeping the order of each."""
-    lines = re.sub(r"in \d+ seconds", "in N seconds", printed).splitlines(keepends=True)
+    """Moves what was said before what was heard, keeping the order of each.
+
+    Two threads print, and print() writes a line and its end apart: lines may run into each other.
+    """
+    printed = re.sub(r"in \d+ seconds", "in N seconds", printed)
+    printed = re.sub(r"\n+", "\n", re.sub(r"(?<!\n)(?=(?:say|hear) )", "\n", printed))
+    lines = printed.splitlines(keepends=True)
     said = [line for line in lines if line.startswith("say ")]
     heard = [line for line in lines if line.startswith("hear ")]
     return "".join([line for line in lines if line not in said and line not in heard] + said + heard)

@@ -55,8 +55,9 @@ pub struct Limits {
     /// Memory for messages of all calls that the application has not [released](crate::Connection::release), in bytes
     /// (each costs its length and 64). The streams' windows beyond the initial ones come out of it, and become smaller
     /// the less is left. When messages within initial windows take as much, new streams are refused (REFUSED_STREAM);
-    /// compressed messages stay compressed past it, unless somebody [waits](crate::Connection::want) for them. Stops a peer from filling the memory by way
-    /// of many streams, or of few bytes that become many. Default 256 MiB.
+    /// compressed messages stay compressed past an eighth of it, unless somebody [waits](crate::Connection::want) for
+    /// them. Stops a peer from filling the memory by way of many streams, or of few bytes that become many. Default
+    /// 256 MiB.
     pub unread: usize,
     /// Messages larger than their stream's window that are let in at once, in bytes beyond those windows, of all calls:
     /// past it the next waits until one has come and, unless somebody [waited](crate::Connection::want) for it, was taken.

@@ -24,6 +24,10 @@ pub(crate) enum Packed {
 const AHEAD: usize = 1;
 const AT_HAND: usize = 64 << 10;
 
+/// What all calls together are decompressed ahead of who takes it, is this part of the memory for what is not taken. The
+/// larger one is left to messages that came as they are: for want of it new streams are refused.
+const SHARE: usize = 8;
+
 impl Packed {
     /// Memory that it takes, in bytes.
     pub(crate) fn cost(&self) -> usize {
@@ -48,7 +52,7 @@ impl Connection {
                 return;
             }
             let (compressed, awaited) = (matches!(next, Packed::Compressed(_)), stream.awaited);
-            let crowded = self.unread - stream.packed_cost > self.config.limits.unread;
+            let crowded = self.unread - stream.packed_cost > self.config.limits.unread / SHARE;
             if compressed && crowded && !awaited {
                 self.strike(Cause::HeldBack, "unread: messages wait compressed until others are taken");
                 return self.hold_back(call);
@@ -139,7 +143,8 @@ impl Connection {
         if let Some(call) = self.next_parched() {
             return Some(call);
         }
-        let may = self.unread <= self.config.limits.unread && !self.gated.is_empty() && self.has_room_to_unpack();
+        let calm = self.unread <= self.config.limits.unread / SHARE;
+        let may = calm && !self.gated.is_empty() && self.has_room_to_unpack();
         if may { self.gated.pop_front() } else { None }
     }
 

@@ -278,7 +278,6 @@ def channel_scenarios() -> list[dict[str, Any]]:
         {
             **_met("goaway_after_each", "goaway_with", "goaway_with", code="OK", connections=8, streams=8),
             "calls": 8,
-            "drift": {"ours-rust": "a Rust channel takes a connection that goes away soon for one that breaks"},
         },
         {
             "name": "tls_to_a_plain_server",

@@ -340,8 +340,15 @@ where
     }
 
     fn drain_events(&mut self, now: Instant) {
+        let mut draining = false;
         while let Some(event) = self.engine.poll_event() {
+            draining |= matches!(event, Event::Draining);
             self.handle(event, now);
+        }
+        // Only now: what came with a GOAWAY says whether the connection was of use.
+        if draining {
+            self.note_use();
+            self.owner.draining(self.engine.next_keepalive_time());
         }
     }
 
@@ -409,7 +416,6 @@ where
                 }
             }
             Event::Draining => {
-                self.note_use();
                 let peer = self.owner.peer();
                 match self.engine.peer_goaway() {
                     Some((code, reason)) => {
@@ -419,7 +425,6 @@ where
                     None => tracing::debug!(target: "farcall::connection", %peer, "stream ids used up"),
                 }
                 self.mailbox.drain();
-                self.owner.draining(self.engine.next_keepalive_time());
             }
             Event::Disconnected(why) => {
                 tracing::debug!(target: "farcall::connection", peer = %self.owner.peer(), %why, "connection over");

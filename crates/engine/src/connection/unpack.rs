@@ -24,8 +24,8 @@ pub(crate) enum Packed {
 const AHEAD: usize = 1;
 const AT_HAND: usize = 64 << 10;
 
-/// What all calls together are decompressed ahead of who takes it, is this part of the memory for what is not taken. The
-/// larger one is left to messages that came as they are: for want of it new streams are refused.
+/// Messages that are decompressed ahead of their reader have this part of the memory for what is unread. The other parts
+/// are for messages that came uncompressed: while those have no room, new streams are refused.
 const SHARE: usize = 8;
 
 impl Packed {

@@ -165,15 +165,15 @@ impl Pump {
         if !state.brain.begin_drain() {
             return self.arm(&mut state);
         }
-        let drain = Drain(self);
         while let Some(action) = state.brain.poll_action() {
             drop(state);
+            // Without the state's lock, which it takes.
+            let drain = Drain(self);
             self.perform(action);
+            drop(drain);
             state = self.lock();
         }
         self.arm(&mut state);
-        drop(state);
-        drop(drain);
     }
 
     fn perform(self: &Arc<Self>, action: Action<Arc<Mailbox>, Waiter>) {
@@ -258,7 +258,7 @@ impl Drop for Pump {
     }
 }
 
-/// A thread that drains. If it panics, another goes on.
+/// A thread that performs an action. If it panics, another goes on with those that follow.
 struct Drain<'a>(&'a Pump);
 
 impl Drop for Drain<'_> {

@@ -23,10 +23,10 @@ enum Source<'a> {
 }
 
 impl<'a> Choices<'a> {
-    /// From a seed: up to a hundred things.
+    /// From a seed: up to forty things.
     pub(crate) fn seeded(seed: u64) -> Self {
         let state = seed.wrapping_mul(2).wrapping_add(0x9e37_79b9_7f4a_7c15);
-        Self { source: Source::State(state), things: 100 }
+        Self { source: Source::State(state), things: 40 }
     }
 
     /// From bytes: up to eight things, for a fuzzer finds more in many small files than in a few large ones.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use farcall_core::{Code, Metadata};
 
-use crate::{Attempt, Retry, Seen, limits::REPLAY_WITHOUT_POLICY};
+use crate::{Attempt, Retry, Seen, call::Transparent, limits::REPLAY_WITHOUT_POLICY};
 
 /// How an attempt at a call has ended.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +39,7 @@ pub enum Next {
 /// retry policy, which has the word after that.
 #[derive(Debug, Default)]
 pub struct Attempts {
-    was_refused: bool,
+    transparent: Transparent,
     /// `None`: there is no policy.
     pub retry: Option<Box<Retry>>,
 }
@@ -47,7 +47,7 @@ pub struct Attempts {
 impl Attempts {
     /// Those of a call with this retry policy.
     pub fn new(retry: Option<Box<Retry>>) -> Attempts {
-        Attempts { was_refused: false, retry }
+        Attempts { transparent: Transparent::default(), retry }
     }
 
     /// Whether requests of so many bytes are kept, so that they can be sent again, where `buffer` may be. Once they are not,
@@ -69,11 +69,11 @@ impl Attempts {
             return Next::Over;
         }
         if !completed && can_repeat {
-            match seen {
-                Seen::Never => return Next::Elsewhere,
-                Seen::Refused if !std::mem::replace(&mut self.was_refused, true) => return Next::Again,
-                Seen::Dropped => return Next::Over,
-                Seen::Refused | Seen::Perhaps => {}
+            match self.transparent.again(seen) {
+                Some(true) => return Next::Elsewhere,
+                Some(false) => return Next::Again,
+                None if seen == Seen::Dropped => return Next::Over,
+                None => {}
             }
         }
         let delay = self.retry.as_mut().and_then(|retry| retry.handle_ended(Attempt { code, trailers, can_repeat }));

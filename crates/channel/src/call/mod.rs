@@ -36,7 +36,8 @@ use std::{sync::Arc, time::Instant};
 use farcall_core::{Code, Metadata};
 
 pub(crate) use self::pushback::Pushback;
-use self::{hedge::Hedging, retry::Retrying, transparent::Transparent};
+pub(crate) use self::transparent::Transparent;
+use self::{hedge::Hedging, retry::Retrying};
 pub use self::{
     replay::{Budget, Cursor, Piece, Replay},
     throttle::Throttle,
@@ -153,10 +154,12 @@ impl Rpc {
             (Stage::Committed | Stage::Over, _) => return None,
             (_, Some(Kind::Hedge(hedging))) => hedging.begin(id, now)?,
             (Stage::Due | Stage::Elsewhere, None) => (0, self.stage == Stage::Elsewhere),
-            (Stage::Due | Stage::Elsewhere, Some(Kind::Retry(retry))) => (retry.ended, self.stage == Stage::Elsewhere),
+            (Stage::Due | Stage::Elsewhere, Some(Kind::Retry(retry))) => {
+                (retry.ended(), self.stage == Stage::Elsewhere)
+            }
             (Stage::Waiting, Some(Kind::Retry(retry))) => {
                 retry.at.take_if(|at| *at <= now)?;
-                (retry.ended, false)
+                (retry.ended(), false)
             }
             (Stage::Waiting | Stage::Open, _) => return None,
         };

@@ -17,13 +17,13 @@ pub enum Seen {
 /// again once a call, on the same connection if that takes calls, so that a server with too much to do is not given
 /// connections to make as well.
 #[derive(Clone, Copy, Default, Debug)]
-pub(super) struct Transparent {
+pub(crate) struct Transparent {
     was_refused: bool,
 }
 
 impl Transparent {
     /// Whether an attempt that ended so goes again at once, and whether elsewhere then.
-    pub(super) fn again(&mut self, seen: Seen) -> Option<bool> {
+    pub(crate) fn again(&mut self, seen: Seen) -> Option<bool> {
         match seen {
             Seen::Never => Some(true),
             Seen::Refused if !std::mem::replace(&mut self.was_refused, true) => Some(false),

@@ -25,6 +25,8 @@ use crate::{
 /// Endpoints looked at for a call, at most.
 const MOST_CHOICES: u32 = 10;
 
+const NAME: &str = "least_request_experimental";
+
 /// The config of `least_request`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LeastRequestConfig {
@@ -40,7 +42,7 @@ impl Default for LeastRequestConfig {
 
 impl PolicyConfig for LeastRequestConfig {
     fn name(&self) -> &str {
-        "least_request_experimental"
+        NAME
     }
 
     fn policy(&self) -> Box<dyn Policy> {
@@ -50,7 +52,7 @@ impl PolicyConfig for LeastRequestConfig {
 
 impl PolicyFactory for LeastRequestConfig {
     fn name(&self) -> &str {
-        "least_request_experimental"
+        NAME
     }
 
     fn parse(&self, config: &Value, _: &Registry) -> Result<Arc<dyn PolicyConfig>, String> {

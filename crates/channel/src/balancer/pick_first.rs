@@ -16,6 +16,8 @@ use super::{
 };
 use crate::{Address, Connectivity, resolver::Endpoint};
 
+const NAME: &str = "pick_first";
+
 /// The config of `pick_first`.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct PickFirstConfig {
@@ -25,7 +27,7 @@ pub struct PickFirstConfig {
 
 impl PolicyConfig for PickFirstConfig {
     fn name(&self) -> &str {
-        "pick_first"
+        NAME
     }
 
     fn policy(&self) -> Box<dyn Policy> {
@@ -35,7 +37,7 @@ impl PolicyConfig for PickFirstConfig {
 
 impl PolicyFactory for PickFirstConfig {
     fn name(&self) -> &str {
-        "pick_first"
+        NAME
     }
 
     fn parse(&self, config: &Value, _: &Registry) -> Result<Arc<dyn PolicyConfig>, String> {

@@ -16,13 +16,15 @@ use super::{
 };
 use crate::Connectivity;
 
+const NAME: &str = "round_robin";
+
 /// The config of `round_robin`, in which there is nothing to choose.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct RoundRobinConfig;
 
 impl PolicyConfig for RoundRobinConfig {
     fn name(&self) -> &str {
-        "round_robin"
+        NAME
     }
 
     fn policy(&self) -> Box<dyn Policy> {
@@ -32,7 +34,7 @@ impl PolicyConfig for RoundRobinConfig {
 
 impl PolicyFactory for RoundRobinConfig {
     fn name(&self) -> &str {
-        "round_robin"
+        NAME
     }
 
     fn parse(&self, _: &Value, _: &Registry) -> Result<Arc<dyn PolicyConfig>, String> {

@@ -26,6 +26,8 @@ const REPORT: &str = "endpoint-load-metrics-bin";
 /// Weights are computed no more often than this.
 const SHORTEST_PERIOD: Duration = Duration::from_millis(100);
 
+const NAME: &str = "weighted_round_robin";
+
 /// The config of `weighted_round_robin`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct WeightedRoundRobinConfig {
@@ -56,7 +58,7 @@ impl Default for WeightedRoundRobinConfig {
 
 impl PolicyConfig for WeightedRoundRobinConfig {
     fn name(&self) -> &str {
-        "weighted_round_robin"
+        NAME
     }
 
     fn policy(&self) -> Box<dyn Policy> {
@@ -66,7 +68,7 @@ impl PolicyConfig for WeightedRoundRobinConfig {
 
 impl PolicyFactory for WeightedRoundRobinConfig {
     fn name(&self) -> &str {
-        "weighted_round_robin"
+        NAME
     }
 
     fn parse(&self, config: &Value, _: &Registry) -> Result<Arc<dyn PolicyConfig>, String> {

@@ -48,7 +48,7 @@ fn stand_in() -> Arc<dyn PolicyConfig> {
     Arc::new(PickFirstConfig::default())
 }
 
-/// What the calls of a method shall do.
+/// The configuration of a method's calls.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct MethodConfig {
     /// How long a call may take; its own deadline may come sooner.

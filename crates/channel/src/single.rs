@@ -72,9 +72,9 @@ pub struct Channel {
     target: Target,
     config: Config,
     phase: Phase,
-    /// Why the last round failed; what calls are told in TRANSIENT_FAILURE.
+    /// Why the last round failed: the status of calls in TRANSIENT_FAILURE.
     failure: Option<Status>,
-    /// What watchers were last told.
+    /// The state that watchers last saw.
     reported: Connectivity,
     next_id: u64,
     actions: VecDeque<Action>,

@@ -386,7 +386,7 @@ impl Subchannels {
         let due = match connector.state {
             State::Connecting { give_up_at, .. } => Some(give_up_at),
             State::BackingOff { until, .. } => Some(until),
-            // Who wants it again at once shall not think that it never broke.
+            // A policy that wants it again at once still sees that it broke.
             State::Idle if !wanted && connector.short_lives > 0 => {
                 connector.timer.filter(|due| *due > now).or(Some(now + connector.backoff.initial))
             }

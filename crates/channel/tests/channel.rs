@@ -247,7 +247,11 @@ fn a_call_that_its_connection_refused_waits_for_the_next_and_does_not_spin() {
     assert!(bench.started.is_empty());
     bench.lose(&at(1), How::Draining, true);
     bench.lose(&at(1), How::Broken, true);
-    assert_eq!(bench.take_states().last(), Some(&Connectivity::Connecting), "what is told twice counts once");
+    assert_eq!(
+        bench.take_states().last(),
+        Some(&Connectivity::Connecting),
+        "a loss that is reported twice counts once"
+    );
     bench.accept(&at(1));
     assert_eq!(bench.started.len(), 1);
 }

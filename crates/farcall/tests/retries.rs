@@ -45,8 +45,8 @@ fn previous<T>(request: &Request<T>) -> Option<u32> {
 
 type Attempts = mpsc::UnboundedReceiver<Option<u32>>;
 
-/// A server that fails so many attempts of each kind of call and answers with all requests then, and what it was told of
-/// each attempt.
+/// A server that fails so many attempts of each kind of call and answers with all requests then, and the number of previous
+/// attempts in each.
 async fn failing(failures: u32, pushback: Option<&'static str>) -> (Running, Attempts) {
     let (sender, attempts) = mpsc::unbounded_channel();
     let count = Arc::new(AtomicU32::new(0));
@@ -73,7 +73,7 @@ async fn failing(failures: u32, pushback: Option<&'static str>) -> (Running, Att
     (server, attempts)
 }
 
-fn told(attempts: &mut Attempts) -> Vec<Option<u32>> {
+fn previous_attempts(attempts: &mut Attempts) -> Vec<Option<u32>> {
     std::iter::from_fn(|| attempts.try_recv().ok()).collect()
 }
 
@@ -120,15 +120,15 @@ async fn calls_of_every_kind_are_made_again_until_the_policy_ends_it() {
             let (server, mut attempts) = failing(failures, None).await;
             let channel = channel(&server, &retries(3));
             let result = call(&channel, kind, "hello").await;
-            let told = told(&mut attempts);
+            let seen = previous_attempts(&mut attempts);
             if failures < 3 {
                 assert_eq!(result.unwrap(), "hello", "kind {kind}, {failures} failures");
             } else {
                 let status = result.unwrap_err();
                 assert_eq!((status.code(), status.message()), (Code::Unavailable, "not yet"), "kind {kind}");
             }
-            assert_eq!(told, [None, Some(1), Some(2)][..told.len()], "kind {kind}");
-            assert_eq!(told.len() as u32, failures.min(2) + 1, "kind {kind}");
+            assert_eq!(seen, [None, Some(1), Some(2)][..seen.len()], "kind {kind}");
+            assert_eq!(seen.len() as u32, failures.min(2) + 1, "kind {kind}");
         }
     })
     .await;
@@ -145,7 +145,7 @@ async fn without_a_policy_or_with_retries_off_calls_are_made_once() {
             for result in each_kind(channel, "hello").await {
                 assert_eq!(result.unwrap_err().code(), Code::Unavailable);
             }
-            assert_eq!(told(&mut attempts), [None; 4]);
+            assert_eq!(previous_attempts(&mut attempts), [None; 4]);
         }
     })
     .await;
@@ -160,7 +160,7 @@ async fn a_stream_of_requests_is_sent_again_whole() {
         let mut sent = messages.clone();
         sent.push(Bytes::from(vec![7; 70_000]));
         assert_eq!(streamed(&channel(&server, &retries(4)), sent.clone()).await.unwrap(), sent);
-        assert_eq!(told(&mut attempts), [None, Some(1), Some(2)]);
+        assert_eq!(previous_attempts(&mut attempts), [None, Some(1), Some(2)]);
     })
     .await;
 }
@@ -176,7 +176,7 @@ async fn a_stream_longer_than_what_is_kept_is_sent_once() {
                 0 => assert_eq!(result.unwrap(), sent),
                 _ => assert_eq!(result.unwrap_err().code(), Code::Unavailable),
             }
-            assert_eq!(told(&mut attempts), [None]);
+            assert_eq!(previous_attempts(&mut attempts), [None]);
         }
     })
     .await;
@@ -189,11 +189,11 @@ async fn a_server_says_when_to_come_back_and_not_to() {
         let (server, mut attempts) = failing(2, Some("1")).await;
         let channel = throttled(&server, &policy, "");
         assert_eq!(unary(&channel, "hello").await.unwrap(), "hello", "without waiting for an hour");
-        assert_eq!(told(&mut attempts), [None, Some(1), Some(2)]);
+        assert_eq!(previous_attempts(&mut attempts), [None, Some(1), Some(2)]);
         let (server, mut attempts) = failing(2, Some("-1")).await;
         let channel = throttled(&server, &retries(4), "");
         assert_eq!(unary(&channel, "hello").await.unwrap_err().code(), Code::Unavailable);
-        assert_eq!(told(&mut attempts), [None]);
+        assert_eq!(previous_attempts(&mut attempts), [None]);
     })
     .await;
 }
@@ -205,9 +205,9 @@ async fn a_channel_with_many_failures_makes_nothing_again_until_calls_succeed() 
         let more = r#","retryThrottling":{"maxTokens":3,"tokenRatio":1}"#;
         let channel = throttled(&server, &retries(5), more);
         assert_eq!(unary(&channel, "hello").await.unwrap_err().code(), Code::Unavailable);
-        assert_eq!(told(&mut attempts), [None, Some(1)], "of 3 tokens 1 is left, which is less than half");
+        assert_eq!(previous_attempts(&mut attempts), [None, Some(1)], "of 3 tokens 1 is left, which is less than half");
         assert_eq!(unary(&channel, "hello").await.unwrap_err().code(), Code::Unavailable);
-        assert_eq!(told(&mut attempts), [None]);
+        assert_eq!(previous_attempts(&mut attempts), [None]);
         for _ in 0..3 {
             assert_eq!(unary(&channel, "hello").await.unwrap(), "hello");
         }
@@ -225,7 +225,7 @@ async fn the_deadline_of_the_config_ends_a_call_between_attempts() {
             let status = result.unwrap_err();
             assert_eq!((status.code(), status.message()), (Code::DeadlineExceeded, "Deadline Exceeded"));
         }
-        assert_eq!(told(&mut attempts), [None; 4]);
+        assert_eq!(previous_attempts(&mut attempts), [None; 4]);
     })
     .await;
 }
@@ -242,7 +242,7 @@ async fn a_call_that_is_dropped_between_attempts_is_made_no_more() {
         assert_eq!(attempts.recv().await, Some(None));
         drop(responses);
         feed.closed().await;
-        assert_eq!(told(&mut attempts), []);
+        assert_eq!(previous_attempts(&mut attempts), []);
     })
     .await;
 }
@@ -272,8 +272,8 @@ async fn requests_and_responses_may_be_as_large_as_the_config_says_and_no_larger
     .await;
 }
 
-/// A server whose first attempt hangs, and whose others answer; what it was told of each, and when the first is
-/// dropped.
+/// A server whose first attempt hangs, and whose others answer; the number of previous attempts in each, and when the first
+/// is dropped.
 async fn first_hangs() -> (Running, Attempts, mpsc::UnboundedReceiver<oneshot::Receiver<()>>) {
     let (sender, attempts) = mpsc::unbounded_channel();
     let (report, hanging) = mpsc::unbounded_channel();
@@ -331,7 +331,7 @@ async fn a_failure_brings_the_next_hedge_at_once_and_the_last_failure_is_the_cal
             let channel = channel(&server, &hedges(3, "3600s"));
             let result = unary(&channel, "hello").await;
             assert_eq!(result.as_deref().map_err(|status| status.message()), ends.map(str::as_bytes));
-            assert_eq!(told(&mut attempts), [None, Some(1), Some(2)]);
+            assert_eq!(previous_attempts(&mut attempts), [None, Some(1), Some(2)]);
         }
     })
     .await;

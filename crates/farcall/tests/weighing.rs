@@ -12,7 +12,7 @@ use crate::common::{Running, serve, unary, within};
 use bytes::Bytes;
 use farcall::{Channel, Metadata, Response, Status, codec, server::Call};
 
-/// Answers with this name and these trailers, or fails as long as it is told to.
+/// Answers with this name and these trailers, or fails while `fails` is set.
 fn server(name: &'static str, trailers: Metadata, fails: &Arc<AtomicBool>) -> impl Fn(Call) + Send + Sync + 'static {
     let fails = Arc::clone(fails);
     move |call: Call| {

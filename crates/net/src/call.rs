@@ -26,7 +26,8 @@ use crate::{
     slot::{Slot, Until},
 };
 
-/// What one call's taken messages may hold of its windows before it is told, while more messages are at hand.
+/// Bytes of one call's windows that its taken messages may hold before the connection hears of them, while more messages
+/// are at hand.
 const RELEASE_STEP: usize = 16 << 10;
 
 /// The client's direction of a call. Dropped, it ends the direction: the server has all messages.
@@ -90,19 +91,19 @@ pub struct Receiver {
     slot: Arc<Slot>,
     /// Messages picked up together, to be taken one by one.
     local: Messages,
-    /// Taken, and not yet told to the connection.
+    /// Taken, and not yet reported to the connection.
     taken: Taken,
-    /// Bytes that were told, and that the application may still have in hand.
+    /// Bytes that were reported, and that the application may still have in hand.
     in_hand: usize,
     client: bool,
-    /// Client: whom the end of the call is told to.
+    /// Client: hears how the call ends, for the load balancing policy.
     done: Option<Done>,
     /// The longest message that the service config allows, and how the call ends when one was longer.
     max: usize,
     refused: Option<Status>,
     /// The attempts of which one is to be received: until then nothing is here.
     promised: Option<Box<Promised>>,
-    /// To be told how the call ends.
+    /// Hears how the call ends, for the retry policy.
     rpc: Option<Box<(Rpc, AttemptId)>>,
 }
 

@@ -179,7 +179,7 @@ impl Pump {
     fn perform(self: &Arc<Self>, action: Action<Arc<Mailbox>, Waiter>) {
         match action {
             Action::Resolve(id, query) => {
-                let lookup = Lookup { pump: Arc::downgrade(self), id, told: false };
+                let lookup = Lookup { pump: Arc::downgrade(self), id, answered: false };
                 if let Ok(runtime) = Handle::try_current() {
                     runtime.spawn(lookup.run(query));
                 }
@@ -209,7 +209,7 @@ impl Pump {
 
     fn dial(self: &Arc<Self>, id: DialId, dial: Dial) {
         let Dial { address, hop, keepalive_time, .. } = dial;
-        let attempt = Attempt { pump: Arc::downgrade(self), id, address, hop, connection: None, told: false };
+        let attempt = Attempt { pump: Arc::downgrade(self), id, address, hop, connection: None, answered: false };
         let keepalive_time = self.engine.keepalive_time.max(keepalive_time);
         let config = engine::Config { keepalive_time, ..self.engine.clone() };
         // Outside of a runtime the attempt fails, when it is dropped.
@@ -298,7 +298,7 @@ async fn timeout(pump: Weak<Pump>, at: Instant) {
 struct Lookup {
     pump: Weak<Pump>,
     id: QueryId,
-    told: bool,
+    answered: bool,
 }
 
 impl Lookup {
@@ -309,7 +309,7 @@ impl Lookup {
     }
 
     fn tell(&mut self, answer: Result<Answer, String>) {
-        if std::mem::replace(&mut self.told, true) {
+        if std::mem::replace(&mut self.answered, true) {
             return;
         }
         if let Some(pump) = self.pump.upgrade() {
@@ -334,8 +334,8 @@ struct Attempt {
     hop: Option<Arc<Hop>>,
     /// Once the peer's SETTINGS are here.
     connection: Option<Arc<Mailbox>>,
-    /// Its end has been told.
-    told: bool,
+    /// The brain has had its end.
+    answered: bool,
 }
 
 impl Attempt {
@@ -387,7 +387,7 @@ impl Attempt {
     }
 
     fn tell_failure(&mut self, error: &ConnectError) {
-        if std::mem::replace(&mut self.told, true) {
+        if std::mem::replace(&mut self.answered, true) {
             return;
         }
         if let Some(pump) = self.pump.upgrade() {
@@ -450,7 +450,7 @@ impl Owner for Connected {
         pump.reports.say_end(why, &attempt.address);
         let why = why.to_string();
         if attempt.connection.take().is_some() {
-            attempt.told = true;
+            attempt.answered = true;
             pump.lost(attempt.id, How::Broken, &why, &self.mailbox, keepalive);
         } else {
             attempt.tell_failure(&ConnectError { code: Code::Unavailable, why });

@@ -15,7 +15,7 @@ use crate::{Address, ServiceConfig};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct QueryId(pub u64);
 
-/// What the hands shall find out.
+/// What the hands look up.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Query {
     /// The addresses of a host, as the system finds them, with this port. The host is a name, or an address that only the

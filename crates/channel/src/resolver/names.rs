@@ -3,7 +3,7 @@ use std::{net::IpAddr, sync::Arc};
 use super::{Endpoint, Query};
 use crate::{Address, Proxy, Target, target};
 
-/// The way through a proxy: what the proxy shall connect to.
+/// An HTTP CONNECT proxy before a target, and what it connects to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Hop {
     /// The proxy, which a connection's address is one of.

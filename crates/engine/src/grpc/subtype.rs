@@ -111,7 +111,7 @@ impl Media {
         }
     }
 
-    /// What a client is told whose messages the method cannot read.
+    /// The status of a call whose messages the method cannot read.
     pub(crate) fn refusal(&self, codec: &str) -> Status {
         let asked = String::from_utf8_lossy(&self.content_type()).into_owned();
         let message = format!("the method reads application/grpc and application/grpc+{codec}, not {asked}");

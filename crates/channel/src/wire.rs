@@ -166,4 +166,17 @@ mod tests {
             assert_eq!(load(nonsense, &[]), None);
         }
     }
+
+    #[test]
+    fn no_bytes_are_too_strange() {
+        let mut random = crate::random::Random::new(7);
+        for _ in 0..20_000 {
+            let len = random.next() % 40;
+            let strange: Vec<u8> = (0..len).map(|_| random.next().to_le_bytes()[0] & 0x8f).collect();
+            let report = [double(1, 0.5), strange].concat();
+            if let Some(load) = load(&report, &["named_metrics.a".to_owned()]) {
+                assert!(load.utilization >= 0.0, "{report:?}");
+            }
+        }
+    }
 }

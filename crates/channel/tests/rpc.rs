@@ -417,3 +417,96 @@ fn more_than_is_kept_leaves_the_furthest_hedge() {
     assert_eq!((call.wait(), call.rpc.poll_timeout()), (vec![(1, 1)], None));
     assert_eq!(call.answered(SECOND_ONE, Code::Unavailable), Verdict::Deliver);
 }
+
+// Anything at all.
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+
+    fn of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[usize::try_from(self.below(choices.len() as u64)).unwrap()]
+    }
+}
+
+#[test]
+fn whatever_happens_a_call_ends_once_within_its_policy() {
+    let delivered: usize = (0..20_000).map(|seed| usize::from(play(&mut Random(seed)))).sum();
+    assert!(delivered > 15_000, "{delivered} came to an end by themselves");
+}
+
+/// Plays a call with random ends; whether it ended by itself.
+fn play(random: &mut Random) -> bool {
+    let (most, delay) = (2 + u32::try_from(random.below(4)).unwrap(), random.of(&[Duration::ZERO, SECOND]));
+    let tokens = throttle(random.of(&[1, 4, 1000]));
+    let shared = (random.below(2) == 0).then_some(&tokens);
+    let (mut call, beside, counted) = match random.below(3) {
+        0 => (Bench::new(None), 1, 1),
+        1 => (Bench::retrying(most, shared), 1, most),
+        _ => (Bench::hedging(most, delay, shared), most, most),
+    };
+    let (mut live, mut winner, mut unseen): (Vec<AttemptId>, Option<AttemptId>, _) = (Vec::new(), None, 0);
+    for _ in 0..200 {
+        while let Some(id) = call.rpc.poll_cancel() {
+            assert!(live.contains(&id) && winner != Some(id), "it cancels what is not there, or the winner");
+            live.retain(|other| *other != id);
+        }
+        while let Some(attempt) = call.rpc.attempt(call.now) {
+            assert!(winner.is_none(), "one has won");
+            live.push(attempt.id);
+            assert!(attempt.previous < counted && live.len() <= beside as usize, "{attempt:?} of {live:?}");
+            winner = call.rpc.is_committed().then_some(attempt.id);
+        }
+        assert!(tokens.tokens() <= tokens.most());
+        assert!(call.rpc.poll_timeout().is_none_or(|at| at > call.now), "what is due has not begun");
+        if live.is_empty() || (random.below(4) == 0 && call.rpc.poll_timeout().is_some()) {
+            call.now = call.rpc.poll_timeout().expect("nothing is under way, and nothing will be");
+            continue;
+        }
+        let id = random.of(&live);
+        match random.below(8) {
+            0 => {
+                assert_eq!(call.rpc.handle_headers(id), winner.is_none_or(|winner| winner == id));
+                winner = winner.or(Some(id));
+            }
+            1 if winner.is_none() => {
+                call.rpc.handle_overflow(Some(id));
+                winner = Some(id);
+            }
+            2 if random.below(4) == 0 => {
+                call.rpc.give_up();
+                assert_eq!((call.begin(), call.rpc.poll_timeout()), (vec![], None));
+                return false;
+            }
+            _ => {
+                let seen = random.of(&[Seen::Never, Seen::Refused, Seen::Perhaps, Seen::Perhaps]);
+                // What is never sent is sent in the end.
+                unseen += usize::from(seen == Seen::Never);
+                let seen = if unseen > 20 { Seen::Perhaps } else { seen };
+                let code = random.of(&[Code::Ok, Code::Internal, Code::Unavailable, Code::Unavailable]);
+                let pushback = random.of(&[None, None, Some("0"), Some("50"), Some("-1")]);
+                live.retain(|other| *other != id);
+                match call.ended(id, code, code != Code::Unavailable || random.below(2) == 0, seen, pushback) {
+                    Verdict::Deliver => {
+                        let losers = call.cancelled();
+                        assert_eq!(losers.len(), live.len(), "{losers:?} of {live:?}");
+                        assert_eq!((call.begin(), call.rpc.poll_timeout()), (vec![], None));
+                        assert!(winner.is_none_or(|winner| winner == id));
+                        return true;
+                    }
+                    Verdict::Again(_) => assert!(winner.is_none(), "nothing goes again that has won"),
+                    Verdict::Lost => assert!(!live.is_empty(), "the last attempt ends the call"),
+                }
+            }
+        }
+    }
+    panic!("it goes on without end");
+}

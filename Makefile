@@ -95,12 +95,13 @@ bench: $(if $(BENCH_PYTHON),wheels peers,$(VENV)/dev.stamp) ## Measures Farcall 
 		$(if $(BENCH_PYTHON),--ours-python .venvs/bench/bin/python --peers-python $(PEERS_BIN) --wheel dist/farcall-*.whl))
 
 .PHONY: bench-compiler
-bench-compiler: peers $(VENV)/dev.stamp
+bench-compiler: peers setup # Of farcall only the finder is used, which the wheel of `setup` has.
 	cargo build --locked --release --quiet -p farcall-protoc
 	rm -rf build/bench/wheels
 	cd python/farcall-tools && $(PYTHON_BIN) -m maturin build --quiet --release --strip -i $(PYTHON_BIN) -o $(CURDIR)/build/bench/wheels
 	@test -d .venvs/bench || $(PYTHON_BIN) -m venv .venvs/bench
-	@.venvs/bench/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-index --no-deps build/bench/wheels/*.whl
+	@.venvs/bench/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-index --no-deps \
+		build/bench/wheels/*.whl build/wheels/farcall/*.whl
 	$(if $(CORPUS),,@test -d $(BENCH_CORPUS) || $(PYTHON_BIN) -m pip install --quiet --disable-pip-version-check --no-deps --target $(BENCH_CORPUS) -r requirements/corpus.txt)
 	@$(PYTHON_BIN) bench/compiler.py --ours-python .venvs/bench/bin/python --peers-python $(PEERS_BIN) \
 		--protoc $(TARGET)/release/farcall-protoc --corpus $(BENCH_CORPUS) --rounds $(ROUNDS) --out build/bench

@@ -51,6 +51,12 @@ impl Reports {
         Reports { logger, reporter: Mutex::default() }
     }
 
+    /// What writes a line about the server or channel itself. To be run where callbacks run: logging may wait.
+    pub fn note(&self, line: String) -> Option<Callback> {
+        let (face, logger) = (face()?, self.logger);
+        Some(Box::new(move || face.log(logger, Level::Warning, &line)))
+    }
+
     /// What writes the line, if one is due. To be run where callbacks run: logging may wait.
     pub fn line(&self, remark: Remark, peer: &str) -> Option<Callback> {
         let Remark { cause, times, reason } = remark;

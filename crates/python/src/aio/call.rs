@@ -3,11 +3,14 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use farcall_channel::{Attempts, Ended, MethodConfig, Next, PREVIOUS_ATTEMPTS, Retry};
+use farcall_channel::{
+    Attempts, Ended, MethodConfig, Next, PREVIOUS_ATTEMPTS, Refusal, Retry, Seen, Ticket, Waiting,
+    balancer::{Done, End},
+};
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{CallError, CallId, Closed, Connection as Engine, Encoding};
 use farcall_system::{
@@ -105,6 +108,8 @@ pub(crate) struct CallState {
     replay: Option<Box<Outbox>>,
     /// Client: whether it is made again, and where.
     attempts: Attempts,
+    /// Client: hears how the attempt ends.
+    done: Done,
     tally: Option<Tally>,
 }
 
@@ -138,6 +143,8 @@ pub(crate) struct Outbox {
     pub(crate) half_closed: bool,
     /// It waits for more metadata.
     pub(crate) held: bool,
+    /// Its name among those that wait.
+    pub(crate) ticket: Option<Ticket>,
     pub(crate) tally: Option<Tally>,
 }
 
@@ -506,12 +513,12 @@ impl Call {
                 return Ok(state.give_up_reading(status));
             }
             if let Place::Waiting(outbox) = &state.place {
-                let channel = outbox.channel.clone();
+                let (channel, ticket) = (outbox.channel.clone(), outbox.ticket);
                 let given_up = state.end(locally_ended(status), &mut due);
                 drop(state);
                 drop(given_up);
-                if let Some(channel) = channel.upgrade() {
-                    channel.forget(self);
+                if let (Some(channel), Some(ticket)) = (channel.upgrade(), ticket) {
+                    channel.forget(py, ticket)?;
                 }
                 due::wake(py, &self.event_loop, due, Resume::Soon)?;
                 return Ok(true);
@@ -545,6 +552,36 @@ impl Call {
         }
     }
 
+    /// Client: what the channel is told of a call that is to wait; `None` when it does not wait any more.
+    pub(crate) fn waiting(&self) -> Option<Waiting> {
+        match &self.lock().place {
+            Place::Waiting(outbox) => Some(Waiting {
+                path: outbox.path.as_str().into(),
+                wait_for_ready: outbox.wait_for_ready.unwrap_or(false),
+                deadline: self.deadline,
+            }),
+            Place::On(..) | Place::Gone => None,
+        }
+    }
+
+    /// Client: its name among those that wait.
+    pub(crate) fn set_ticket(&self, ticket: Ticket) {
+        if let Place::Waiting(outbox) = &mut self.lock().place {
+            outbox.ticket = Some(ticket);
+        }
+    }
+
+    /// Client: ends a call that goes nowhere, unless it is made again: then after this time.
+    pub(crate) fn refuse_place(&self, refusal: Refusal, due: &mut Vec<Due>) -> Option<Duration> {
+        if refusal.may_retry
+            && let Next::After(delay) = self.lock().start_over_from_nowhere(&refusal.status)
+        {
+            return Some(delay);
+        }
+        self.fail_waiting(refusal.status, due);
+        None
+    }
+
     /// Ends it although nobody can be told: its loop is gone.
     pub(crate) fn abandon(&self, status: &Status) {
         let mut due = Vec::new();
@@ -555,7 +592,7 @@ impl Call {
 
     /// Client: the metadata that a held call waited for is here; false when it was not waited for.
     pub(crate) fn proceed(self: &Arc<Self>, py: Python<'_>, metadata: &Metadata) -> PyResult<bool> {
-        let channel = {
+        let (channel, ticket) = {
             let mut state = self.lock();
             let Place::Waiting(outbox) = &mut state.place else { return Ok(false) };
             if !std::mem::take(&mut outbox.held) {
@@ -563,10 +600,10 @@ impl Call {
             }
             // Only their sum can be too much, and that the server says.
             let _ = outbox.metadata.extend(metadata);
-            outbox.channel.upgrade()
+            (outbox.channel.upgrade(), outbox.ticket)
         };
         match channel {
-            Some(channel) => channel.unhold(py, self)?,
+            Some(channel) => ticket.map_or(Ok(()), |ticket| channel.resume(py, ticket))?,
             None => drop(self.cancel(py, Status::new(Code::Cancelled, "Channel deallocated!"))?),
         }
         Ok(true)
@@ -598,8 +635,9 @@ impl CallState {
     }
 
     /// Client: it is on a connection now.
-    pub(crate) fn place_on(&mut self, connection: &Arc<Connection>, id: CallId, full: bool) {
+    pub(crate) fn place_on(&mut self, connection: &Arc<Connection>, id: CallId, full: bool, done: Done) {
         self.full = full;
+        self.done = done;
         self.peer = Arc::clone(&connection.peer);
         if let Some(tally) = &mut self.tally {
             tally.place_on(&connection.entity);
@@ -632,11 +670,6 @@ impl CallState {
 
     pub(crate) fn refused(&mut self) -> Option<Status> {
         self.refused.take()
-    }
-
-    /// Client: whether it waits for a connection, and waits out failures to make one.
-    pub(crate) fn waits_for_ready(&self) -> bool {
-        matches!(&self.place, Place::Waiting(outbox) if outbox.wait_for_ready.unwrap_or(false))
     }
 
     /// Those who waited for a connection.
@@ -680,6 +713,10 @@ impl CallState {
 
     /// Client: what becomes of it now that this attempt is over; unless that is its end, it waits for a connection again.
     pub(crate) fn start_over(&mut self, closed: &Closed) -> Next {
+        std::mem::take(&mut self.done).end(&End {
+            code: (!closed.unsent).then_some(closed.status.code),
+            trailers: closed.completed.then_some(&closed.trailers),
+        });
         let next = self.attempts.handle_ended(Ended {
             code: closed.status.code,
             trailers: &closed.trailers,
@@ -687,14 +724,37 @@ impl CallState {
             seen: seen(closed),
             can_repeat: self.replay.is_some(),
         });
-        let (false, Some(mut outbox)) = (next == Next::Over, self.replay.take()) else { return Next::Over };
+        let (false, Some(outbox)) = (next == Next::Over, self.replay.take()) else { return Next::Over };
+        self.wait_again(outbox);
+        next
+    }
+
+    /// Client: what becomes of it now that it has found no connection. What its retry policy says counts, as if a server had
+    /// given this status.
+    fn start_over_from_nowhere(&mut self, status: &Status) -> Next {
+        if !matches!(self.place, Place::Waiting(_)) {
+            return Next::Over;
+        }
+        let next = self.attempts.handle_ended(Ended {
+            code: status.code,
+            trailers: &Metadata::new(),
+            completed: true,
+            seen: Seen::Perhaps,
+            can_repeat: true,
+        });
+        if let Place::Waiting(outbox) = std::mem::take(&mut self.place) {
+            self.wait_again(outbox);
+        }
+        next
+    }
+
+    fn wait_again(&mut self, mut outbox: Box<Outbox>) {
         if let Some(ended) = self.attempts.retry.as_ref().map(|retry| retry.ended()).filter(|ended| *ended > 0) {
             outbox.metadata.remove(PREVIOUS_ATTEMPTS);
             // The key and the digits of a number may always be sent.
             let _ = outbox.metadata.append(PREVIOUS_ATTEMPTS, ended.to_string());
         }
         self.place = Place::Waiting(outbox);
-        next
     }
 
     /// Throws away what nobody has read, and with it how the call ended; false when nothing was left to read.

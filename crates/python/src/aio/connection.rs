@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farcall_channel::{Connectivity, Next};
+use farcall_channel::{Connectivity, Next, balancer::Done};
 use farcall_core::Status;
 use farcall_engine::{CallId, Config, Connection as Engine, ErrorCode, Event, Farewell};
 use farcall_system::{
@@ -24,7 +24,7 @@ use pyo3::prelude::*;
 
 use super::{
     call::{Call, CallState, Place},
-    channel::Attempt,
+    dial::Attempt,
     due::Due,
     event_loop::{EventLoop, Resume},
     known::names,
@@ -217,7 +217,13 @@ impl Connection {
     }
 
     /// Puts a client's call on this connection; gives back false when the connection takes none.
-    pub(crate) fn adopt(self: &Arc<Self>, py: Python<'_>, call: &Arc<Call>, authority: &str) -> PyResult<bool> {
+    pub(crate) fn adopt(
+        self: &Arc<Self>,
+        py: Python<'_>,
+        call: &Arc<Call>,
+        authority: &str,
+        done: Done,
+    ) -> PyResult<bool> {
         let mut due = Vec::new();
         {
             let mut state = self.lock();
@@ -240,7 +246,7 @@ impl Connection {
                 let _ = state.engine.half_close(id);
             }
             due.extend(trace::begun(&self.peer, id, &outbox.path).map(Due::Trace));
-            call_state.place_on(self, id, !state.engine.writable(id));
+            call_state.place_on(self, id, !state.engine.writable(id), done);
             state.place(id, Arc::clone(call));
             call_state.satisfied_by_place(&mut due);
         }

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use farcall_channel::{ServiceConfig, balancer::PickFirstConfig};
+use farcall_channel::{
+    ServiceConfig,
+    balancer::{PickFirstConfig, Registry},
+};
 use farcall_engine::{Budget, Encoding, Encodings, Limits};
 
 use super::{Draft, Side, Value, nearest::nearest};
@@ -398,15 +401,22 @@ fn hedging(draft: &mut Draft, number: i32) {
 }
 
 fn lb_policy(draft: &mut Draft, text: &str) {
-    if text != "pick_first" {
-        draft.complaints.push(format!("option \"grpc.lb_policy_name\": {text:?} is not available: pick_first is used"));
+    let complaint = || format!("option \"grpc.lb_policy_name\": {text:?} is not available: pick_first is used");
+    match Registry::default().policy(text) {
+        Ok(policy) => {
+            if text != "pick_first" {
+                draft.of_one_connection.push(complaint());
+            }
+            draft.channel.policy = Some(policy);
+        }
+        Err(_) => draft.complaints.push(complaint()),
     }
 }
 
 fn service_config(draft: &mut Draft, text: &str) {
     match ServiceConfig::parse(text) {
         Ok(config) => {
-            // A channel has one connection, whatever is balanced.
+            // Where a channel has one connection, whatever is balanced.
             let policy = config.load_balancing.as_ref();
             let name = policy.map(|policy| policy.name()).filter(|name| *name != "pick_first");
             let balanced =
@@ -417,8 +427,9 @@ fn service_config(draft: &mut Draft, text: &str) {
             });
             let shuffled =
                 shuffles.then(|| "shuffleAddressList: addresses are tried in the order they come in".to_owned());
-            let notes = config.without_effect.iter().cloned().chain(balanced).chain(shuffled);
-            draft.complaints.extend(notes.map(|note| format!("option \"grpc.service_config\": {note}")));
+            let note = |note| format!("option \"grpc.service_config\": {note}");
+            draft.of_one_connection.extend(balanced.into_iter().chain(shuffled).map(note));
+            draft.complaints.extend(config.without_effect.iter().cloned().map(note));
             draft.channel.service_config = Arc::new(config);
         }
         Err(error) => {

@@ -7,6 +7,7 @@ use farcall_core::Status;
 use crate::{
     Address, Connectivity, DialId, Placed, Refusal, Snapshot,
     resolver::{Hop, Query, QueryId},
+    stream::{StreamId, StreamRequest},
 };
 
 /// What the hands must do, in this order.
@@ -26,6 +27,12 @@ pub enum Action<C, K> {
     Release(C),
     /// Close this connection; its calls end with this status.
     Close(C, Status),
+    /// Open this stream of the channel's own on this connection, and report to
+    /// [`handle_stream`](crate::Channel::handle_stream) what comes on it. It is no call of the application: it does not count
+    /// for [`AskInUse`](Action::AskInUse) or [`Lost::useful`].
+    Open(StreamId, C, StreamRequest),
+    /// End this stream. What is still reported of it is passed over.
+    Cancel(StreamId),
     /// A call that waited goes onto this connection.
     Start(K, Placed<C>),
     /// A call that waited goes nowhere.
@@ -89,6 +96,8 @@ pub enum Note {
     Restless,
     /// A resolver's service config cannot be used, for this reason; the one before it counts.
     InvalidServiceConfig(String),
+    /// The server at this address cannot be asked for its health, though the service config wants that.
+    NoHealthService(Address),
 }
 
 impl fmt::Display for Note {
@@ -98,6 +107,11 @@ impl fmt::Display for Note {
                 write!(f, "{found} addresses were found, and the first {used} are used")
             }
             Note::Restless => f.write_str("a load balancing policy changes its mind without end"),
+            Note::NoHealthService(address) => write!(
+                f,
+                "{address}: health checking Watch method returned UNIMPLEMENTED; \
+                 disabling health checks but assuming server is healthy"
+            ),
             Note::InvalidServiceConfig(why) => write!(f, "the resolver's service config is not used: {why}"),
         }
     }
@@ -110,7 +124,7 @@ pub struct Lost<'a> {
     pub how: How,
     /// For people.
     pub why: &'a str,
-    /// Whether the server has answered a call on it, or is at work on one: a server that sends its clients away every
+    /// Whether the server has answered a call of the application on it, or is at work on one: a server that sends its clients away every
     /// now and then (`max_connection_age`) serves them, however often that is.
     pub useful: bool,
     /// The keepalive time that the server allows, if it has said that pings came too often (`too_many_pings`).

@@ -19,6 +19,7 @@ use crate::{
     queue::Due,
     random::Random,
     resolver::{Answer, Names, Polling, QueryId},
+    stream::{StreamEvent, StreamId},
     tree::Tree,
 };
 
@@ -273,6 +274,14 @@ impl<C: Clone, K> Channel<C, K> {
             self.actions.push_back(Action::Drop(Discarded::Connection(connection)));
         }
         self.tree.subchannels.handle_lost(dial, lost.why, lost.useful, now);
+        self.settle();
+    }
+
+    /// Something has come on a stream of [`Action::Open`]. After [`StreamEvent::Ended`], which is reported exactly once, also when
+    /// the connection is gone or takes no streams, nothing more is.
+    pub fn handle_stream(&mut self, stream: StreamId, event: StreamEvent<'_>, now: Instant) {
+        self.now = now;
+        self.tree.subchannels.handle_stream(stream, event, now);
         self.settle();
     }
 

@@ -30,6 +30,8 @@ pub struct Config {
     pub policy: Option<Arc<dyn PolicyConfig>>,
     /// What calls are asked to do, unless the resolver finds another.
     pub service_config: Arc<ServiceConfig>,
+    /// Whether servers are asked for their health when the service config wants that (gRFC A17). Default true.
+    pub health_checks: bool,
     /// Retries, for the hands to see to.
     pub retry: RetryConfig,
     /// Bounds.
@@ -49,6 +51,7 @@ impl Config {
             proxy: None,
             policy: None,
             service_config: Arc::default(),
+            health_checks: true,
             retry: RetryConfig::default(),
             limits: Limits::default(),
         }

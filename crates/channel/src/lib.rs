@@ -22,6 +22,9 @@
 //! - **One answer.** Each [`Dial`](Action::Dial) and [`Resolve`](Action::Resolve) gets exactly one, also after it was
 //!   given up and when the thread, task or loop that was at it ends. Each connection gets exactly one
 //!   [`Lost`] that is [`Broken`](How::Broken), after at most one that is [`Draining`](How::Draining).
+//! - **Streams of the channel's own** ([`Open`](Action::Open)): servers are asked for their health on them (gRFC A17). Each ends with
+//!   exactly one [`Ended`](StreamEvent::Ended). They are no calls: they keep no channel from being IDLE, and a connection that lets its
+//!   calls finish does not wait for them, for they are cancelled first.
 //! - **A new call** reads the newest [`Snapshot`] without a lock: [`select`](Snapshot::select) once, then
 //!   [`pick`](Snapshot::pick). What is [`Ready`](Choice::Ready) opens its stream at once; [`Queue`](Choice::Queue), and
 //!   [`Fail`](Choice::Fail) of a call that waits for ready, go to [`Channel::queue`].
@@ -96,6 +99,7 @@ mod retry;
 mod service_config;
 pub mod single;
 mod snapshot;
+mod stream;
 mod subchannel;
 mod target;
 mod tree;
@@ -119,5 +123,6 @@ pub use service_config::{
 };
 pub(crate) use snapshot::{Activity, Place};
 pub use snapshot::{Choice, ConfigSelector, Head, Picked, Placed, Refusal, Selection, Snapshot};
+pub use stream::{StreamEvent, StreamId, StreamRequest};
 pub use subchannel::DialId;
 pub use target::{Endpoint, InvalidTarget, Target};

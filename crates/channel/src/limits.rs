@@ -15,6 +15,14 @@ pub const REPLAY_WITHOUT_POLICY: usize = 64 << 10;
 /// that send more are not made again.
 pub const REPLAY_PER_CHANNEL: usize = 16 << 20;
 
+/// Bytes of one message of a stream of the channel's own. Default 64 KiB: what servers say of themselves is short. A longer one
+/// ends the stream, which is opened again after a back-off.
+pub const STREAM_MESSAGE: usize = 64 << 10;
+
+/// Messages of one such stream in a second. Default 100. Each may change where calls go, which costs in proportion to
+/// the servers there are: a server that sends more loses the stream, and is left out until it is opened again.
+pub const STREAM_MESSAGES: u32 = 100;
+
 /// Bounds on what a channel keeps for calls, names and policies.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Limits {

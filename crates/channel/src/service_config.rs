@@ -20,6 +20,8 @@ pub struct ServiceConfig {
     pub throttling: Option<ThrottlingConfig>,
     /// The first load balancing policy asked for that is known, with its config.
     pub load_balancing: Option<Arc<dyn PolicyConfig>>,
+    /// The service whose health servers are asked for (gRFC A17); empty is the server as a whole.
+    pub health_service: Option<Arc<str>>,
     /// What the config asks for and no channel does, each with what happens instead, for people.
     pub without_effect: Vec<String>,
 }
@@ -175,20 +177,20 @@ impl Reader<'_> {
             }
         }
         config.throttling = json.get("retryThrottling").and_then(|json| self.throttling(json));
-        self.health_check(json);
+        config.health_service = self.health_service(json);
         config.load_balancing = self.load_balancing(json);
         config.without_effect = std::mem::take(&mut self.without_effect);
         config
     }
 
-    fn health_check(&mut self, json: &Map<String, Value>) {
-        let Some(json) = json.get("healthCheckConfig").and_then(|json| self.object("healthCheckConfig", json)) else {
-            return;
-        };
-        match json.get("serviceName") {
-            None => {}
-            Some(Value::String(_)) => self.note("healthCheckConfig: servers are not asked whether they are healthy"),
-            Some(_) => self.fault("healthCheckConfig.serviceName", "is not a string"),
+    fn health_service(&mut self, json: &Map<String, Value>) -> Option<Arc<str>> {
+        let json = json.get("healthCheckConfig").and_then(|json| self.object("healthCheckConfig", json))?;
+        match json.get("serviceName")? {
+            Value::String(service) => Some(service.as_str().into()),
+            _ => {
+                self.fault("healthCheckConfig.serviceName", "is not a string");
+                None
+            }
         }
     }
 
@@ -508,8 +510,18 @@ mod tests {
             "loadBalancingConfig":[{"grpclb":{}},{"pick_first":{"shuffleAddressList":true}}]}"#;
         let starts: Vec<String> =
             notes(all).iter().map(|note| note.split(':').next().unwrap_or_default().to_owned()).collect();
-        assert_eq!(starts[..2], ["hedgingPolicy", "healthCheckConfig"]);
-        assert_eq!(starts[2..], ["the load balancing policy grpclb is not available"]);
+        assert_eq!(starts, ["hedgingPolicy", "the load balancing policy grpclb is not available"]);
+    }
+
+    #[test]
+    fn the_service_whose_health_is_asked_for_may_be_the_empty_one() {
+        let service = |health: &str| {
+            let config = ServiceConfig::parse(&format!(r#"{{"healthCheckConfig":{health}}}"#)).unwrap();
+            config.health_service.map(|service| service.to_string())
+        };
+        assert_eq!(service("{}"), None);
+        assert_eq!(service(r#"{"serviceName":""}"#).as_deref(), Some(""));
+        assert_eq!(service(r#"{"serviceName":"a.B"}"#).as_deref(), Some("a.B"));
     }
 
     #[test]

@@ -3,16 +3,20 @@
 //! A policy's subchannel is a share in a [`Connector`], of which there is one for each address. So two policies that want
 //! the same address share its connection, and what has been found out about an address outlives those who wanted it.
 
+mod health;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use self::health::Watch;
 use crate::{
-    Address, Backoff, ConnectError,
+    Address, Backoff, ConnectError, Note,
     balancer::{CallHook, Collected, Hooks, New, Slots, SubchannelId, Update},
     random::Random,
+    stream::{StreamId, StreamRequest},
 };
 
 /// A connection that served nobody and is lost sooner than this has hardly worked.
@@ -31,6 +35,10 @@ pub(crate) enum Order {
     Dial(DialId, Address),
     Abandon(DialId),
     Release(DialId),
+    /// On the connection of this dial.
+    Open(StreamId, DialId, StreamRequest),
+    Cancel(StreamId),
+    Note(Note),
 }
 
 /// One address.
@@ -42,6 +50,10 @@ struct Connector {
     /// Connections in a row that broke as soon as they were there.
     short_lives: u32,
     users: BTreeSet<SubchannelId>,
+    /// While it is connected and somebody wants to know.
+    health: Option<Watch>,
+    /// It has been noted that its server cannot be asked.
+    health_noted: bool,
     /// When the clock is to be looked at; the key in [`Subchannels::timers`].
     timer: Option<Instant>,
 }
@@ -85,6 +97,8 @@ struct Share {
     address: Address,
     route: Box<[u32]>,
     hooks: Shown,
+    /// Its policy hears of the server's health.
+    health: bool,
 }
 
 struct Shown(Hooks);
@@ -108,6 +122,11 @@ pub(crate) struct Subchannels {
     events: VecDeque<(SubchannelId, Update)>,
     orders: Vec<Order>,
     next_dial: u64,
+    /// The service whose health servers are asked for.
+    health_service: Option<Arc<str>>,
+    /// Streams that are open, with the addresses they lead to.
+    streams: BTreeMap<StreamId, Address>,
+    next_stream: u64,
     connect_timeout: Duration,
     backoff: Backoff,
     random: Random,
@@ -124,6 +143,9 @@ impl Subchannels {
             events: VecDeque::new(),
             orders: Vec::new(),
             next_dial: 0,
+            health_service: None,
+            streams: BTreeMap::new(),
+            next_stream: 0,
             connect_timeout,
             backoff,
             random: Random::new(seed),
@@ -174,13 +196,13 @@ impl Subchannels {
     }
 
     fn add(&mut self, new: New, now: Instant) {
-        let New { id, address, hooks, route } = new;
+        let New { id, address, hooks, route, health } = new;
         let slot = id.slot as usize;
         if self.shares.len() <= slot {
             self.shares.resize_with(slot + 1, || None);
         }
         let hooks: Hooks = (!hooks.is_empty()).then(|| Arc::<[Arc<dyn CallHook>]>::from(hooks));
-        let share = Share { generation: id.generation, address: address.clone(), route, hooks: Shown(hooks) };
+        let share = Share { generation: id.generation, address: address.clone(), route, hooks: Shown(hooks), health };
         if let Some(place) = self.shares.get_mut(slot) {
             *place = Some(share);
             self.live += 1;
@@ -192,13 +214,16 @@ impl Subchannels {
             backoff: backoff.fresh(random.next()),
             short_lives: 0,
             users: BTreeSet::new(),
+            health: None,
+            health_noted: false,
             timer: None,
         });
         connector.users.insert(id);
-        if connector.state != State::Idle {
-            self.events.push_back((id, connector.state.update()));
+        let (address, idle) = (connector.address.clone(), connector.state == State::Idle);
+        self.mind_health(&address, now);
+        if !idle {
+            self.tell(id);
         }
-        let address = connector.address.clone();
         self.set_timer(&address, now);
     }
 
@@ -207,9 +232,7 @@ impl Subchannels {
         let Some(connector) = self.connectors.get_mut(&address) else { return };
         if connector.state != State::Idle {
             // It hears of what comes of it anyway; one that asks late hears again.
-            let update = connector.state.update();
-            self.events.push_back((id, update));
-            return;
+            return self.tell(id);
         }
         let dial = DialId(self.next_dial);
         self.next_dial += 1;
@@ -227,7 +250,9 @@ impl Subchannels {
         slots.give_back(id);
         let Some(connector) = self.connectors.get_mut(&share.address) else { return };
         connector.users.remove(&id);
-        if connector.users.is_empty() {
+        let unused = connector.users.is_empty();
+        self.mind_health(&share.address, now);
+        if unused {
             self.rest(&share.address, now);
         }
     }
@@ -311,7 +336,11 @@ impl Subchannels {
                 self.handle_failed(dial, &error, now);
             }
             State::BackingOff { .. } => self.set(address, State::Idle, now),
-            State::Idle | State::Ready { .. } => {
+            State::Ready { .. } => {
+                self.retry_health(address, now);
+                self.set_timer(address, now);
+            }
+            State::Idle => {
                 connector.short_lives = 0;
                 self.set_timer(address, now);
             }
@@ -373,9 +402,16 @@ impl Subchannels {
     fn set(&mut self, address: &Address, state: State, now: Instant) {
         let Some(connector) = self.connectors.get_mut(address) else { return };
         connector.state = state;
-        let update = connector.state.update();
-        self.events.extend(connector.users.iter().map(|id| (*id, update.clone())));
+        let users: Vec<SubchannelId> = connector.users.iter().copied().collect();
+        self.mind_health(address, now);
+        users.into_iter().for_each(|id| self.tell(id));
         self.set_timer(address, now);
+    }
+
+    /// Tells a policy what its subchannel is.
+    fn tell(&mut self, id: SubchannelId) {
+        let update = self.share(id).and_then(|share| Some(self.connectors.get(&share.address)?.update(share)));
+        self.events.extend(update.map(|update| (id, update)));
     }
 
     /// The time at which something is to be done; an address that nobody wants and of which nothing is to be remembered
@@ -390,7 +426,8 @@ impl Subchannels {
             State::Idle if !wanted && connector.short_lives > 0 => {
                 connector.timer.filter(|due| *due > now).or(Some(now + connector.backoff.initial))
             }
-            State::Idle | State::Ready { .. } => None,
+            State::Ready { .. } => connector.health.as_ref().and_then(Watch::poll_timeout),
+            State::Idle => None,
         };
         if let Some(before) = std::mem::replace(&mut connector.timer, due) {
             self.timers.remove(&(before, connector.address.clone()));

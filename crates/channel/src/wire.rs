@@ -1,4 +1,5 @@
-//! The messages of gRPC's own that a channel reads, by hand: an ORCA load report (gRFC A51).
+//! The messages of gRPC's own that a channel reads and writes, by hand: an ORCA load report (gRFC A51), and those of health
+//! checks (gRFC A17).
 
 /// What a server says of its load, as far as weights need it.
 #[derive(Clone, Copy, Default, PartialEq, Debug)]
@@ -44,6 +45,36 @@ pub(crate) fn load(report: &[u8], wanted: &[String]) -> Option<Load> {
     Some(load)
 }
 
+/// A `grpc.health.v1.HealthCheckRequest` for this service.
+pub(crate) fn health_request(service: &str) -> Vec<u8> {
+    let mut request = Vec::with_capacity(service.len() + 6);
+    if !service.is_empty() {
+        request.push(1 << 3 | 2);
+        let mut len = service.len();
+        while len >= 0x80 {
+            request.push(len.to_le_bytes()[0] | 0x80);
+            len >>= 7;
+        }
+        request.push(len.to_le_bytes()[0]);
+        request.extend_from_slice(service.as_bytes());
+    }
+    request
+}
+
+/// Whether a `grpc.health.v1.HealthCheckResponse` says SERVING; `None` for what is no such message.
+pub(crate) fn is_serving(response: &[u8]) -> Option<bool> {
+    let mut status = 0;
+    let mut reader = Reader(response);
+    while let Some((field, value)) = reader.field()? {
+        match (field, value) {
+            (1, Value::Varint(number)) => status = number,
+            (1, _) => return None,
+            _ => {}
+        }
+    }
+    Some(status == 1)
+}
+
 /// Whether `name` is `group`, or `group.key`.
 fn is_name(name: &str, group: &str, key: &str) -> bool {
     match name.split_once('.') {
@@ -70,6 +101,7 @@ fn entry_of<'a>(group: &'static str, entry: &'a [u8]) -> Option<(&'static str, &
 struct Reader<'a>(&'a [u8]);
 
 enum Value<'a> {
+    Varint(u64),
     Double(f64),
     Bytes(&'a [u8]),
     /// Of a type that no field here has.
@@ -85,10 +117,7 @@ impl<'a> Reader<'a> {
         }
         let tag = self.varint()?;
         let value = match tag & 7 {
-            0 => {
-                self.varint()?;
-                Value::Other
-            }
+            0 => Value::Varint(self.varint()?),
             1 => Value::Double(f64::from_le_bytes(*self.take(8)?.first_chunk()?)),
             2 => {
                 let len = usize::try_from(self.varint()?).ok()?;
@@ -168,11 +197,34 @@ mod tests {
     }
 
     #[test]
+    fn health_is_asked_for_and_read() {
+        assert_eq!(health_request(""), [0u8; 0]);
+        assert_eq!(health_request("a.B"), b"\x0a\x03a.B");
+        let long = health_request(&"x".repeat(300));
+        assert_eq!((long.len(), &long[..3]), (303, &[0x0a, 0xac, 0x02][..]));
+        for (response, serving) in [
+            (&[][..], Some(false)),
+            (&[8, 0], Some(false)),
+            (&[8, 1], Some(true)),
+            (&[8, 2], Some(false)),
+            (&[8, 3], Some(false)),
+            (&[8, 2, 8, 1], Some(true)),
+            (&[0x92, 1, 1, 7, 8, 1], Some(true)),
+            (&[8], None),
+            (&[10, 1, 1], None),
+            (&[0xff], None),
+        ] {
+            assert_eq!(is_serving(response), serving, "{response:?}");
+        }
+    }
+
+    #[test]
     fn no_bytes_are_too_strange() {
         let mut random = crate::random::Random::new(7);
         for _ in 0..20_000 {
             let len = random.next() % 40;
             let strange: Vec<u8> = (0..len).map(|_| random.next().to_le_bytes()[0] & 0x8f).collect();
+            let _ = is_serving(&strange);
             let report = [double(1, 0.5), strange].concat();
             if let Some(load) = load(&report, &["named_metrics.a".to_owned()]) {
                 assert!(load.utilization >= 0.0, "{report:?}");

@@ -3,6 +3,7 @@
 mod bench;
 
 mod channel;
+mod health;
 mod pick_first;
 mod policies;
 mod random;

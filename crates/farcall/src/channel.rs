@@ -135,7 +135,7 @@ impl Endpoint {
 
     /// What the service's owner asks of its callers, as JSON (grpc/grpc `doc/service_config.md`): the load balancing policy
     /// (`loadBalancingConfig`); by method `timeout`, `waitForReady`, `maxRequestMessageBytes`, `maxResponseMessageBytes`, and
-    /// `retryPolicy` or `hedgingPolicy`; for all `retryThrottling`. Default: nothing.
+    /// `retryPolicy` or `hedgingPolicy`; for all `retryThrottling` and `healthCheckConfig`. Default: nothing.
     ///
     /// # Errors
     /// [`InvalidServiceConfig`] says all that is wrong with it, and where.
@@ -169,6 +169,15 @@ impl Endpoint {
         let policy = Registry::default().policy(name).map_err(UnknownPolicy)?;
         self.channel.policy = Some(policy);
         Ok(self)
+    }
+
+    /// Whether servers are asked for their health (`grpc.health.v1.Health/Watch`, gRFC A17) when the service config has a
+    /// `healthCheckConfig` with a `serviceName` and the policy uses several servers: one that does not say SERVING then gets
+    /// no calls until it does. One that does not know the method is used. Default true.
+    #[must_use]
+    pub fn health_checks(mut self, wanted: bool) -> Endpoint {
+        self.channel.health_checks = wanted;
+        self
     }
 
     /// A channel that has had no call for this long closes its connections, and is IDLE until the next call. It is looked

@@ -9,6 +9,7 @@ mod bystanders;
 mod cancellation;
 mod deadlines;
 mod errors;
+mod health;
 mod holding_back;
 mod memory_budget;
 mod metadata;

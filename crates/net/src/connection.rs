@@ -73,6 +73,8 @@ pub(crate) struct Driver<S, O: Owner> {
     waiting: bool,
     /// Whether it lets others go first when a command wakes it, as long as there is a [`CROWD`].
     polite: bool,
+    /// Streams that are no calls of the application.
+    of_channel: usize,
     /// When a peer that has not sent its SETTINGS is given up.
     ready_by: Option<Instant>,
     phase: Phase,
@@ -118,6 +120,7 @@ where
             timer: Timer::default(),
             waiting: false,
             polite: is_polite(),
+            of_channel: 0,
             ready_by: None,
             phase: Phase::Alive,
         }
@@ -224,9 +227,14 @@ where
         }
     }
 
+    /// Calls of the application that are in flight.
+    fn calls(&self) -> usize {
+        self.engine.calls().saturating_sub(self.of_channel)
+    }
+
     /// Whether the server is at work on a call.
     fn note_use(&self) {
-        if self.engine.calls() > 0 {
+        if self.calls() > 0 {
             self.mailbox.set_useful();
         }
     }
@@ -247,6 +255,7 @@ where
         open.taken = true;
         let _ = slot.id.set(id);
         let unary = open.unary.clone();
+        self.of_channel += usize::from(slot.of_channel);
         if self.calls.len() <= id.index() {
             self.calls.resize_with(id.index() + 1, || None);
         }
@@ -371,8 +380,10 @@ where
                 self.begun.push((head, slot));
             }
             Event::Headers { call, metadata } => {
-                self.mailbox.set_useful();
                 if let Some(entry) = entry(&mut self.calls, call) {
+                    if !entry.slot.of_channel {
+                        self.mailbox.set_useful();
+                    }
                     entry.slot.headers(metadata, &mut self.wake);
                 }
             }
@@ -404,7 +415,8 @@ where
                 let (code, message) = (status.code, &status.message);
                 tracing::debug!(target: "farcall::call", %peer, %call, ?code, %message, "call ended");
                 if let Some(entry) = self.calls.get_mut(call.index()).and_then(Option::take) {
-                    if closed.completed {
+                    self.of_channel -= usize::from(entry.slot.of_channel);
+                    if closed.completed && !entry.slot.of_channel {
                         self.mailbox.set_useful();
                     }
                     let goes_again = closed.unprocessed && closed.status.code == Code::Unavailable;
@@ -536,7 +548,7 @@ where
             if this.turn(context) || this.phase != Phase::Alive {
                 continue;
             }
-            this.mailbox.note_calls(this.engine.calls());
+            this.mailbox.note_calls(this.calls());
             if !this.mailbox.wait(context) {
                 continue;
             }

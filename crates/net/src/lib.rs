@@ -33,6 +33,7 @@ mod reports;
 mod requests;
 mod server;
 mod slot;
+mod standing;
 mod stream;
 mod timer;
 #[cfg(feature = "tls")]

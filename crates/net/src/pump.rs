@@ -13,7 +13,7 @@ use std::{
 use arc_swap::ArcSwap;
 use farcall_channel::{
     self as brain, Action, Address, Choice, ConnectError, Connectivity, Dial, DialId, How, Lost, Refusal, Snapshot,
-    Ticket, Waiting,
+    StreamId, Ticket, Waiting,
     balancer::PickArgs,
     resolver::{Answer, Hop, Query, QueryId},
 };
@@ -34,14 +34,15 @@ use crate::{
     memory,
     reports::{Reports, Side},
     slot::Slot,
+    standing::{self, Standing},
     stream::Transport,
 };
 
 /// Why a connection is left that has not broken.
 const NO_MORE_CALLS: &str = "the server takes no more calls";
 
-/// What an attempt or a look-up ends with when its task was dropped.
-const STOPPED: &str = "the runtime was shut down";
+/// What an attempt, a look-up or a stream of the channel's own ends with when its task was dropped.
+pub(crate) const STOPPED: &str = "the runtime was shut down";
 
 /// A call that waits: who awaits it.
 type Waiter = oneshot::Sender<Result<Placed, Refusal>>;
@@ -68,10 +69,12 @@ pub(crate) struct Pump {
 }
 
 #[derive(Debug)]
-struct State {
-    brain: Brain,
+pub(crate) struct State {
+    pub(crate) brain: Brain,
     /// Attempts under way.
     attempts: HashMap<DialId, AbortHandle>,
+    /// Streams of the channel's own.
+    pub(crate) streams: HashMap<StreamId, Standing>,
     /// The task that waits for the brain's time-out.
     timer: Option<(Instant, AbortHandle)>,
 }
@@ -84,7 +87,7 @@ impl Pump {
             #[cfg(feature = "tls")]
             tls: config.tls,
             snapshot: ArcSwap::from(Arc::clone(brain.snapshot())),
-            state: Mutex::new(State { brain, attempts: HashMap::new(), timer: None }),
+            state: Mutex::new(State { brain, attempts: HashMap::new(), streams: HashMap::new(), timer: None }),
             connectivity: watch::Sender::new(Connectivity::Idle),
             reports: Reports::of(Side::Channel),
             random: AtomicU64::new(RandomState::new().hash_one(0)),
@@ -153,7 +156,7 @@ impl Pump {
     }
 
     /// Steps the brain and does what it asks for then.
-    fn step<T>(self: &Arc<Self>, step: impl FnOnce(&mut State) -> T) -> T {
+    pub(crate) fn step<T>(self: &Arc<Self>, step: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let value = step(&mut state);
         self.drive(state);
@@ -193,6 +196,11 @@ impl Pump {
             }
             Action::Release(connection) => drop(connection.post(Command::Shutdown)),
             Action::Close(connection, status) => drop(connection.post(Command::Close(status))),
+            Action::Open(id, connection, request) => standing::open(self, id, connection, request),
+            Action::Cancel(id) => {
+                let stream = self.lock().streams.remove(&id);
+                stream.into_iter().for_each(Standing::cancel);
+            }
             // Whoever awaited it and is gone has given it up.
             Action::Start(waiter, placed) => drop(waiter.send(Ok(placed))),
             Action::Fail(waiter, refusal) => drop(waiter.send(Err(refusal))),
@@ -227,6 +235,10 @@ impl Pump {
         }
         drop(state);
         let _ = noted.send(());
+    }
+
+    pub(crate) fn note_stream(&self, id: StreamId, stream: Standing) {
+        self.lock().streams.insert(id, stream);
     }
 
     fn lost(self: &Arc<Self>, dial: DialId, how: How, why: &str, connection: &Mailbox, keepalive: Option<Duration>) {

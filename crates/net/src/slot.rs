@@ -28,6 +28,8 @@ pub(crate) struct Slot {
     queued: AtomicUsize,
     /// Set with [`Inbox::closed`], to be asked without the lock.
     closed: AtomicBool,
+    /// It is no call of the application, but a stream that the channel itself has opened.
+    pub(crate) of_channel: bool,
     inbox: Mutex<Inbox>,
 }
 
@@ -76,6 +78,11 @@ impl Slot {
         let slot = Slot::default();
         let _ = slot.id.set(id);
         slot
+    }
+
+    /// The slot of a stream of the channel's own.
+    pub(crate) fn of_channel() -> Slot {
+        Slot { of_channel: true, ..Slot::default() }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inbox> {

@@ -37,6 +37,10 @@ pub struct New {
     pub address: Address,
     /// Who hears of its calls.
     pub hooks: Vec<Arc<dyn CallHook>>,
+    /// Whether the policy wants to hear of the server's health, where the service config has servers asked for it: then
+    /// [`Checking`](super::Update::Checking) and [`Unhealthy`](super::Update::Unhealthy) may come in place of
+    /// [`Ready`](super::Update::Ready).
+    pub health: bool,
     pub(crate) route: Box<[u32]>,
 }
 
@@ -114,7 +118,13 @@ impl Helper {
     pub fn new_subchannel(&mut self, address: &Address) -> SubchannelId {
         let id = self.slots.take();
         let route = self.route.as_slice().into();
-        self.collected.push(Collected::New(New { id, address: address.clone(), hooks: Vec::new(), route }));
+        self.collected.push(Collected::New(New {
+            id,
+            address: address.clone(),
+            hooks: Vec::new(),
+            health: false,
+            route,
+        }));
         id
     }
 

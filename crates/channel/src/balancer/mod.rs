@@ -66,6 +66,10 @@ pub enum Update {
     Connecting,
     /// It takes calls.
     Ready,
+    /// It is connected, and its server has not said yet whether it is healthy; only for policies that want to know.
+    Checking,
+    /// It is connected, and its server is not healthy, for this reason; only for policies that want to know.
+    Unhealthy(Arc<str>),
     /// It could not be connected, and says why; [`Idle`](Update::Idle) follows after a back-off.
     Failed(Arc<str>),
 }

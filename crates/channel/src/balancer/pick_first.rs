@@ -68,7 +68,20 @@ pub struct PickFirst {
     failing: bool,
     /// What went wrong last.
     last: Option<Arc<str>>,
+    /// What the server that it is connected to says of itself.
+    health: Health,
     route: Arc<[u32]>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+enum Health {
+    /// It is well, or not asked.
+    #[default]
+    Well,
+    /// It has not said yet.
+    Unknown,
+    /// Why is in `last`.
+    Unwell,
 }
 
 #[derive(Debug)]
@@ -134,7 +147,14 @@ impl Policy for PickFirst {
         let Some(index) = self.find(id) else { return };
         let Some(subchannel) = self.subchannels.get_mut(index) else { return };
         match update {
-            Update::Ready => self.select(index, helper),
+            Update::Ready => self.select(index, Health::Well, helper),
+            Update::Checking => self.select(index, Health::Unknown, helper),
+            Update::Unhealthy(why) => {
+                self.select(index, Health::Unwell, helper);
+                self.last = Some(Arc::clone(why));
+                // Another may have been put in its place.
+                helper.resolve_again();
+            }
             Update::Connecting => subchannel.state = Is::Connecting,
             Update::Idle => {
                 subchannel.state = Is::Idle;
@@ -181,7 +201,11 @@ impl Policy for PickFirst {
 
     fn state(&self) -> Connectivity {
         match self.phase {
-            Phase::Ready => Connectivity::Ready,
+            Phase::Ready => match self.health {
+                Health::Well => Connectivity::Ready,
+                Health::Unknown => Connectivity::Connecting,
+                Health::Unwell => Connectivity::TransientFailure,
+            },
             Phase::Idle => Connectivity::Idle,
             Phase::New | Phase::FirstPass { .. } | Phase::Failing { .. } if self.failing => {
                 Connectivity::TransientFailure
@@ -306,14 +330,15 @@ impl PickFirst {
         }
     }
 
-    fn select(&mut self, index: usize, helper: &mut Helper) {
+    /// Takes the one that has connected, whose server says this of itself.
+    fn select(&mut self, index: usize, health: Health, helper: &mut Helper) {
         let selected = self.subchannels.swap_remove(index);
         for other in std::mem::take(&mut self.subchannels) {
             helper.release(other.id);
         }
         self.subchannels.push(Subchannel { state: Is::Connecting, ..selected });
         self.phase = Phase::Ready;
-        (self.failing, self.last) = (false, None);
+        (self.failing, self.last, self.health) = (false, None, health);
         helper.changed();
     }
 }

@@ -21,11 +21,21 @@ pub(super) struct Sharded {
 }
 
 impl Sharded {
+    /// Steps the children, which are to hear of their servers' health.
+    fn step<T>(&mut self, helper: &mut Helper, step: impl FnOnce(&mut Children<PickFirst>, &mut Helper) -> T) -> T {
+        let mark = helper.mark();
+        let value = step(&mut self.children, helper);
+        helper.made_since(mark).for_each(|new| new.health = true);
+        value
+    }
+
     pub(super) fn handle_resolution(&mut self, resolution: &Resolution, helper: &mut Helper) -> Result<(), String> {
         self.begun = true;
         let config: Arc<dyn PolicyConfig> = Arc::new(PickFirstConfig::default());
-        self.children.handle_resolution(&resolution.endpoints, &config, helper);
-        self.children.wake(&[], helper);
+        self.step(helper, |children, helper| {
+            children.handle_resolution(&resolution.endpoints, &config, helper);
+            children.wake(&[], helper);
+        });
         helper.changed();
         if resolution.endpoints.is_empty() {
             self.last = Some("no address".into());
@@ -43,11 +53,11 @@ impl Sharded {
         helper: &mut Helper,
     ) -> Option<u32> {
         let before = self.children.state();
-        let (key, was) = self.children.handle_subchannel(route, id, update, helper)?;
+        let (key, was) = self.step(helper, |children, helper| children.handle_subchannel(route, id, update, helper))?;
         let child = self.children.child(key)?;
         let (is, failure) = (child.state(), child.failure());
         match is {
-            Connectivity::Idle => drop(self.children.wake(&[key], helper)),
+            Connectivity::Idle => drop(self.step(helper, |children, helper| children.wake(&[key], helper))),
             Connectivity::TransientFailure => self.last = failure.or(self.last.take()),
             _ => {}
         }
@@ -60,13 +70,13 @@ impl Sharded {
     }
 
     pub(super) fn handle_timeout(&mut self, helper: &mut Helper) {
-        if self.children.handle_timeout(helper) {
+        if self.step(helper, Children::handle_timeout) {
             helper.changed();
         }
     }
 
     pub(super) fn wake(&mut self, route: Route<'_>, helper: &mut Helper) {
-        if self.children.wake(route, helper) {
+        if self.step(helper, |children, helper| children.wake(route, helper)) {
             helper.changed();
         }
     }

@@ -74,6 +74,8 @@ impl<C: Clone, K> Channel<C, K> {
             chosen.map_or_else(|| Arc::new(PickFirstConfig::default()) as Arc<dyn PolicyConfig>, Arc::clone);
         self.failure = None;
         self.stale = true;
+        let service = self.service_config.health_service.as_ref().filter(|_| self.config.health_checks);
+        self.tree.subchannels.check_health(service, self.now);
         if self.tree.resolve(&Resolution { endpoints, config }, self.now).is_err() {
             self.polling.reject(self.now);
         }

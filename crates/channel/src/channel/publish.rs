@@ -48,6 +48,12 @@ impl<C: Clone, K> Channel<C, K> {
                 self.actions.push_back(Action::Dial(id, dial));
             }
             Order::Abandon(id) => self.actions.push_back(Action::Abandon(id)),
+            Order::Open(id, dial, request) => {
+                let connection = self.connections.get(&dial).cloned();
+                self.actions.extend(connection.map(|connection| Action::Open(id, connection, request)));
+            }
+            Order::Cancel(id) => self.actions.push_back(Action::Cancel(id)),
+            Order::Note(note) => self.actions.push_back(Action::Note(note)),
             Order::Release(id) => {
                 self.actions.extend(self.connections.get(&id).cloned().map(Action::Release));
             }

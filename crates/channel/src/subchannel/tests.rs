@@ -75,6 +75,7 @@ fn letter(update: &Update) -> char {
         Update::Connecting => 'C',
         Update::Ready => 'R',
         Update::Failed(_) => 'F',
+        Update::Checking | Update::Unhealthy(_) => '?',
     }
 }
 
@@ -130,6 +131,7 @@ fn every_state_and_everything_that_happens_to_it() {
                     Order::Dial(..) => " dial",
                     Order::Abandon(_) => " abandon",
                     Order::Release(_) => " release",
+                    Order::Open(..) | Order::Cancel(_) | Order::Note(_) => " stream",
                 })
                 .collect();
             assert_eq!(format!("{heard} {after}{orders}"), expected, "{name} in {state}");

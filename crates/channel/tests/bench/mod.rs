@@ -8,7 +8,7 @@ use std::{
 
 use farcall_channel::{
     Action, Address, Channel, Choice, Config, ConnectError, Connectivity, Dial, DialId, Discarded, How, Lost, Note,
-    Placed, Refusal, ServiceConfig, Snapshot, Target, Ticket, Waiting,
+    Placed, Refusal, ServiceConfig, Snapshot, StreamEvent, StreamId, StreamRequest, Target, Ticket, Waiting,
     balancer::PickArgs,
     resolver::{Answer, Query, QueryId},
 };
@@ -25,6 +25,8 @@ pub(crate) struct Bench {
     pub(crate) dials: BTreeMap<DialId, Dial>,
     /// Connections that are there, also those that drain.
     pub(crate) connections: BTreeMap<DialId, String>,
+    /// The channel's own streams that are open, with the connections they are on.
+    pub(crate) streams: BTreeMap<StreamId, (String, StreamRequest)>,
     pub(crate) queries: Vec<(QueryId, Query)>,
     pub(crate) snapshot: Arc<Snapshot<Connection>>,
     pub(crate) states: Vec<Connectivity>,
@@ -67,6 +69,7 @@ impl Bench {
             now,
             dials: BTreeMap::new(),
             connections: BTreeMap::new(),
+            streams: BTreeMap::new(),
             queries: Vec::new(),
             states: Vec::new(),
             started: Vec::new(),
@@ -106,8 +109,21 @@ impl Bench {
                 let dial = self.dials.remove(&id).expect("a dial is abandoned that is under way");
                 self.abandoned.push(dial.address.to_string());
             }
-            Action::Release(connection) => self.released.push(connection.to_string()),
-            Action::Close(connection, status) => self.closed.push((connection.to_string(), status)),
+            Action::Release(connection) => {
+                self.assert_no_stream(&connection);
+                self.released.push(connection.to_string());
+            }
+            Action::Close(connection, status) => {
+                self.assert_no_stream(&connection);
+                self.closed.push((connection.to_string(), status));
+            }
+            Action::Open(id, connection, request) => {
+                assert!(self.connections.values().any(|name| **name == *connection), "{connection} is not there");
+                self.streams.insert(id, (connection.to_string(), request));
+            }
+            Action::Cancel(id) => {
+                self.streams.remove(&id).expect("a stream is cancelled that is open");
+            }
             Action::Start(key, Placed { connection, .. }) => self.started.push((key, connection.to_string())),
             Action::Fail(key, refusal) => self.failed.push((key, refusal)),
             Action::AskInUse(connections) => self.asked.push(connections),
@@ -122,6 +138,28 @@ impl Bench {
                 self.dropped += usize::from(!matches!(discarded, Discarded::Snapshot(_)));
             }
         }
+    }
+
+    fn assert_no_stream(&self, connection: &str) {
+        let open = self.streams.values().any(|(name, _)| name == connection);
+        assert!(!open || self.connections.values().filter(|name| *name == connection).count() > 1, "{connection}");
+    }
+
+    /// The stream of the channel's own on the connection to this address that was opened last.
+    pub(crate) fn stream_to(&self, address: &str) -> StreamId {
+        let found = self.streams.iter().rev().find(|(_, (name, _))| name == address);
+        *found.unwrap_or_else(|| panic!("no stream to {address}: {:?}", self.streams)).0
+    }
+
+    pub(crate) fn stream_message(&mut self, id: StreamId, message: &[u8]) {
+        self.channel.handle_stream(id, StreamEvent::Message(message), self.now);
+        self.drain();
+    }
+
+    pub(crate) fn stream_ended(&mut self, id: StreamId, status: &Status) {
+        self.streams.remove(&id);
+        self.channel.handle_stream(id, StreamEvent::Ended(status), self.now);
+        self.drain();
     }
 
     pub(crate) fn connect(&mut self) {
@@ -260,6 +298,7 @@ impl Bench {
     /// No attempt and no connection is left that the channel has not asked to end.
     pub(crate) fn assert_nothing_left(&self) {
         assert_eq!(self.dialling(), Vec::<String>::new());
+        assert!(self.streams.is_empty(), "{:?}", self.streams);
         let ended: BTreeSet<&String> = self.released.iter().chain(self.closed.iter().map(|(name, _)| name)).collect();
         for connection in self.connections.values() {
             assert!(ended.contains(connection), "{connection} is left");

@@ -408,6 +408,8 @@ impl Channel {
             Action::Publish(snapshot) => self.publish(snapshot),
             Action::StateChanged(connectivity) => self.changed(connectivity, due),
             Action::Note(note) => due.extend(self.reports.note(format!("{}: {note}", self.authority)).map(Due::Trace)),
+            // Its options ask for no streams of its own.
+            Action::Open(..) | Action::Cancel(_) => {}
             Action::StopResolving(_) | Action::Drop(_) => {}
         }
         Ok(())

@@ -427,9 +427,14 @@ fn service_config(draft: &mut Draft, text: &str) {
             });
             let shuffled =
                 shuffles.then(|| "shuffleAddressList: addresses are tried in the order they come in".to_owned());
+            let unasked = config
+                .health_service
+                .as_ref()
+                .map(|_| "healthCheckConfig: servers are not asked whether they are healthy".to_owned());
+            draft.channel.health_checks = false;
             let note = |note| format!("option \"grpc.service_config\": {note}");
             draft.of_one_connection.extend(balanced.into_iter().chain(shuffled).map(note));
-            draft.complaints.extend(config.without_effect.iter().cloned().map(note));
+            draft.complaints.extend(config.without_effect.iter().cloned().chain(unasked).map(note));
             draft.channel.service_config = Arc::new(config);
         }
         Err(error) => {

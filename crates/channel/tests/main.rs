@@ -2,6 +2,7 @@
 
 mod bench;
 
+mod attempts;
 mod channel;
 mod health;
 mod pick_first;

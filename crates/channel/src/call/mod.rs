@@ -24,6 +24,7 @@
 //! Every call ends once: by one [`Verdict::Deliver`], or because its application gave it up. Deadlines are the hands':
 //! a retry whose time lies past the deadline never begins, and `grpc-timeout` is what is left when an attempt does.
 
+mod attempts;
 mod hedge;
 mod pushback;
 mod replay;
@@ -37,12 +38,13 @@ use farcall_core::{Code, Metadata};
 
 pub(crate) use self::pushback::Pushback;
 pub(crate) use self::transparent::Transparent;
-use self::{hedge::Hedging, retry::Retrying};
 pub use self::{
+    attempts::{Attempts, Winner},
     replay::{Budget, Cursor, Piece, Replay},
     throttle::Throttle,
     transparent::Seen,
 };
+use self::{hedge::Hedging, retry::Retrying};
 use crate::MethodConfig;
 
 /// The name of an attempt at a call: they are numbered as they begin.

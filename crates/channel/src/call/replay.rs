@@ -124,6 +124,16 @@ impl<M: Clone> Replay<M> {
         }
     }
 
+    /// Whether there is a message that the attempt with this cursor has not sent.
+    pub(super) fn has_message(&self, cursor: Cursor) -> bool {
+        cursor.0 < self.freed + self.pieces.len()
+    }
+
+    /// Whether the attempt with this cursor has sent all there is, and that there is no more if that is so.
+    pub(super) fn is_sent(&self, cursor: Cursor) -> bool {
+        cursor.0 >= self.freed + self.pieces.len() + usize::from(self.half_closed)
+    }
+
     /// Bytes that the attempt with this cursor has not sent.
     pub fn ahead(&self, cursor: Cursor) -> usize {
         let sent = cursor.0.saturating_sub(self.freed);

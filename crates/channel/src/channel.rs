@@ -324,7 +324,8 @@ impl<C: Clone, K> Channel<C, K> {
     // To the outside.
 
     /// Begins a drain: the caller performs what [`poll_action`](Channel::poll_action) gives until that is `None`. `false`:
-    /// nothing is to be done, or another thread is at it, and performs what is left to it.
+    /// nothing is to be done, or another thread is at it, and performs what is left to it. Either way
+    /// [`poll_timeout`](Channel::poll_timeout) may have changed.
     pub fn begin_drain(&mut self) -> bool {
         if self.draining {
             return false;

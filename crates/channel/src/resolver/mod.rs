@@ -3,7 +3,7 @@
 mod names;
 mod polling;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 pub use names::Hop;
 pub(crate) use names::Names;
@@ -38,9 +38,11 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Each of these addresses is an endpoint.
+    /// Each of these addresses is an endpoint, once: a name may list one twice, which gets no greater share for that.
     pub fn addresses(addresses: impl IntoIterator<Item = Address>) -> Answer {
-        Answer { endpoints: addresses.into_iter().map(Endpoint::from).collect(), service_config: None }
+        let mut seen = BTreeSet::new();
+        let once = addresses.into_iter().filter(|address| seen.insert(address.clone()));
+        Answer { endpoints: once.map(Endpoint::from).collect(), service_config: None }
     }
 }
 
@@ -64,5 +66,21 @@ impl Endpoint {
 impl From<Address> for Endpoint {
     fn from(address: Address) -> Endpoint {
         Endpoint::new(vec![address])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Answer;
+    use crate::Address;
+
+    #[test]
+    fn an_address_counts_once() {
+        let addresses =
+            ["10.0.0.2:1", "10.0.0.1:1", "10.0.0.2:1", "10.0.0.2:2"].map(|text| Address::Ip(text.parse().unwrap()));
+        let found = Answer::addresses(addresses.clone()).endpoints;
+        let found: Vec<_> = found.into_iter().flat_map(|endpoint| endpoint.addresses).collect();
+        let [second, first, _, other] = addresses;
+        assert_eq!(found, [second, first, other]);
     }
 }

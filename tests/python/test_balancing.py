@@ -1,45 +1,48 @@
-"""Several servers behind one channel of a loop: policies, addresses that fail or are silent, idleness."""
+"""Several servers behind one channel: policies, addresses that fail or are silent, idleness."""
 
 from __future__ import annotations
 
-import asyncio
 import collections
 import contextlib
 import json
 import socket
 import time
+from concurrent import futures
 
 import grpc
-import grpc.aio
 import pytest
+from faces import FACES
 from peers import LONG
+
+State = grpc.ChannelConnectivity
 
 
 class Server:
     """A server that answers with its port."""
 
     def __init__(self, port=0):
-        self.port = port
-
-    async def __aenter__(self):
-        async def name(request, context):
-            return str(self.port).encode()
-
-        self.server = grpc.aio.server()
-        handlers = {"name": grpc.unary_unary_rpc_method_handler(name)}
+        self.server = grpc.server(futures.ThreadPoolExecutor(2))
+        handlers = {"name": grpc.unary_unary_rpc_method_handler(lambda request, context: str(self.port).encode())}
         self.server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test", handlers),))
-        self.port = self.server.add_insecure_port(f"127.0.0.1:{self.port}")
-        await self.server.start()
+        self.port = self.server.add_insecure_port(f"127.0.0.1:{port}")
+        self.server.start()
+
+    def __enter__(self):
         return self
 
-    async def __aexit__(self, *_):
-        await self.server.stop(None)
+    def __exit__(self, *_):
+        self.server.stop(None).wait()
 
 
-@contextlib.asynccontextmanager
-async def servers(count):
-    async with contextlib.AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(Server()) for _ in range(count)]
+@contextlib.contextmanager
+def servers(count):
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(Server()) for _ in range(count)]
+
+
+@pytest.fixture(params=FACES)
+def face(request):
+    return FACES[request.param]
 
 
 def target(*ports):
@@ -50,22 +53,19 @@ def service_config(config):
     return [("grpc.service_config", json.dumps(config))]
 
 
-async def ask(channel, **keywords):
-    return int(await channel.unary_unary("/test/name")(b"", timeout=LONG, **keywords))
+def ask(channel, **keywords):
+    return int(channel.ask("name", **keywords))
 
 
-async def spread(channel, calls):
-    return collections.Counter([await ask(channel) for _ in range(calls)])
+def spread(channel, calls):
+    return collections.Counter([ask(channel) for _ in range(calls)])
 
 
-async def reach(channel, wanted):
+def reach(channel, wanted):
     """Calls until exactly these servers have answered in a row of calls."""
-    while set(await spread(channel, 2 * len(wanted))) != wanted:
-        await asyncio.sleep(0)
-
-
-def run(coroutine):
-    asyncio.run(asyncio.wait_for(coroutine, LONG))
+    until = time.monotonic() + LONG
+    while set(spread(channel, 2 * len(wanted))) != wanted:
+        assert time.monotonic() < until
 
 
 ROUND_ROBIN = {
@@ -86,83 +86,80 @@ PICK_FIRST = {
     ],
 }
 
+SOON_AGAIN = ("grpc.initial_reconnect_backoff_ms", 100)
+
 
 @pytest.mark.parametrize("options", ROUND_ROBIN.values(), ids=ROUND_ROBIN)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_round_robin_gives_each_server_the_same(options):
-    async def main():
-        async with servers(3) as three:
-            ports = [server.port for server in three]
-            async with grpc.aio.insecure_channel(target(*ports), options) as channel:
-                await reach(channel, set(ports))
-                counts = await spread(channel, 100)
-                assert set(counts) == set(ports)
-                assert max(counts.values()) - min(counts.values()) <= 1
-
-    run(main())
+def test_round_robin_gives_each_server_the_same(face, options):
+    with servers(3) as three:
+        ports = [server.port for server in three]
+        with face(target(*ports), options) as channel:
+            reach(channel, set(ports))
+            counts = spread(channel, 100)
+            assert set(counts) == set(ports)
+            assert max(counts.values()) - min(counts.values()) <= 1
 
 
 @pytest.mark.parametrize("options", PICK_FIRST.values(), ids=PICK_FIRST)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_pick_first_stays_with_the_first_server(options):
-    async def main():
-        async with servers(3) as three:
-            ports = [server.port for server in three]
-            async with grpc.aio.insecure_channel(target(*ports), options) as channel:
-                assert set(await spread(channel, 10)) == {ports[0]}
-
-    run(main())
+def test_pick_first_stays_with_the_first_server(face, options):
+    with servers(3) as three:
+        ports = [server.port for server in three]
+        with face(target(*ports), options) as channel:
+            assert set(spread(channel, 10)) == {ports[0]}
 
 
-def test_a_silent_address_costs_a_quarter_of_a_second():
-    async def main():
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            async with servers(1) as (server,):
-                both = target(silent.getsockname()[1], server.port)
-                async with grpc.aio.insecure_channel(both) as channel:
-                    began = time.monotonic()
-                    assert await ask(channel) == server.port
-                    # An attempt is given up after 20 s.
-                    assert 0.25 <= time.monotonic() - began < 10
-
-    run(main())
+def test_shuffled_addresses_are_tried_in_any_order(face):
+    options = service_config({"loadBalancingConfig": [{"pick_first": {"shuffleAddressList": True}}]})
+    with servers(3) as three:
+        ports = [server.port for server in three]
+        seen = set()
+        until = time.monotonic() + LONG
+        while seen != set(ports):
+            assert time.monotonic() < until
+            with face(target(*ports), options) as channel:
+                seen.add(ask(channel))
 
 
-def test_a_server_that_goes_is_left_out_and_comes_back():
-    async def main():
-        options = [*ROUND_ROBIN["config"], ("grpc.initial_reconnect_backoff_ms", 100)]
-        async with servers(2) as two, Server() as third:
-            ports = {server.port for server in two}
-            everyone = ports | {third.port}
-            async with grpc.aio.insecure_channel(target(*sorted(everyone)), options) as channel:
-                await reach(channel, everyone)
-                await third.server.stop(None)
-                # No call fails: what the server had not looked at goes elsewhere.
-                await reach(channel, ports)
-                async with Server(third.port):
-                    await reach(channel, everyone)
-
-    run(main())
+def test_a_silent_address_costs_a_quarter_of_a_second(face):
+    with socket.create_server(("127.0.0.1", 0)) as silent, servers(1) as (server,):
+        both = target(silent.getsockname()[1], server.port)
+        with face(both, []) as channel:
+            began = time.monotonic()
+            assert ask(channel) == server.port
+            # An attempt is given up after 20 s.
+            assert 0.25 <= time.monotonic() - began < 10
 
 
-def test_calls_fail_when_all_servers_are_gone_and_wait_if_asked_to():
-    async def main():
-        options = [*ROUND_ROBIN["config"], ("grpc.initial_reconnect_backoff_ms", 100)]
-        async with servers(2) as two:
-            ports = [server.port for server in two]
-        async with grpc.aio.insecure_channel(target(*ports), options) as channel:
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await ask(channel)
-            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-            assert caught.value.details().startswith("connections to all backends failing; last error: ")
-            waits = asyncio.ensure_future(ask(channel, wait_for_ready=True))
-            async with Server(ports[1]):
-                assert await waits == ports[1]
-
-    run(main())
+def test_a_server_that_goes_is_left_out_and_comes_back(face):
+    options = [*ROUND_ROBIN["config"], SOON_AGAIN]
+    with servers(2) as two, Server() as third:
+        ports = {server.port for server in two}
+        everyone = ports | {third.port}
+        with face(target(*sorted(everyone)), options) as channel:
+            reach(channel, everyone)
+            third.server.stop(None).wait()
+            # No call fails: what the server had not looked at goes elsewhere.
+            reach(channel, ports)
+            with Server(third.port):
+                reach(channel, everyone)
 
 
-def test_a_retry_policy_has_its_word_when_there_is_no_connection():
+def test_calls_fail_when_all_servers_are_gone_and_wait_if_asked_to(face):
+    with servers(2) as two:
+        ports = [server.port for server in two]
+    with face(target(*ports), [*ROUND_ROBIN["config"], SOON_AGAIN]) as channel:
+        with pytest.raises(grpc.RpcError) as caught:
+            ask(channel)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert caught.value.details().startswith("connections to all backends failing; last error: ")
+        waits = channel.begin("name", wait_for_ready=True, timeout=LONG)
+        with Server(ports[1]):
+            assert int(waits.result()) == ports[1]
+
+
+def test_a_retry_policy_has_its_word_when_there_is_no_connection(face):
     retry = {
         "maxAttempts": 5,
         "initialBackoff": "5s",
@@ -171,34 +168,22 @@ def test_a_retry_policy_has_its_word_when_there_is_no_connection():
         "retryableStatusCodes": ["UNAVAILABLE"],
     }
     options = service_config({"methodConfig": [{"name": [{}], "retryPolicy": retry}]})
-
-    async def main():
-        async with servers(1) as (gone,):
-            pass
-        async with grpc.aio.insecure_channel(target(gone.port), options) as channel:
-            state = channel.get_state(try_to_connect=True)
-            while state is not grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-                await channel.wait_for_state_change(state)
-                state = channel.get_state()
-            call = channel.unary_unary("/test/name")(b"")
-            await asyncio.sleep(0)
-            assert not call.done()
-            call.cancel()
-
-    run(main())
+    with servers(1) as (gone,):
+        pass
+    with face(target(gone.port), options) as channel:
+        channel.connect()
+        channel.await_state(State.TRANSIENT_FAILURE)
+        call = channel.begin("name")
+        assert not call.done()
+        call.cancel()
 
 
-def test_a_channel_without_calls_becomes_idle_and_wakes_for_the_next():
-    async def main():
-        async with servers(2) as two:
-            ports = {server.port for server in two}
-            options = [*ROUND_ROBIN["config"], ("grpc.client_idle_timeout_ms", 1000)]
-            async with grpc.aio.insecure_channel(target(*ports), options) as channel:
-                await reach(channel, ports)
-                state = grpc.ChannelConnectivity.READY
-                while state is not grpc.ChannelConnectivity.IDLE:
-                    await channel.wait_for_state_change(state)
-                    state = channel.get_state()
-                assert await ask(channel) in ports
-
-    run(main())
+def test_a_channel_without_calls_becomes_idle_and_wakes_for_the_next(face):
+    with servers(2) as two:
+        ports = {server.port for server in two}
+        options = [*ROUND_ROBIN["config"], ("grpc.client_idle_timeout_ms", 1000)]
+        with face(target(*ports), options) as channel:
+            reach(channel, ports)
+            channel.await_state(State.READY)
+            channel.await_state(State.IDLE)
+            assert ask(channel) in ports

@@ -3,11 +3,14 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use farcall_channel::{Attempts, Ended, MethodConfig, Next, PREVIOUS_ATTEMPTS, Retry};
+use farcall_channel::{
+    Attempts, Ended, MethodConfig, Next, PREVIOUS_ATTEMPTS, Refusal, Retry, Seen, Ticket, Waiting,
+    balancer::{Done, End},
+};
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{CallError, CallId, Closed, Connection as Engine, Encoding};
 use farcall_system::{
@@ -19,7 +22,7 @@ use farcall_system::{
     transport::Auth,
 };
 
-use crate::{channel::Channel, connection::Connection, leader, notifier::Notifier, reactor::Timer};
+use crate::{channel::Channel, connection::Connection, leader, notifier::Notifier};
 
 /// What a call may queue before it has a connection, in bytes; `send` waits beyond it.
 const OUTBOX: usize = 64 << 10;
@@ -93,6 +96,8 @@ pub struct CallState {
     replay: Option<Box<Outbox>>,
     /// Client: whether it is made again, and where.
     attempts: Attempts,
+    /// Client: hears how the attempt ends.
+    done: Done,
     tally: Option<Tally>,
 }
 
@@ -129,11 +134,9 @@ pub struct Outbox {
     pub half_closed: bool,
     /// It waits for metadata that somebody else makes, and goes nowhere before.
     pub held: bool,
+    /// Its name among those that wait.
+    ticket: Option<Ticket>,
     pub(crate) tally: Option<Tally>,
-    /// Ends the call at its deadline as long as no connection does.
-    pub(crate) expiry: Option<Timer>,
-    /// Makes the call again.
-    pub(crate) again: Option<Timer>,
 }
 
 impl Outbox {
@@ -151,11 +154,6 @@ impl Outbox {
 impl CallState {
     fn is_over(&self) -> bool {
         self.closed.is_some()
-    }
-
-    /// Client: whether it waits for a connection, and waits out failures to make one.
-    pub(crate) fn waits_for_ready(&self) -> bool {
-        matches!(&self.place, Place::Waiting(outbox) if outbox.wait_for_ready.unwrap_or(false))
     }
 
     /// Whether it is on this connection.
@@ -495,12 +493,12 @@ impl Call {
                 return false;
             }
             if let Place::Waiting(outbox) = &state.place {
-                let channel = outbox.channel.clone();
+                let (channel, ticket) = (outbox.channel.clone(), outbox.ticket);
                 let ended = state.end(locally_ended(status));
                 drop(state);
                 self.after_end(ended);
-                if let Some(channel) = channel.upgrade() {
-                    channel.forget(self);
+                if let (Some(channel), Some(ticket)) = (channel.upgrade(), ticket) {
+                    channel.forget(ticket);
                 }
                 return true;
             }
@@ -518,9 +516,40 @@ impl Call {
         }
     }
 
+    /// Client: what the channel is told of a call that is to wait; `None` when it does not wait any more.
+    pub(crate) fn waiting(&self) -> Option<Waiting> {
+        match &self.lock().place {
+            Place::Waiting(outbox) => Some(Waiting {
+                path: outbox.path.as_str().into(),
+                wait_for_ready: outbox.wait_for_ready.unwrap_or(false),
+                deadline: self.deadline,
+            }),
+            Place::On(..) | Place::Gone => None,
+        }
+    }
+
+    /// Client: its name among those that wait; false when it does not wait any more.
+    pub(crate) fn set_ticket(&self, ticket: Ticket) -> bool {
+        let mut state = self.lock();
+        let Place::Waiting(outbox) = &mut state.place else { return false };
+        outbox.ticket = Some(ticket);
+        true
+    }
+
+    /// Client: ends a call that goes nowhere, unless it is made again: then after this time.
+    pub(crate) fn refuse_place(self: &Arc<Self>, refusal: Refusal) -> Option<Duration> {
+        if refusal.may_retry
+            && let Next::After(delay) = self.lock().start_over_from_nowhere(&refusal.status)
+        {
+            return Some(delay);
+        }
+        self.fail_waiting(refusal.status);
+        None
+    }
+
     /// Client: the metadata that a held call waited for is here; false when it was not waited for.
     pub fn proceed(self: &Arc<Self>, metadata: &Metadata) -> bool {
-        let channel = {
+        let (channel, ticket) = {
             let mut state = self.lock();
             let Place::Waiting(outbox) = &mut state.place else { return false };
             if !std::mem::take(&mut outbox.held) {
@@ -528,10 +557,10 @@ impl Call {
             }
             // Only their sum can be too much, and that the server says.
             let _ = outbox.metadata.extend(metadata);
-            outbox.channel.upgrade()
+            (outbox.channel.upgrade(), outbox.ticket)
         };
         match channel {
-            Some(channel) => channel.unhold(self),
+            Some(channel) => ticket.iter().for_each(|ticket| channel.resume(*ticket)),
             None => self.fail_waiting(Status::new(Code::Cancelled, "Channel deallocated!")),
         }
         true
@@ -590,15 +619,15 @@ impl Call {
 
 impl CallState {
     /// Client: it is on a connection now.
-    pub(crate) fn place_on(&mut self, connection: &Arc<Connection>, id: CallId, full: bool) {
+    pub(crate) fn place_on(&mut self, connection: &Arc<Connection>, id: CallId, full: bool, done: Done) {
         self.full = full;
+        self.done = done;
         self.peer = Arc::clone(&connection.peer);
         if let Some(tally) = &mut self.tally {
             tally.place_on(&connection.entity);
         }
         let place = std::mem::replace(&mut self.place, Place::On(Arc::clone(connection), id));
-        if let Place::Waiting(mut outbox) = place {
-            (outbox.expiry, outbox.again) = (None, None);
+        if let Place::Waiting(outbox) = place {
             // What was there before it had a connection is kept whatever it takes, as long as nothing follows.
             self.attempts.keep(outbox.bytes, outbox.retry_buffer);
             self.replay = Some(outbox);
@@ -634,6 +663,10 @@ impl CallState {
 
     /// Client: what becomes of it now that this attempt is over; unless that is its end, it waits for a connection again.
     pub(crate) fn start_over(&mut self, closed: &Closed) -> Next {
+        std::mem::take(&mut self.done).end(&End {
+            code: (!closed.unsent).then_some(closed.status.code),
+            trailers: closed.completed.then_some(&closed.trailers),
+        });
         let next = self.attempts.handle_ended(Ended {
             code: closed.status.code,
             trailers: &closed.trailers,
@@ -641,14 +674,38 @@ impl CallState {
             seen: seen(closed),
             can_repeat: self.replay.is_some(),
         });
-        let (false, Some(mut outbox)) = (next == Next::Over, self.replay.take()) else { return Next::Over };
+        let (false, Some(outbox)) = (next == Next::Over, self.replay.take()) else { return Next::Over };
+        self.wait_again(outbox);
+        next
+    }
+
+    /// Client: what becomes of it now that it has found no connection. Its retry policy is asked as if a server had given
+    /// this status.
+    fn start_over_from_nowhere(&mut self, status: &Status) -> Next {
+        if !matches!(self.place, Place::Waiting(_)) {
+            return Next::Over;
+        }
+        let next = self.attempts.handle_ended(Ended {
+            code: status.code,
+            trailers: &Metadata::new(),
+            completed: true,
+            seen: Seen::Perhaps,
+            can_repeat: true,
+        });
+        if let Place::Waiting(outbox) = std::mem::take(&mut self.place) {
+            self.wait_again(outbox);
+        }
+        next
+    }
+
+    fn wait_again(&mut self, mut outbox: Box<Outbox>) {
         if let Some(ended) = self.attempts.retry.as_ref().map(|retry| retry.ended()).filter(|ended| *ended > 0) {
             outbox.metadata.remove(PREVIOUS_ATTEMPTS);
             // The key and the digits of a number may always be sent.
             let _ = outbox.metadata.append(PREVIOUS_ATTEMPTS, ended.to_string());
         }
+        outbox.ticket = None;
         self.place = Place::Waiting(outbox);
-        next
     }
 
     /// Marks the end; the callbacks that it calls for.

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farcall_channel::{ConnectError, Connectivity, Next};
+use farcall_channel::{ConnectError, Connectivity, Next, balancer::Done};
 use farcall_engine::{CallId, Config, Connection as Engine, Event, RequestHead, Role};
 use farcall_system::{
     Callback,
@@ -322,7 +322,7 @@ impl Connection {
     }
 
     /// Puts a client's call on this connection; gives back false when the connection takes none.
-    pub(crate) fn adopt(self: &Arc<Self>, call: &Arc<Call>, authority: &str, then: Then) -> bool {
+    pub(crate) fn adopt(self: &Arc<Self>, call: &Arc<Call>, authority: &str, then: Then, done: Done) -> bool {
         let now = Instant::now();
         let mut state = self.lock();
         let mut notices = Vec::new();
@@ -346,7 +346,7 @@ impl Connection {
                 let _ = state.engine.half_close(id);
             }
             notices.extend(trace::begun(&self.peer, id, &outbox.path).map(Notice::Trace));
-            call_state.place_on(self, id, !state.engine.writable(id));
+            call_state.place_on(self, id, !state.engine.writable(id), done);
             state.place(id, Arc::clone(call));
         }
         call.nudge();

@@ -13,6 +13,7 @@
 pub mod call;
 pub mod channel;
 pub mod connection;
+mod dial;
 pub mod handover;
 mod leader;
 mod listener;

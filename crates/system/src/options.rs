@@ -39,8 +39,6 @@ pub struct ChannelOptions {
     pub environment_proxy: bool,
     /// Why the service config cannot be used; then no call can be made.
     pub service_config_error: Option<String>,
-    /// What hands that have one connection a channel cannot do, in words for people.
-    pub of_one_connection: Vec<String>,
     /// Whether channelz tells of it.
     pub channelz: bool,
 }
@@ -131,7 +129,6 @@ struct Draft {
     max_connections: Option<usize>,
     keepalive_timeout_endless: bool,
     service_config_error: Option<String>,
-    of_one_connection: Vec<String>,
     /// What could not be taken as it was meant, for people.
     complaints: Vec<String>,
 }
@@ -161,7 +158,6 @@ impl Draft {
             max_connections: None,
             keepalive_timeout_endless: false,
             service_config_error: None,
-            of_one_connection: Vec::new(),
             complaints: Vec::new(),
         }
     }
@@ -229,7 +225,6 @@ impl ChannelOptions {
             std::env::consts::OS,
             draft.secondary_user_agent
         );
-        draft.engine.max_connection_idle = draft.channel.idle_timeout;
         let options = ChannelOptions {
             channel: draft.channel,
             engine: draft.engine,
@@ -241,7 +236,6 @@ impl ChannelOptions {
             proxy: draft.proxy,
             environment_proxy: draft.environment_proxy,
             service_config_error: draft.service_config_error,
-            of_one_connection: draft.of_one_connection,
             channelz: draft.channelz,
         };
         (options, draft.complaints)

@@ -128,8 +128,7 @@ impl Channel {
             server_name: options.server_name(&authority),
             security: options.security.clone(),
             authority,
-            // Whether nobody calls is the channel's to see.
-            engine: Config { max_connection_idle: None, ..options.engine.clone() },
+            engine: options.engine.clone(),
             socket: options.socket.clone(),
             reports: Reports::to("grpc.aio._channel"),
             throttle: options.channel.service_config.throttling.map(|config| Arc::new(Throttle::new(config))),

@@ -2,10 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use farcall_channel::{
-    ServiceConfig,
-    balancer::{PickFirstConfig, Registry},
-};
+use farcall_channel::{ServiceConfig, balancer::Registry};
 use farcall_engine::{Budget, Encoding, Encodings, Limits};
 
 use super::{Draft, Side, Value, nearest::nearest};
@@ -401,40 +398,25 @@ fn hedging(draft: &mut Draft, number: i32) {
 }
 
 fn lb_policy(draft: &mut Draft, text: &str) {
-    let complaint = || format!("option \"grpc.lb_policy_name\": {text:?} is not available: pick_first is used");
     match Registry::default().policy(text) {
-        Ok(policy) => {
-            if text != "pick_first" {
-                draft.of_one_connection.push(complaint());
-            }
-            draft.channel.policy = Some(policy);
+        Ok(policy) => draft.channel.policy = Some(policy),
+        Err(_) => {
+            let complaint = format!("option \"grpc.lb_policy_name\": {text:?} is not available: pick_first is used");
+            draft.complaints.push(complaint);
         }
-        Err(_) => draft.complaints.push(complaint()),
     }
 }
 
 fn service_config(draft: &mut Draft, text: &str) {
     match ServiceConfig::parse(text) {
         Ok(config) => {
-            // Where a channel has one connection, whatever is balanced.
-            let policy = config.load_balancing.as_ref();
-            let name = policy.map(|policy| policy.name()).filter(|name| *name != "pick_first");
-            let balanced =
-                name.map(|name| format!("the load balancing policy {name} is not available: pick_first is used"));
-            let shuffles = policy.is_some_and(|policy| {
-                let config: &dyn std::any::Any = &**policy;
-                config.downcast_ref::<PickFirstConfig>().is_some_and(|config| config.shuffle)
-            });
-            let shuffled =
-                shuffles.then(|| "shuffleAddressList: addresses are tried in the order they come in".to_owned());
             let unasked = config
                 .health_service
                 .as_ref()
                 .map(|_| "healthCheckConfig: servers are not asked whether they are healthy".to_owned());
             draft.channel.health_checks = false;
-            let note = |note| format!("option \"grpc.service_config\": {note}");
-            draft.of_one_connection.extend(balanced.into_iter().chain(shuffled).map(note));
-            draft.complaints.extend(config.without_effect.iter().cloned().chain(unasked).map(note));
+            let notes = config.without_effect.iter().cloned().chain(unasked);
+            draft.complaints.extend(notes.map(|note| format!("option \"grpc.service_config\": {note}")));
             draft.channel.service_config = Arc::new(config);
         }
         Err(error) => {

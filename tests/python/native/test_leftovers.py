@@ -78,7 +78,8 @@ def test_calls_cancelled_before_they_had_a_connection_leave_no_timers(silent: st
     channel = _native.Channel(silent, [])
     floor = timers()
     calls = [channel.start_unary("/unary", b"x", None, LONG, None) for _ in range(MANY)]
-    assert timers() >= floor + MANY
+    # A channel has one, however many calls wait.
+    assert timers() < floor + MANY // 10
     for call in calls:
         call.cancel(CANCELLED, "enough")
     assert wait_until(lambda: timers() < floor + MANY // 10)
@@ -110,7 +111,7 @@ def test_held_calls_leave_no_timers(echo: Echo) -> None:
     channel = _native.Channel(echo.target, [])
     floor = timers()
     calls = [channel.start_unary("/unary", b"x", None, LONG, None, held=True) for _ in range(MANY)]
-    assert timers() >= floor + MANY
+    assert timers() < floor + MANY // 10
     for call in calls[: MANY // 2]:
         call.proceed([])
     for call in calls[MANY // 2 :]:
@@ -128,8 +129,9 @@ def test_calls_cancelled_before_their_next_attempt_leave_no_timers(echo: Echo) -
     channel = _native.Channel(echo.target, [("grpc.service_config", RETRIES)])
     floor = timers()
     calls = [channel.start_unary("/fail", b"x", None, None, None) for _ in range(MANY)]
-    # Not every delay is long: it is chosen at random.
-    assert wait_until(lambda: timers() > floor + MANY // 2)
+    # The last of them, and mostly all, have had their first attempt.
+    assert channel.unary("/unary", b"x", None, LONG, None) == b"x"
+    assert timers() < floor + MANY // 10
     for call in calls:
         call.cancel(CANCELLED, "enough")
     assert wait_until(lambda: timers() < floor + MANY // 10)

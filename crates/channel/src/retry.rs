@@ -18,6 +18,8 @@ pub const PREVIOUS_ATTEMPTS: &str = "grpc-previous-rpc-attempts";
 pub struct RetryConfig {
     /// Whether policies of the service config count. Default true.
     pub enabled: bool,
+    /// Whether hedging policies do, among them. Default true.
+    pub hedging: bool,
     /// Bytes of a call's messages that are kept to send again; a call that has sent more is not retried.
     /// Default 256 KiB.
     pub buffer: usize,
@@ -25,7 +27,7 @@ pub struct RetryConfig {
 
 impl Default for RetryConfig {
     fn default() -> RetryConfig {
-        RetryConfig { enabled: true, buffer: REPLAY_PER_CALL }
+        RetryConfig { enabled: true, hedging: true, buffer: REPLAY_PER_CALL }
     }
 }
 

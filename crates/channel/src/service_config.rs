@@ -127,6 +127,11 @@ impl ServiceConfig {
         Err(InvalidServiceConfig(format!("errors validating service config: [{}]", reader.faults.join("; "))))
     }
 
+    /// Whether calls of any method are hedged.
+    pub fn hedges(&self) -> bool {
+        self.methods.values().any(|method| method.hedging.is_some())
+    }
+
     /// What is asked of calls of this path, if anything.
     pub fn method(&self, path: &str) -> Option<&Arc<MethodConfig>> {
         if self.methods.is_empty() {
@@ -215,11 +220,8 @@ impl Reader<'_> {
     }
 
     fn method(&mut self, field: &str, json: &Map<String, Value>) -> MethodConfig {
-        if json.contains_key("hedgingPolicy") {
-            self.note("hedgingPolicy: calls are made once, for there is no hedging");
-            if json.contains_key("retryPolicy") {
-                self.fault(&format!("{field}.hedgingPolicy"), "retryPolicy is present: a method has one of the two");
-            }
+        if json.contains_key("hedgingPolicy") && json.contains_key("retryPolicy") {
+            self.fault(&format!("{field}.hedgingPolicy"), "retryPolicy is present: a method has one of the two");
         }
         MethodConfig {
             timeout: self.duration(json, field, "timeout"),
@@ -467,6 +469,12 @@ mod tests {
         let all = hedging(r#"{"maxAttempts":9,"hedgingDelay":"0.5s","nonFatalStatusCodes":["UNAVAILABLE","ABORTED"]}"#);
         let codes = vec![Code::Unavailable, Code::Aborted];
         assert_eq!(all, Ok(HedgingPolicy { max_attempts: 5, delay: Duration::from_millis(500), codes }));
+        assert!(
+            ServiceConfig::parse(r#"{"methodConfig":[{"name":[{}],"hedgingPolicy":{"maxAttempts":2}}]}"#)
+                .unwrap()
+                .hedges()
+        );
+        assert!(!ServiceConfig::parse(r#"{"methodConfig":[{"name":[{}]}]}"#).unwrap().hedges());
         let least = hedging(r#"{"maxAttempts":2}"#).unwrap();
         assert_eq!((least.max_attempts, least.delay, least.codes), (2, Duration::ZERO, vec![]));
         for (policy, fault) in [
@@ -510,7 +518,7 @@ mod tests {
             "loadBalancingConfig":[{"grpclb":{}},{"pick_first":{"shuffleAddressList":true}}]}"#;
         let starts: Vec<String> =
             notes(all).iter().map(|note| note.split(':').next().unwrap_or_default().to_owned()).collect();
-        assert_eq!(starts, ["hedgingPolicy", "the load balancing policy grpclb is not available"]);
+        assert_eq!(starts, ["the load balancing policy grpclb is not available"]);
     }
 
     #[test]

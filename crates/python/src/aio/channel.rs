@@ -10,8 +10,11 @@ use std::{
 };
 
 use farcall_channel::{
-    self as brain, Action, Choice, Connectivity, DialId, Head, How, Lost, MethodConfig, Placed, Refusal, Retry,
-    RetryConfig, Snapshot, Target, Throttle, Ticket, Until, balancer::PickArgs,
+    self as brain, Action, Choice, Connectivity, DialId, Head, How, Lost, MethodConfig, Placed, Refusal, RetryConfig,
+    Snapshot, Target, Throttle, Ticket, Until,
+    balancer::PickArgs,
+    call::{Budget, Plan, Replay, Rpc},
+    limits::{REPLAY_PER_CHANNEL, REPLAY_WITHOUT_POLICY},
 };
 use farcall_core::{Code, Status};
 use farcall_engine::Config;
@@ -29,7 +32,7 @@ use farcall_system::{
 use pyo3::prelude::*;
 
 use super::{
-    call::{Call, Outbox, deadline_exceeded},
+    call::{Begun, Call, NewCall, Outgoing, deadline_exceeded},
     connection::Connection,
     due::{self, Due},
     event_loop::EventLoop,
@@ -54,6 +57,8 @@ pub(crate) struct Channel {
     pub(super) reports: Reports,
     retry: RetryConfig,
     throttle: Option<Arc<Throttle>>,
+    /// What all calls may keep to be sent again.
+    budget: Arc<Budget>,
     /// The Python function that resolves names on a loop.
     pub(super) resolve: Arc<Py<PyAny>>,
     /// What new calls read.
@@ -133,6 +138,7 @@ impl Channel {
             reports: Reports::to("grpc.aio._channel"),
             throttle: options.channel.service_config.throttling.map(|config| Arc::new(Throttle::new(config))),
             retry: options.channel.retry.clone(),
+            budget: Arc::new(Budget::new(REPLAY_PER_CHANNEL)),
             resolve: Arc::clone(resolve),
             snapshot: Mutex::new(Arc::clone(brain.snapshot())),
             state: Mutex::new(State {
@@ -150,78 +156,88 @@ impl Channel {
 
     // Calls.
 
-    /// Starts a call with what is in `outbox`; never waits.
+    /// Starts a call, with its only request if one is given; never waits.
     pub(crate) fn start(
         self: &Arc<Self>,
         py: Python<'_>,
-        mut outbox: Outbox,
+        mut new: NewCall,
         message: Option<Message<'_>>,
         deadline: Option<Instant>,
     ) -> PyResult<Arc<Call>> {
-        outbox.channel = Weak::clone(&self.me);
-        outbox.tally = Some(Tally::of_client(&self.entity));
-        outbox.retry_buffer = self.retry.buffer;
+        let tally = Tally::of_client(&self.entity);
         let snapshot = Arc::clone(&lock(&self.snapshot));
-        let config = match snapshot.select(&Head { path: &outbox.path }) {
+        let config = match snapshot.select(&Head { path: &new.path }) {
             Ok(selection) => selection.method.cloned(),
             Err(status) => return Ok(Call::failed(status, &self.event_loop)),
         };
-        let (deadline, retry) = match &config {
-            Some(config) => self.plan(config, &mut outbox, deadline),
+        let bytes = message.as_ref().map_or(0, Message::len);
+        let (deadline, plan) = match &config {
+            Some(config) => self.plan(config, &mut new, deadline, bytes),
             None => (deadline, None),
         };
-        if let Some(message) = message {
-            outbox.push(message.into_bytes(), true);
-        }
         let late = || deadline.filter(|deadline| *deadline <= Instant::now()).map(|_| deadline_exceeded());
-        let refused = config.as_ref().and_then(|config| too_large("Sent", outbox.bytes, config.max_request));
+        let refused = config.as_ref().and_then(|config| too_large("Sent", bytes, config.max_request));
         let refused = refused.or_else(late);
-        let (held, wait_for_ready) = (outbox.held, outbox.wait_for_ready.unwrap_or(false));
+        let (held, wait_for_ready) = (new.held, new.wait_for_ready.unwrap_or(false));
         let choice = if held || refused.is_some() {
             Choice::Queue
         } else {
             // Steps of the golden ratio: well spread, and cheap.
             let random = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-            snapshot.pick(&PickArgs { path: &outbox.path, random })
+            snapshot.pick(&PickArgs { path: &new.path, random })
         };
-        let call = Call::of_client(outbox, deadline, &self.event_loop, config, retry);
+        let replay = match &plan {
+            Some(_) => Replay::new(self.retry.buffer, Some(Arc::clone(&self.budget))),
+            None => Replay::new(self.retry.buffer.min(REPLAY_WITHOUT_POLICY), None),
+        };
+        let mut outgoing = Outgoing::new(Weak::clone(&self.me), new, Rpc::new(plan), replay);
+        if let Some(message) = message {
+            outgoing.ask(message);
+        }
+        let call = Call::of_client(outgoing, deadline, &self.event_loop, config, tally);
         match (refused, choice) {
             (Some(status), _) => call.fail_waiting(status, &mut Vec::new()),
             (None, Choice::Ready(picked)) => self.place(py, &call, picked.into_placed())?,
             (None, Choice::Fail(refusal)) if !(wait_for_ready && refusal.may_retry) => {
                 self.refuse(py, &call, refusal, &mut Vec::new())?;
             }
-            (None, _) if held => self.rest(py, &call, Until::Resumed)?,
-            (None, Choice::Queue | Choice::Fail(_)) => self.queue(py, &call)?,
+            (None, _) if held => self.wait(py, &call, Some(Until::Resumed))?,
+            (None, Choice::Queue | Choice::Fail(_)) => self.wait(py, &call, None)?,
         }
         Ok(call)
     }
 
-    /// What the service config makes of a call: its deadline, and whether it is made again.
+    /// What the service config makes of a call: its deadline, and whether it is made again. What is too long to be kept is not.
     fn plan(
         &self,
         config: &Arc<MethodConfig>,
-        outbox: &mut Outbox,
+        new: &mut NewCall,
         deadline: Option<Instant>,
-    ) -> (Option<Instant>, Option<Box<Retry>>) {
-        outbox.wait_for_ready = outbox.wait_for_ready.or(config.wait_for_ready);
+        bytes: usize,
+    ) -> (Option<Instant>, Option<Box<Plan>>) {
+        new.wait_for_ready = new.wait_for_ready.or(config.wait_for_ready);
         let timeout = config.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let retry = self.retry.enabled.then(|| Retry::new(config, self.throttle.as_ref(), process::random())).flatten();
-        ([deadline, timeout].into_iter().flatten().min(), retry.map(Box::new))
+        let enabled = self.retry.enabled && (self.retry.hedging || config.hedging.is_none());
+        let again = enabled && bytes <= self.retry.buffer;
+        let plan = again.then(|| Plan::new(config, self.throttle.as_ref(), process::random())).flatten();
+        ([deadline, timeout].into_iter().flatten().min(), plan)
     }
 
-    /// Puts a call onto a connection, or has it wait for another.
+    /// Puts an attempt at a call onto a connection, or has it wait for another.
     fn place(self: &Arc<Self>, py: Python<'_>, call: &Arc<Call>, placed: Placed<Arc<Connection>>) -> PyResult<()> {
         let Placed { connection, dial, done } = placed;
-        if connection.adopt(py, call, &self.authority, done)? {
-            return Ok(());
+        match connection.adopt(py, call, &self.authority, done)? {
+            Begun::On { next: Some(at), .. } => self.wait(py, call, Some(Until::Time(at))),
+            Begun::On { next: None, .. } | Begun::Nothing => Ok(()),
+            Begun::Refused => {
+                // Its end is about to be told; the call waits for what comes after.
+                self.lost(py, dial, How::Draining, NO_MORE_CALLS, &connection)?;
+                self.wait(py, call, None)
+            }
         }
-        // Its end is about to be told; the call waits for what comes after.
-        self.lost(py, dial, How::Draining, NO_MORE_CALLS, &connection)?;
-        self.queue(py, call)
     }
 
-    /// A call goes nowhere, unless it is made again.
+    /// There is no connection for a call.
     fn refuse(
         self: &Arc<Self>,
         py: Python<'_>,
@@ -230,21 +246,24 @@ impl Channel {
         due: &mut Vec<Due>,
     ) -> PyResult<()> {
         match call.refuse_place(refusal, due) {
-            Some(delay) => self.rest(py, call, Until::Time(Instant::now() + delay)),
+            Some(at) => self.wait(py, call, Some(Until::Time(at))),
             None => Ok(()),
         }
     }
 
-    /// Has a call wait for a connection.
-    pub(super) fn queue(self: &Arc<Self>, py: Python<'_>, call: &Arc<Call>) -> PyResult<()> {
-        let Some(waiting) = call.waiting() else { return Ok(()) };
-        self.step(py, |state, now| call.set_ticket(state.brain.queue(Arc::clone(call), waiting, now)))
-    }
-
-    /// Has a call wait for something else, and then for a connection.
-    pub(super) fn rest(self: &Arc<Self>, py: Python<'_>, call: &Arc<Call>, until: Until) -> PyResult<()> {
-        let Some(waiting) = call.waiting() else { return Ok(()) };
-        self.step(py, |state, now| call.set_ticket(state.brain.rest(Arc::clone(call), waiting, until, now)))
+    /// Has the next attempt at a call wait for a connection, perhaps for something else before.
+    pub(super) fn wait(self: &Arc<Self>, py: Python<'_>, call: &Arc<Call>, until: Option<Until>) -> PyResult<()> {
+        let Some((waiting, before)) = call.waits_again() else { return Ok(()) };
+        self.step(py, |state, now| {
+            if let Some(before) = before {
+                state.brain.forget(before);
+            }
+            let until = until.filter(|until| !matches!(until, Until::Time(at) if *at <= now));
+            call.set_ticket(match until {
+                Some(until) => state.brain.rest(Arc::clone(call), waiting, until, now),
+                None => state.brain.queue(Arc::clone(call), waiting, now),
+            });
+        })
     }
 
     /// What a call was held for has come.

@@ -15,7 +15,7 @@ use pyo3::{
 };
 
 use super::{
-    call::{Call, Outbox, Sent, Want},
+    call::{Call, NewCall, Sent, Want},
     channel::Channel,
     event_loop::{self, EventLoop},
     serving::answer,
@@ -165,17 +165,9 @@ impl AioChannel {
                 Status::new(Code::Unimplemented, "Method not found!")
             }
             Ok(metadata) => {
-                let outbox = Outbox {
-                    path: method,
-                    metadata,
-                    wait_for_ready,
-                    encoding,
-                    half_closed: request.is_some(),
-                    held,
-                    ..Outbox::default()
-                };
+                let new = NewCall { path: method, metadata, wait_for_ready, encoding, held };
                 let message: Option<Message<'_>> = request.map(convert::read_message);
-                let call = channel.start(py, outbox, message, convert::deadline(timeout))?;
+                let call = channel.start(py, new, message, convert::deadline(timeout))?;
                 return Ok(AioClientCall(call, Some(Arc::clone(&self.0))));
             }
             Err(_) => Status::new(Code::Internal, "Invalid metadata"),

@@ -9,12 +9,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farcall_channel::{Connectivity, Next, balancer::Done};
+use farcall_channel::{
+    Connectivity,
+    balancer::Done,
+    call::{AttemptId, Seen, Verdict},
+};
 use farcall_core::Status;
 use farcall_engine::{CallId, Config, Connection as Engine, ErrorCode, Event, Farewell};
 use farcall_system::{
     channelz::Entity,
-    lock, memory, process,
+    lock, memory,
+    message::seen,
+    process,
     reports::Remark,
     socket::{Socket, os_text},
     trace,
@@ -23,7 +29,7 @@ use farcall_system::{
 use pyo3::prelude::*;
 
 use super::{
-    call::{Call, CallState, Place},
+    call::{Begun, Call, CallState, GivenUp},
     dial::Attempt,
     due::Due,
     event_loop::{EventLoop, Resume},
@@ -66,7 +72,7 @@ struct State {
     transport: Transport,
     engine: Engine,
     /// By [`CallId::index`].
-    calls: Vec<Option<Arc<Call>>>,
+    calls: Vec<Option<Stream>>,
     /// The handshake of the transport is not over.
     connecting: bool,
     /// The handshake of the transport went well.
@@ -87,6 +93,13 @@ struct State {
     reader: bool,
     writer: bool,
     timer: Option<Timer>,
+}
+
+/// Who hears what comes on a stream.
+struct Stream {
+    call: Arc<Call>,
+    /// Which attempt at that call it is.
+    attempt: AttemptId,
 }
 
 struct Timer {
@@ -216,43 +229,27 @@ impl Connection {
         Ok(result)
     }
 
-    /// Puts a client's call on this connection; gives back false when the connection takes none.
+    /// Puts a client's call on this connection, if an attempt at it is due.
     pub(crate) fn adopt(
         self: &Arc<Self>,
         py: Python<'_>,
         call: &Arc<Call>,
         authority: &str,
         done: Done,
-    ) -> PyResult<bool> {
+    ) -> PyResult<Begun> {
         let mut due = Vec::new();
-        {
+        let begun = {
             let mut state = self.lock();
             let mut call_state = call.lock();
-            // It may have ended while it waited for a connection.
-            let Place::Waiting(outbox) = &mut call_state.place else { return Ok(true) };
-            let request = farcall_engine::Request {
-                path: &outbox.path,
-                authority,
-                metadata: &outbox.metadata,
-                deadline: call.deadline,
-            };
-            let Ok(id) = state.engine.open_encoded(request, outbox.encoding, Instant::now()) else { return Ok(false) };
-            for (message, compress) in &outbox.messages {
-                // A refusal means that the call has just ended, which an event will tell.
-                let _ = state.engine.send_message_with(id, message.clone(), *compress);
-                self.entity.sent();
-            }
-            if outbox.half_closed {
-                let _ = state.engine.half_close(id);
-            }
-            due.extend(trace::begun(&self.peer, id, &outbox.path).map(Due::Trace));
-            call_state.place_on(self, id, !state.engine.writable(id), done);
-            state.place(id, Arc::clone(call));
+            let begun = call_state.begin(self, &mut state.engine, (authority, call.deadline), done, &mut due);
+            let Begun::On { id, attempt, .. } = begun else { return Ok(begun) };
+            state.place(id, Arc::clone(call), attempt);
             call_state.satisfied_by_place(&mut due);
-        }
+            begun
+        };
         super::due::wake(py, &self.event_loop, due, Resume::Soon)?;
         self.after_verb(py)?;
-        Ok(true)
+        Ok(begun)
     }
 
     /// What a verb has to say goes out: now, or with what others have to say in this batch or turn.
@@ -324,14 +321,14 @@ impl Connection {
             state.over = true;
             std::mem::take(&mut state.calls)
         };
-        for call in calls.into_iter().flatten() {
-            call.abandon(status);
+        for stream in calls.into_iter().flatten() {
+            stream.call.abandon(status);
         }
     }
 
     /// Every call on it.
     pub(crate) fn calls(&self) -> Vec<Arc<Call>> {
-        self.lock().calls.iter().flatten().cloned().collect()
+        self.lock().calls.iter().flatten().map(|stream| Arc::clone(&stream.call)).collect()
     }
 
     // Bytes.
@@ -418,41 +415,52 @@ impl Connection {
                 }
                 Event::Request { call: id, head } => {
                     let call = Call::of_server(self, id, head.deadline, state.transport.auth());
-                    state.place(id, Arc::clone(&call));
+                    state.place(id, Arc::clone(&call), AttemptId(0));
                     due.push(Due::Request(call, head));
                 }
                 Event::Headers { call, metadata } => {
                     state.answered = true;
-                    state.update(call, due, |call| call.headers_arrived(metadata));
+                    let peer = &self.peer;
+                    state.update(call, due, |call, attempt, due| call.headers_arrived(attempt, metadata, peer, due));
                 }
                 Event::Message { call: id, message } => {
-                    let Some(Some(call)) = state.calls.get(id.index()) else { continue };
+                    let Some(Some(Stream { call, attempt })) = state.calls.get(id.index()) else { continue };
                     if let Some(status) = call.refuse_response(&message) {
                         // The server may have ended it already.
-                        call.lock().refuse(status.clone());
+                        call.lock().refuse(*attempt, status.clone());
                         state.engine.cancel(id, status);
                     } else {
                         self.entity.received();
-                        call.update(due, |call| call.message_arrived(message));
+                        call.update(due, |call, _| call.message_arrived(*attempt, message));
                     }
                 }
                 Event::LargeMessage { call: id } => {
-                    let Some(Some(call)) = state.calls.get(id.index()) else { continue };
-                    if call.lock().is_large_awaited() {
+                    let Some(Some(Stream { call, attempt })) = state.calls.get(id.index()) else { continue };
+                    if call.lock().is_large_awaited(*attempt) {
                         state.engine.want(id);
                     }
                 }
-                Event::HalfClosed { call } => state.update(call, due, CallState::half_close_arrived),
-                Event::Writable { call } => state.update(call, due, CallState::room_came),
+                Event::HalfClosed { call } => state.update(call, due, |call, _, _| call.half_close_arrived()),
+                Event::Writable { call: id } => {
+                    let State { calls, engine, .. } = &mut *state;
+                    let Some(Some(Stream { call, attempt })) = calls.get(id.index()) else { continue };
+                    call.update(due, |call, _| call.room_came(engine, &self.entity, *attempt, id));
+                }
                 Event::Closed { call: id, mut closed } => {
-                    if let Some(call) = state.calls.get_mut(id.index()).and_then(Option::take) {
-                        let mut call_state = call.lock();
-                        state.answered |= closed.completed;
-                        let next = call_state.start_over(&closed);
-                        if next != Next::Over {
+                    state.answered |= closed.completed;
+                    let Some(stream) = state.calls.get_mut(id.index()).and_then(Option::take) else { continue };
+                    let Stream { call, attempt } = stream;
+                    let mut call_state = call.lock();
+                    match call_state.attempt_ended(attempt, &closed, &self.peer, due) {
+                        Verdict::Again(at) => {
                             drop(call_state);
-                            due.push(Due::Again(call, next));
-                        } else {
+                            due.push(Due::Again { call, at, unsent: seen(&closed) == Seen::Never });
+                        }
+                        Verdict::Lost => {
+                            drop(call_state);
+                            due.push(Due::Ended(call, GivenUp::default()));
+                        }
+                        Verdict::Deliver => {
                             if let Some(status) = call_state.refused() {
                                 closed.status = status;
                                 closed.completed = false;
@@ -620,17 +628,17 @@ impl Connection {
 }
 
 impl State {
-    fn place(&mut self, id: CallId, call: Arc<Call>) {
+    fn place(&mut self, id: CallId, call: Arc<Call>, attempt: AttemptId) {
         let index = id.index();
         if self.calls.len() <= index {
             self.calls.resize_with(index + 1, || None);
         }
-        self.calls[index] = Some(call);
+        self.calls[index] = Some(Stream { call, attempt });
     }
 
-    fn update(&self, id: CallId, due: &mut Vec<Due>, change: impl FnOnce(&mut CallState)) {
-        if let Some(Some(call)) = self.calls.get(id.index()) {
-            call.update(due, change);
+    fn update(&self, id: CallId, due: &mut Vec<Due>, change: impl FnOnce(&mut CallState, AttemptId, &mut Vec<Due>)) {
+        if let Some(Some(Stream { call, attempt })) = self.calls.get(id.index()) {
+            call.update(due, |call, due| change(call, *attempt, due));
         }
     }
 

@@ -6,11 +6,10 @@ use std::{
         Arc, Mutex, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
 };
 
 use farcall_channel::{
-    Address, ConnectError, Dial, DialId, How, Next, Until,
+    Address, ConnectError, Dial, DialId, How, Until,
     resolver::{Answer, Query, QueryId},
 };
 use farcall_core::{Code, Status};
@@ -250,15 +249,17 @@ impl Attempt {
         let (mut ended, mut told) = (false, Ok(()));
         for due in due {
             match (due, &channel) {
-                (due @ (Due::Wake(_) | Due::Callback(_) | Due::Cancel(_) | Due::Trace(_)), _) => wakes.push(due),
+                (due @ (Due::Wake(_) | Due::Callback(_) | Due::Cancel(_) | Due::Trace(_) | Due::Beaten(_)), _) => {
+                    wakes.push(due)
+                }
                 (Due::Ended(..), _) => ended = true,
                 (Due::Remark(remark), Some(channel)) => {
                     wakes.extend(channel.reports.line(remark, &connection.peer).map(Due::Trace));
                 }
-                (due @ (Due::Ready | Due::Draining | Due::Lost { .. } | Due::Again(..)), Some(channel)) => {
+                (due @ (Due::Ready | Due::Draining | Due::Lost { .. } | Due::Again { .. }), Some(channel)) => {
                     told = told.and(self.tell(py, channel, connection, due));
                 }
-                (Due::Again(call, _), None) => {
+                (Due::Again { call, .. }, None) => {
                     call.fail_waiting(Status::new(Code::Cancelled, "Channel deallocated!"), &mut wakes);
                 }
                 _ => {}
@@ -288,12 +289,11 @@ impl Attempt {
                 // Counts only if it never was connected.
                 lost.and(channel.connect_failed(py, self.id, &error))
             }
-            Due::Again(call, Next::After(delay)) => channel.rest(py, &call, Until::Time(Instant::now() + delay)),
-            Due::Again(call, next) => {
-                if next == Next::Elsewhere {
+            Due::Again { call, at, unsent } => {
+                if unsent {
                     channel.lost(py, self.id, How::Draining, NO_MORE_CALLS, connection)?;
                 }
-                channel.queue(py, &call)
+                channel.wait(py, &call, Some(Until::Time(at)))
             }
             _ => Ok(()),
         }

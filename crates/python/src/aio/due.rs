@@ -1,14 +1,14 @@
 //! What is left to do once no lock is held: the words of a brain that concern Python or other brains.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
-use farcall_channel::{ConnectError, Next};
+use farcall_channel::ConnectError;
 use farcall_engine::RequestHead;
 use farcall_system::{Callback, reports::Remark};
 use pyo3::prelude::*;
 
 use super::{
-    call::{Call, GivenUp},
+    call::{Beaten, Call, GivenUp},
     event_loop::{EventLoop, Resume},
     known::names,
     waiter::Waiter,
@@ -41,14 +41,21 @@ pub(crate) enum Due {
     Remark(Remark),
     /// Server: a call begins.
     Request(Arc<Call>, Box<RequestHead>),
-    /// Client: an attempt at a call ended, and this is what becomes of the call: never [`Next::Over`].
-    Again(Arc<Call>, Next),
+    /// Client: an attempt at a call has ended, and another is made then.
+    Again {
+        call: Arc<Call>,
+        at: Instant,
+        /// The attempt never left this side: its connection takes no calls.
+        unsent: bool,
+    },
+    /// Client: attempts at a call have lost.
+    Beaten(Beaten),
     /// A call has ended, and with it what it held.
     Ended(Arc<Call>, GivenUp),
 }
 
-/// Resumes and calls whoever is due. Only [`Due::Wake`], [`Due::Callback`], [`Due::Cancel`] and
-/// [`Due::Trace`] may be among `due`.
+/// Resumes and calls whoever is due. Only [`Due::Wake`], [`Due::Callback`], [`Due::Cancel`],
+/// [`Due::Trace`] and [`Due::Beaten`] may be among `due`.
 ///
 /// # Errors
 /// What a resumed task or a callback let out (KeyboardInterrupt or SystemExit); the others have their turn in the loop's
@@ -78,6 +85,7 @@ pub(crate) fn wake(
                 }
             },
             Due::Trace(line) => line(),
+            Due::Beaten(beaten) => result = result.and(beaten.let_go(py)),
             Due::Cancel(task) => {
                 if let Err(error) = task.bind(py).call_python_method(names(py).cancel.bind(py), &[]) {
                     error.write_unraisable(py, Some(task.bind(py)));

@@ -1,10 +1,13 @@
 //! Windows both ways: nobody sends more than it may, nobody waits for ever, and one slow call holds up no other.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use farcall_core::{Metadata, Status};
 use farcall_engine::Config;
+use fastrand::Rng;
 
-use crate::support::{Frame, Pair, Raw, raw::prefixed};
+use crate::support::{Frame, Pair, Raw, Weather, raw::prefixed};
 
 fn small_windows(mut config: Config) -> Config {
     config.limits.stream_window = 10_000;
@@ -127,6 +130,26 @@ fn the_connections_window_is_kept_too() {
 }
 
 /// One slow reader per stream must not add up to any amount of memory: windows get no larger, and no calls are added.
+/// The window of before the SETTINGS is used up and given back when they shrink it to less than nothing.
+#[test]
+fn what_was_taken_before_a_smaller_window_is_known_is_given_back_in_it() {
+    let late = Weather { delay: Duration::from_millis(300), steady: true, ..Weather::CALM };
+    let mut config = Config::server();
+    config.limits.initial_stream_window = 1000;
+    config.limits.stream_window = 1000;
+    let mut pair = Pair::new(Config::client(), config, [Weather::CALM, late], Rng::with_seed(0));
+    let call = pair.open("/s.S/M");
+    pair.client.connection.send_message(call, &[1; 30_000][..]).unwrap();
+    pair.run();
+    let served = pair.server.request();
+    assert_eq!(pair.server.messages(served), [vec![1; 30_000]]);
+    for len in [100, 100_000, 10] {
+        pair.client.connection.send_message(call, Bytes::from(vec![2; len])).unwrap();
+        pair.run();
+        assert!(pair.server.messages(served) == [vec![2; len]], "{len} bytes");
+    }
+}
+
 #[test]
 fn what_nobody_takes_is_bounded_over_all_calls() {
     let mut config = Config::server();

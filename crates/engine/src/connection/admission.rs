@@ -205,18 +205,19 @@ impl Connection {
     /// The peer has acknowledged our SETTINGS, and with them the initial window.
     pub(super) fn settle_stream_windows(&mut self) {
         let initial = self.config.limits.initial_stream_window;
-        let mut begun = Vec::new();
+        let mut open = Vec::new();
         for stream in self.store.iter_mut().filter(|stream| stream.id != 0) {
             if stream.state.remote_may_send() {
                 let settle = |window: &mut ReceiveWindow| window.settings_acknowledged(initial);
                 self.admission.change(&mut stream.receive_window, settle);
             }
-            if stream.assembler.has_begun() {
-                begun.push(stream.call);
+            if stream.state.remote_may_send() || stream.assembler.has_begun() {
+                open.push(stream.call);
             }
         }
-        // A message that was let in over a smaller window is let in still.
-        begun.into_iter().for_each(|call| self.consider(call));
+        // A message that was let in over a smaller window is let in still; and where more was taken than the window has
+        // now, nothing may come that would give it back.
+        open.into_iter().for_each(|call| self.reopen_stream_window(call, 0));
     }
 
     /// Looks after a call whose message may lack room in its window.

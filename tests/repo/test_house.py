@@ -12,7 +12,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
-BRAINS = ("core", "engine", "security", "channel", "schema", "codegen")
+BRAINS = ("core", "engine", "security", "channel", "serving", "schema", "codegen")
 
 # Who may use whom, at run time. A new edge is a decision: change ARCHITECTURE.md with it.
 MAY_USE: dict[str, set[str]] = {
@@ -20,19 +20,28 @@ MAY_USE: dict[str, set[str]] = {
     "farcall-engine": {"farcall-core"},
     "farcall-security": set(),
     "farcall-channel": {"farcall-core"},
+    "farcall-serving": {"farcall-core"},
     "farcall-schema": set(),
     "farcall-codegen": set(),
-    "farcall-net": {"farcall-core", "farcall-engine", "farcall-security", "farcall-channel"},
+    "farcall-net": {"farcall-core", "farcall-engine", "farcall-security", "farcall-channel", "farcall-serving"},
     "farcall": {"farcall-core", "farcall-engine", "farcall-security", "farcall-channel", "farcall-net"},
     "farcall-build": {"farcall-schema", "farcall-codegen"},
     "farcall-protoc": {"farcall-schema", "farcall-codegen"},
     "farcall-system": {"farcall-core", "farcall-engine", "farcall-security", "farcall-channel"},
-    "farcall-blocking": {"farcall-core", "farcall-engine", "farcall-security", "farcall-channel", "farcall-system"},
+    "farcall-blocking": {
+        "farcall-core",
+        "farcall-engine",
+        "farcall-security",
+        "farcall-channel",
+        "farcall-serving",
+        "farcall-system",
+    },
     "farcall-python": {
         "farcall-core",
         "farcall-engine",
         "farcall-security",
         "farcall-channel",
+        "farcall-serving",
         "farcall-system",
         "farcall-blocking",
     },

@@ -11,13 +11,11 @@ use std::{
     time::Duration,
 };
 
-use farcall_engine::Cause;
+use farcall_serving::limits::{ACCEPTS_IN_A_ROW, BACKLOG};
 use farcall_system::{
-    bind::{ListenError, address_text, bind_sockets, cannot_accept},
+    bind::{ListenError, address_text, bind_sockets},
     credentials::PortSecurity,
-    limits::{ACCEPT_AGAIN, ACCEPTS_IN_A_ROW, BACKLOG},
     process,
-    reports::Remark,
     socket::Socket,
 };
 
@@ -89,10 +87,7 @@ impl Listener {
                 // The connection was reset before it was accepted: the next may be there.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    server.say(Remark::new(Cause::Accept, cannot_accept(&error)), "");
-                    return Accepted::Refused(ACCEPT_AGAIN);
-                }
+                Err(error) => return Accepted::Refused(server.pause(&error)),
             }
         }
         Accepted::Some

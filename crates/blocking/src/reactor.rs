@@ -8,10 +8,9 @@ use std::{
 };
 
 use farcall_engine::Farewell;
+use farcall_serving::limits::{HANDSHAKES_IN_A_ROW, HANDSHAKES_WAITING};
 use farcall_system::{
-    Callback, Host,
-    limits::{HANDSHAKES_IN_A_ROW, HANDSHAKES_WAITING},
-    lock, memory,
+    Callback, Host, lock, memory,
     process::{self, PerProcess},
     socket::Socket,
 };

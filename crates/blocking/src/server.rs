@@ -1,21 +1,21 @@
 //! A server: its listeners, its connections, and the calls in flight on them.
 
 use std::{
-    collections::HashMap,
     io,
     sync::{
         Arc, Condvar, Mutex, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwapOption;
-use farcall_core::{Code, Metadata, Status};
+use farcall_core::{Metadata, Status};
 use farcall_engine::{Cause, Config, Encoding, ErrorCode};
+use farcall_serving::{Newcomer, Serving, stopped};
 use farcall_system::{
     Callback, Host,
-    bind::ListenError,
+    bind::{ListenError, cannot_accept},
     budget,
     channelz::Entity,
     credentials::PortSecurity,
@@ -50,7 +50,6 @@ pub struct Server {
     engine: Config,
     reuse_port: bool,
     encoding: Encoding,
-    max_connections: Option<usize>,
     socket: SocketOptions,
     reactor: Arc<Reactor>,
     reports: Reports,
@@ -66,28 +65,11 @@ pub struct Server {
     idle: Condvar,
 }
 
-#[derive(Default)]
 struct State {
     /// The reactor's poller, until it starts.
     poll: Option<Poll>,
-    listeners: Vec<Arc<Listener>>,
     listening: Vec<Arc<Entity>>,
-    connections: HashMap<usize, Arc<Connection>>,
-    /// Calls begun less calls ended. What two threads saw of a connection may be counted the other way round, so it can
-    /// be below zero for a moment.
-    in_flight: isize,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
-    #[default]
-    Created,
-    Serving,
-    /// No new connections, no new calls.
-    Closing,
-    /// No calls at all.
-    Cancelled,
+    serving: Serving<Arc<Listener>, usize, Arc<Connection>>,
 }
 
 impl Server {
@@ -103,7 +85,6 @@ impl Server {
             engine: options.engine.clone(),
             reuse_port: options.reuse_port,
             encoding: options.encoding,
-            max_connections: options.max_connections,
             socket: options.socket.clone(),
             reactor,
             reports: Reports::to("grpc._server"),
@@ -112,7 +93,11 @@ impl Server {
             handover: Arc::clone(handover),
             asking: AtomicUsize::new(0),
             me: Weak::clone(me),
-            state: Mutex::new(State { poll: Some(poll), ..State::default() }),
+            state: Mutex::new(State {
+                poll: Some(poll),
+                listening: Vec::new(),
+                serving: Serving::new(options.max_connections),
+            }),
             idle: Condvar::new(),
         }))
     }
@@ -126,27 +111,24 @@ impl Server {
     pub fn add_port(&self, address: &str, security: Option<&PortSecurity>) -> Result<u16, ListenError> {
         let (listeners, port) = bind(address, self.reuse_port, &self.me, security)?;
         let mut state = lock(&self.state);
-        if state.phase >= Phase::Closing {
-            return Err(ListenError::Invalid("the server is closing".to_owned()));
-        }
-        if state.phase == Phase::Serving {
+        let accepting = state.serving.listen(listeners.iter().cloned());
+        if accepting.map_err(|closing| ListenError::Invalid(closing.to_string()))? {
             for listener in &listeners {
                 self.reactor.listen(Arc::clone(listener))?;
             }
         }
         state.listening.extend(listeners.iter().map(|listener| Entity::listener(&self.entity, listener.address())));
-        state.listeners.extend(listeners);
         Ok(port)
     }
 
     /// Serves; false when it has been started before.
     pub fn start(&self, on_calls: OnCalls, host: Host) -> io::Result<bool> {
         let mut state = lock(&self.state);
+        let Some(listeners) = state.serving.start() else { return Ok(false) };
         let Some(poll) = state.poll.take() else { return Ok(false) };
         self.on_calls.store(Some(Arc::new(on_calls)));
-        state.phase = Phase::Serving;
-        for listener in &state.listeners {
-            self.reactor.listen(Arc::clone(listener))?;
+        for listener in listeners {
+            self.reactor.listen(listener)?;
         }
         self.reactor.start(poll, "farcall-server", host)?;
         Ok(true)
@@ -155,11 +137,9 @@ impl Server {
     /// Takes an accepted connection; called on the reactor's thread.
     pub(crate) fn serve(&self, socket: Socket, security: Option<&PortSecurity>) {
         let Some(me) = self.me.upgrade() else { return };
-        if let Some(max) = self.max_connections
-            && lock(&self.state).connections.len() >= max
-        {
-            let reason = format!("there are {max} connections, as many as the server may have");
-            return self.say(Remark::new(Cause::Connections, reason), &socket.peer());
+        let admitted = lock(&self.state).serving.admit();
+        if let Err(full) = admitted {
+            return self.say(Remark::new(Cause::Connections, full.to_string()), &socket.peer());
         }
         self.socket.apply(socket.handle());
         match security {
@@ -171,6 +151,13 @@ impl Server {
                 None => self.say(not_secured(), &socket.peer()),
             },
         }
+    }
+
+    /// The system accepts nothing: says so, and how long to wait.
+    pub(crate) fn pause(&self, error: &io::Error) -> Duration {
+        let pause = lock(&self.state).serving.handle_refused();
+        self.say(Remark::new(Cause::Accept, cannot_accept(error, pause)), "");
+        pause
     }
 
     /// Logs a line, if one is due. No lock is held.
@@ -209,31 +196,27 @@ impl Server {
         let peer = socket.peer();
         let config = Config { seed: process::random(), ..budget::shared(self.engine.clone()) };
         let connection = Connection::start(socket, transport, peer, config, false, &self.reactor, me);
-        let mut state = lock(&self.state);
-        let phase = state.phase;
-        if !connection.lock().is_over() {
-            state.connections.insert(connection.token, Arc::clone(&connection));
-        }
-        drop(state);
-        // It was accepted while the server closed.
-        match phase {
-            Phase::Created | Phase::Serving => {}
-            Phase::Closing => connection.step(|engine, now| engine.shutdown(now)),
-            Phase::Cancelled => close(&connection, &Status::new(Code::Unavailable, "Server stopped")),
+        let newcomer = {
+            let mut state = lock(&self.state);
+            if connection.lock().is_over() {
+                return;
+            }
+            state.serving.handle_connected(connection.token, Arc::clone(&connection))
+        };
+        match newcomer {
+            Newcomer::Serve => {}
+            Newcomer::ShutDown => connection.step(|engine, now| engine.shutdown(now)),
+            Newcomer::Close => close(&connection, &stopped()),
         }
     }
 
     /// Accepts no more connections and calls; those in flight go on.
     pub fn close_listeners(&self) {
-        let (listeners, connections) = {
-            let mut state = lock(&self.state);
-            state.phase = state.phase.max(Phase::Closing);
-            (std::mem::take(&mut state.listeners), state.connections.values().cloned().collect::<Vec<_>>())
-        };
-        for listener in listeners {
+        let ending = lock(&self.state).serving.close();
+        for listener in ending.listeners {
             self.reactor.unlisten(&listener);
         }
-        for connection in connections {
+        for connection in ending.connections {
             connection.step(|engine, now| engine.shutdown(now));
         }
         self.idle.notify_all();
@@ -242,12 +225,8 @@ impl Server {
     /// Ends every call with `status` and closes the connections.
     pub fn cancel_all(&self, status: &Status) {
         self.close_listeners();
-        let connections: Vec<_> = {
-            let mut state = lock(&self.state);
-            state.phase = Phase::Cancelled;
-            state.connections.drain().map(|(_, connection)| connection).collect()
-        };
-        for connection in connections {
+        let ending = lock(&self.state).serving.cancel();
+        for connection in ending.connections {
             for call in connection.calls() {
                 // The client is told; a call that is answered already needs nothing.
                 call.finish(None, status, &Metadata::new());
@@ -260,7 +239,7 @@ impl Server {
     pub fn wait_idle(&self, until: Option<Instant>) -> Waited {
         let mut state = lock(&self.state);
         loop {
-            if state.phase >= Phase::Closing && state.in_flight == 0 {
+            if state.serving.is_drained() {
                 return Waited::Done;
             }
             state = match until {
@@ -279,7 +258,7 @@ impl Server {
     /// Ends what is left, then the reactor's thread once it has written what is answered; idempotent.
     pub fn stop(&self) {
         self.entity.close();
-        self.cancel_all(&Status::new(Code::Unavailable, "Server stopped"));
+        self.cancel_all(&stopped());
         self.reactor.stop();
         self.on_calls.store(None);
         self.handover.close();
@@ -351,20 +330,22 @@ impl Server {
         let mut ended = Vec::new();
         let mut remarks = Vec::new();
         let mut lines = Vec::new();
+        // Dropped after the lock.
+        let mut lost = None;
         {
             let mut state = lock(&self.state);
             for notice in notices {
                 match notice {
                     Notice::Request(call, head) => {
-                        state.in_flight += 1;
+                        state.serving.handle_request();
                         requests.push((call, head));
                     }
                     Notice::Ended(call, callbacks) => {
-                        state.in_flight -= 1;
+                        state.serving.handle_ended();
                         ended.push((call, callbacks));
                     }
                     Notice::Lost { .. } => {
-                        state.connections.remove(&connection.token);
+                        lost = state.serving.handle_lost(&connection.token);
                     }
                     Notice::Receivable(callback) => receivable.push(callback),
                     Notice::Remark(remark) => remarks.push(remark),
@@ -372,10 +353,11 @@ impl Server {
                     Notice::Ready | Notice::Draining | Notice::Again(..) => {}
                 }
             }
-            if state.in_flight == 0 && state.phase >= Phase::Closing {
+            if state.serving.is_drained() {
                 self.idle.notify_all();
             }
         }
+        drop(lost);
         // They run on a thread of their own.
         self.notifier.run(lines);
         if self.encoding != Encoding::Identity {

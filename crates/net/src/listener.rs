@@ -8,13 +8,11 @@ use std::{
 };
 
 use farcall_channel::Address;
+use farcall_serving::limits::BACKLOG;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, lookup_host};
 
 use crate::{connect::reason, stream::Stream};
-
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 1024;
 
 /// How often a free port is looked for that every address of a name has free.
 const PORT_ATTEMPTS: usize = 16;

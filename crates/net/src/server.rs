@@ -1,7 +1,6 @@
 //! Accepts connections and hands their calls to a handler.
 
 use std::{
-    collections::HashMap,
     future::{Future, poll_fn},
     io,
     pin::pin,
@@ -12,6 +11,7 @@ use std::{
 
 use farcall_channel::Address;
 use farcall_engine::{self as engine, Cause, ConnectionError, RequestHead};
+use farcall_serving::Serving;
 use tokio::task::{Id, JoinSet};
 
 use crate::{
@@ -24,11 +24,6 @@ use crate::{
     stream::Stream,
 };
 
-/// How long accepting rests after the system refused it, for instance for want of file descriptors: at first, and at
-/// most; twice as long each time in a row.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
 /// What the owner of a server chooses.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
@@ -36,7 +31,7 @@ pub struct ServerConfig {
     pub engine: engine::Config,
     /// How long a client may take from connecting until its SETTINGS are here. gRPC's default is 120 s.
     pub handshake_timeout: Duration,
-    /// Connections at a time; while there are so many, no more are accepted. `None` is no limit.
+    /// Connections at a time; one more is closed as soon as it is accepted. `None` is no limit.
     pub max_connections: Option<usize>,
     /// How connections are secured; `None` is plain text.
     #[cfg(feature = "tls")]
@@ -55,7 +50,7 @@ where
     let mut stop = pin!(stop);
     let mut connections = Connections {
         tasks: JoinSet::new(),
-        mailboxes: HashMap::new(),
+        serving: Serving::new(config.max_connections),
         reports: Arc::new(Reports::of(Side::Server)),
         #[cfg(feature = "tls")]
         stopping: Arc::default(),
@@ -64,8 +59,7 @@ where
     };
     #[cfg(feature = "tls")]
     let mut entrance = crate::tls::Entrance::new(Arc::clone(&connections.turns));
-    let mut was_full = false;
-    let (mut pause, mut rest) = (FIRST_PAUSE, pin!(tokio::time::sleep(Duration::ZERO)));
+    let mut pause = pin!(tokio::time::sleep(Duration::ZERO));
     loop {
         let accepted = poll_fn(|context| {
             if stop.as_mut().poll(context).is_ready() {
@@ -74,16 +68,7 @@ where
             while let Poll::Ready(Some(ended)) = connections.tasks.poll_join_next_with_id(context) {
                 connections.ended(ended);
             }
-            // Clients beyond wait in the system's queue for their place.
-            let full = config.max_connections.filter(|max| connections.tasks.len() >= *max);
-            if let Some(max) = full
-                && !std::mem::replace(&mut was_full, full.is_some())
-            {
-                let reason = format!("there are {max} connections, as many as the server may have; more wait");
-                connections.reports.say(Cause::Connections, &"", &reason);
-            }
-            was_full = full.is_some();
-            if was_full || (!rest.is_elapsed() && rest.as_mut().poll(context).is_pending()) {
+            if !pause.is_elapsed() && pause.as_mut().poll(context).is_pending() {
                 return Poll::Pending;
             }
             #[cfg(feature = "tls")]
@@ -99,23 +84,23 @@ where
         });
         match accepted.await {
             None => break,
-            Some(Ok((stream, peer))) => {
-                pause = FIRST_PAUSE;
-                connections.start(stream, peer, &config, handler.clone());
-            }
+            Some(Ok((stream, peer))) => match connections.serving.admit() {
+                Ok(()) => connections.start(stream, peer, &config, handler.clone()),
+                Err(full) => connections.reports.say(Cause::Connections, &peer, &full),
+            },
             Some(Err(error)) if is_of_one_connection(&error) => {}
             Some(Err(error)) => {
-                let reason = format!("{}; trying again in {} ms", crate::connect::reason(&error), pause.as_millis());
+                let time = connections.serving.handle_refused();
+                let reason = format!("{}; trying again in {} ms", crate::connect::reason(&error), time.as_millis());
                 connections.reports.say(Cause::Accept, &"", &reason);
-                rest.as_mut().reset(tokio::time::Instant::now() + pause);
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                pause.as_mut().reset(tokio::time::Instant::now() + time);
             }
         }
     }
     drop(listeners);
     #[cfg(feature = "tls")]
     connections.stopping.notify_waiters();
-    for mailbox in connections.mailboxes.values() {
+    for mailbox in connections.serving.close().connections {
         let _ = mailbox.post(Command::Shutdown);
     }
     while connections.tasks.join_next().await.is_some() {}
@@ -123,7 +108,7 @@ where
 
 struct Connections {
     tasks: JoinSet<()>,
-    mailboxes: HashMap<Id, Arc<Mailbox>>,
+    serving: Serving<(), Id, Arc<Mailbox>>,
     reports: Arc<Reports>,
     /// Told once: handshakes that are not over then are given up.
     #[cfg(feature = "tls")]
@@ -159,7 +144,7 @@ impl Connections {
             Some(at) => driver.ready_by(at),
             None => driver,
         });
-        self.mailboxes.insert(task.id(), mailbox);
+        self.serving.handle_connected(task.id(), mailbox);
     }
 
     #[cfg(feature = "tls")]
@@ -212,7 +197,7 @@ impl Connections {
                 None => driver.await,
             }
         });
-        self.mailboxes.insert(task.id(), mailbox);
+        self.serving.handle_connected(task.id(), mailbox);
     }
 
     fn ended(&mut self, ended: Result<(Id, ()), tokio::task::JoinError>) {
@@ -220,7 +205,7 @@ impl Connections {
             Ok((id, ())) => id,
             Err(error) => error.id(),
         };
-        self.mailboxes.remove(&id);
+        self.serving.handle_lost(&id);
     }
 }
 

@@ -16,6 +16,7 @@ use std::{
 use farcall_channel::ConnectError;
 use farcall_core::Code;
 use farcall_security::{Clock, Handshake, Session};
+use farcall_serving::limits::HANDSHAKES_WAITING;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     runtime::Handle,
@@ -70,10 +71,6 @@ pub(crate) fn connect_error(why: &str) -> ConnectError {
     ConnectError { code: Code::Unavailable, why: format!("TLS handshake failed: {why}") }
 }
 
-/// How many handshakes may wait for their turn before a server accepts no more connections. Who only connects, and says
-/// nothing, does not wait for a turn and holds nobody back.
-const WAITING: usize = 64;
-
 /// Whose turn it is among the clients of a server whose handshake goes on.
 #[derive(Debug)]
 pub(crate) struct Turns {
@@ -116,7 +113,7 @@ impl Entrance {
 
     /// Whether the next connection may be accepted.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.waiting.is_none() && self.turns.waiting.load(Ordering::Relaxed) >= WAITING {
+        if self.waiting.is_none() && self.turns.waiting.load(Ordering::Relaxed) >= HANDSHAKES_WAITING {
             let turn = Arc::clone(&self.turns.turns).acquire_owned();
             self.waiting = Some(Box::pin(async { drop(turn.await) }));
         }

@@ -4,6 +4,7 @@ use std::{
     fmt, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use socket2::{Domain, Protocol, SockAddr, Type};
@@ -185,14 +186,14 @@ fn remove_stale_socket(path: &Path) {
     }
 }
 
-/// What is said of an error of accepting.
-pub fn cannot_accept(error: &io::Error) -> String {
+/// What is said of an error of accepting, which is tried again after `pause`.
+pub fn cannot_accept(error: &io::Error, pause: Duration) -> String {
     let hint = if is_exhausted(error) {
         "; raise the limit, or set grpc.max_allowed_incoming_connections below it"
     } else {
         ""
     };
-    format!("{}{hint}", os_text(error))
+    format!("{}{hint}; trying again in {} ms", os_text(error), pause.as_millis())
 }
 
 /// Whether the system has no descriptor or memory left for another socket.

@@ -10,7 +10,6 @@ pub mod bind;
 pub mod budget;
 pub mod channelz;
 pub mod credentials;
-pub mod limits;
 pub mod memory;
 pub mod message;
 pub mod options;

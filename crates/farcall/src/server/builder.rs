@@ -136,7 +136,8 @@ impl Server {
         self
     }
 
-    /// How many connections there may be at a time; more wait, not accepted, until one ends. Default: no limit.
+    /// How many connections there may be at a time. One more is closed as soon as it is accepted, so that its client tries
+    /// the next address at once. Default: no limit.
     #[must_use]
     pub fn max_connections(mut self, connections: impl Into<Option<usize>>) -> Server {
         self.max_connections = connections.into();

@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use farcall_serving::limits::{HANDSHAKES_IN_A_ROW, HANDSHAKES_WAITING};
 use farcall_system::{
-    limits::{HANDSHAKES_IN_A_ROW, HANDSHAKES_WAITING},
     lock, memory,
     process::{self, PerProcess},
 };

@@ -11,13 +11,11 @@ use std::{
     time::Instant,
 };
 
-use farcall_engine::Cause;
+use farcall_serving::limits::{ACCEPTS_IN_A_ROW, BACKLOG};
 use farcall_system::{
-    bind::{BoundSocket, cannot_accept, is_exhausted},
+    bind::{BoundSocket, is_exhausted},
     credentials::PortSecurity,
-    limits::{ACCEPT_AGAIN, ACCEPTS_IN_A_ROW, BACKLOG},
     process,
-    reports::Remark,
     socket::Socket,
 };
 use pyo3::prelude::*;
@@ -123,12 +121,12 @@ impl Listener {
                     if !is_exhausted(&error) && !server.is_serving() {
                         return Ok(());
                     }
-                    server.say(Remark::new(Cause::Accept, cannot_accept(&error)), "");
+                    let pause = server.pause(&error);
                     // The loop would tell again and again that one waits.
                     this.get().unwatch(py, server);
                     let now = Instant::now();
                     let resume = this.getattr(names(py).resume.bind(py))?;
-                    server.event_loop()?.call_at(py, now + ACCEPT_AGAIN, now, &resume);
+                    server.event_loop()?.call_at(py, now + pause, now, &resume);
                     return Ok(());
                 }
             }

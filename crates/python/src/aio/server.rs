@@ -1,14 +1,16 @@
 //! A server on one loop: its listeners, its connections, and the calls in flight on them.
 
 use std::{
-    collections::HashMap,
+    io,
     sync::{Arc, Mutex, OnceLock, Weak},
+    time::Duration,
 };
 
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{Cause, Config, Encoding};
+use farcall_serving::{Newcomer, Serving, stopped};
 use farcall_system::{
-    bind::{ListenError, bind_sockets},
+    bind::{ListenError, bind_sockets, cannot_accept},
     budget,
     channelz::Entity,
     credentials::PortSecurity,
@@ -38,7 +40,6 @@ pub(crate) struct Server {
     engine: Config,
     reuse_port: bool,
     encoding: Encoding,
-    max_connections: Option<usize>,
     socket: SocketOptions,
     reports: Reports,
     /// The loop that it was started on.
@@ -47,27 +48,12 @@ pub(crate) struct Server {
     me: Weak<Server>,
 }
 
-#[derive(Default)]
 struct State {
     on_call: Option<Arc<Py<PyAny>>>,
-    listeners: Vec<Py<Listener>>,
     listening: Vec<Arc<Entity>>,
-    connections: HashMap<usize, Arc<Connection>>,
-    in_flight: usize,
-    phase: Phase,
+    serving: Serving<Arc<Py<Listener>>, usize, Arc<Connection>>,
     /// Who waits until no call is in flight.
     watchers: Vec<Py<Waiter>>,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Phase {
-    #[default]
-    Created,
-    Serving,
-    /// No new connections, no new calls.
-    Closing,
-    /// No calls at all.
-    Cancelled,
 }
 
 impl Server {
@@ -78,11 +64,15 @@ impl Server {
             engine: options.engine.clone(),
             reuse_port: options.reuse_port,
             encoding: options.encoding,
-            max_connections: options.max_connections,
             socket: options.socket.clone(),
             reports: Reports::to("grpc.aio._server"),
             event_loop: OnceLock::new(),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                on_call: None,
+                listening: Vec::new(),
+                serving: Serving::new(options.max_connections),
+                watchers: Vec::new(),
+            }),
             me: Weak::clone(me),
         })
     }
@@ -97,7 +87,7 @@ impl Server {
     }
 
     pub(crate) fn is_serving(&self) -> bool {
-        self.is_ours() && lock(&self.state).phase == Phase::Serving
+        self.is_ours() && lock(&self.state).serving.is_serving()
     }
 
     /// Binds an address now; the port. May look up a name.
@@ -116,22 +106,24 @@ impl Server {
         for bound in sockets {
             listening.push(Entity::listener(&self.entity, bound.address()));
             match Listener::new(bound, &self.me, security.cloned()) {
-                Ok(listener) => listeners.push(Py::new(py, listener)?),
+                Ok(listener) => listeners.push(Arc::new(Py::new(py, listener)?)),
                 Err(error) => return Ok(Err(error.into())),
             }
         }
-        let phase = lock(&self.state).phase;
-        if phase >= Phase::Closing {
-            return Ok(Err(ListenError::Invalid("the server is closing".to_owned())));
-        }
-        if phase == Phase::Serving {
-            for listener in &listeners {
-                Listener::watch(listener.bind(py), self)?;
+        let accepting = {
+            let mut state = lock(&self.state);
+            state.listening.extend(listening);
+            state.serving.listen(listeners.iter().cloned())
+        };
+        match accepting {
+            Err(closing) => return Ok(Err(ListenError::Invalid(closing.to_string()))),
+            Ok(false) => {}
+            Ok(true) => {
+                for listener in &listeners {
+                    Listener::watch(listener.bind(py), self)?;
+                }
             }
         }
-        let mut state = lock(&self.state);
-        state.listeners.extend(listeners);
-        state.listening.extend(listening);
         Ok(Ok(port))
     }
 
@@ -140,12 +132,12 @@ impl Server {
         if self.event_loop.set(event_loop).is_err() {
             return Ok(false);
         }
-        let listeners: Vec<_> = {
+        let listeners = {
             let mut state = lock(&self.state);
             state.on_call = Some(Arc::new(on_call));
-            state.phase = Phase::Serving;
-            state.listeners.iter().map(|listener| listener.clone_ref(py)).collect()
+            state.serving.start()
         };
+        let Some(listeners) = listeners else { return Ok(false) };
         for listener in listeners {
             Listener::watch(listener.bind(py), self)?;
         }
@@ -154,11 +146,9 @@ impl Server {
 
     /// Takes an accepted connection.
     pub(crate) fn serve(&self, py: Python<'_>, socket: Socket, security: Option<&PortSecurity>) -> PyResult<()> {
-        if let Some(max) = self.max_connections
-            && lock(&self.state).connections.len() >= max
-        {
-            let reason = format!("there are {max} connections, as many as the server may have");
-            self.say(Remark::new(Cause::Connections, reason), &socket.peer());
+        let admitted = lock(&self.state).serving.admit();
+        if let Err(full) = admitted {
+            self.say(Remark::new(Cause::Connections, full.to_string()), &socket.peer());
             return Ok(());
         }
         self.socket.apply(socket.handle());
@@ -177,18 +167,20 @@ impl Server {
         let owner = Owner::Server(Weak::clone(&self.me));
         let entity = Entity::connection(&self.entity, &peer, socket.local());
         let connection = Connection::new(socket, transport, config, false, self.event_loop()?, owner, entity);
-        let phase = {
-            let mut state = lock(&self.state);
-            state.connections.insert(key(&connection), Arc::clone(&connection));
-            state.phase
-        };
+        let newcomer = lock(&self.state).serving.handle_connected(key(&connection), Arc::clone(&connection));
         connection.begin(py)?;
-        // It was accepted while the server closed.
-        match phase {
-            Phase::Created | Phase::Serving => Ok(()),
-            Phase::Closing => connection.shut_down(py),
-            Phase::Cancelled => connection.close(py, &Status::new(Code::Unavailable, "Server stopped")),
+        match newcomer {
+            Newcomer::Serve => Ok(()),
+            Newcomer::ShutDown => connection.shut_down(py),
+            Newcomer::Close => connection.close(py, &stopped()),
         }
+    }
+
+    /// The system accepts nothing: says so, and how long to wait.
+    pub(crate) fn pause(&self, error: &io::Error) -> Duration {
+        let pause = lock(&self.state).serving.handle_refused();
+        self.say(Remark::new(Cause::Accept, cannot_accept(error, pause)), "");
+        pause
     }
 
     /// Logs a line, if one is due. No lock is held.
@@ -200,15 +192,11 @@ impl Server {
 
     /// Accepts no more connections and calls; those in flight go on.
     pub(crate) fn close_listeners(&self, py: Python<'_>) -> PyResult<()> {
-        let (listeners, connections) = {
-            let mut state = lock(&self.state);
-            state.phase = state.phase.max(Phase::Closing);
-            (std::mem::take(&mut state.listeners), state.connections.values().cloned().collect::<Vec<_>>())
-        };
-        for listener in &listeners {
+        let ending = lock(&self.state).serving.close();
+        for listener in &ending.listeners {
             listener.get().close(py, self);
         }
-        for connection in connections {
+        for connection in ending.connections {
             connection.shut_down(py)?;
         }
         Ok(())
@@ -218,12 +206,8 @@ impl Server {
     pub(crate) fn cancel_all(&self, py: Python<'_>, status: &Status) -> PyResult<()> {
         self.close_listeners(py)?;
         self.entity.close();
-        let connections: Vec<_> = {
-            let mut state = lock(&self.state);
-            state.phase = Phase::Cancelled;
-            state.connections.drain().map(|(_, connection)| connection).collect()
-        };
-        for connection in connections {
+        let ending = lock(&self.state).serving.cancel();
+        for connection in ending.connections {
             for call in connection.calls() {
                 // The client is told; a call that is answered already needs nothing.
                 call.finish(py, None, status, &Metadata::new())?;
@@ -238,7 +222,7 @@ impl Server {
         let Some(event_loop) = self.event_loop.get() else { return Ok(None) };
         let waiter = Waiter::new(py, event_loop)?;
         let mut state = lock(&self.state);
-        if state.in_flight == 0 {
+        if state.serving.is_drained() {
             return Ok(None);
         }
         state.watchers.push(waiter.clone_ref(py));
@@ -248,17 +232,14 @@ impl Server {
     /// Nobody holds it any more, or its loop is gone.
     pub(crate) fn abandon(&self) {
         let status = Status::new(Code::Unavailable, "Server deallocated");
-        let (listeners, connections, on_call, watchers) = {
+        let (ending, on_call, watchers) = {
             let mut state = lock(&self.state);
-            state.phase = Phase::Cancelled;
-            let connections = std::mem::take(&mut state.connections);
-            let watchers = std::mem::take(&mut state.watchers);
-            (std::mem::take(&mut state.listeners), connections, state.on_call.take(), watchers)
+            (state.serving.cancel(), state.on_call.take(), std::mem::take(&mut state.watchers))
         };
-        for connection in connections.into_values() {
+        for connection in ending.connections {
             connection.abandon(&status);
         }
-        drop((listeners, on_call, watchers));
+        drop((ending.listeners, on_call, watchers));
     }
 
     /// Tells what a connection has said.
@@ -282,20 +263,20 @@ impl Server {
                 match (due, &mut state) {
                     (due @ (Due::Wake(_) | Due::Callback(_) | Due::Cancel(_) | Due::Trace(_)), _) => wakes.push(due),
                     (Due::Request(call, head), Some(state)) => {
-                        state.in_flight += 1;
+                        state.serving.handle_request();
                         requests.push((call, head));
                     }
                     (Due::Ended(call, given_up), Some(state)) => {
-                        state.in_flight = state.in_flight.saturating_sub(1);
+                        state.serving.handle_ended();
                         ended.push((call, given_up));
                     }
                     (Due::Remark(remark), _) => remarks.push(remark),
-                    (Due::Lost { .. }, Some(state)) => lost = state.connections.remove(&key(connection)),
+                    (Due::Lost { .. }, Some(state)) => lost = state.serving.handle_lost(&key(connection)),
                     _ => {}
                 }
             }
             if let Some(state) = &mut state
-                && state.in_flight == 0
+                && state.serving.is_drained()
             {
                 wakes.extend(std::mem::take(&mut state.watchers).into_iter().map(Due::Wake));
             }

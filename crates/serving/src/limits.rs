@@ -1,12 +1,16 @@
-//! What servers do before others get their turn, and what may wait for one. Both kinds of hands keep to it.
+//! What servers do before others get their turn, and what may wait for one. All hands keep to it.
 
 use std::time::Duration;
 
-/// Connections the kernel may hold until they are accepted.
+/// Connections the kernel may keep until they are accepted.
 pub const BACKLOG: i32 = 4096;
 
-/// How long to wait when the system accepts nothing, mostly because no descriptor is left.
-pub const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// How long accepting pauses at first when the system refuses it, mostly because no descriptor is left; twice as long
+/// each time in a row.
+pub const FIRST_PAUSE: Duration = Duration::from_millis(5);
+
+/// How long accepting pauses at most.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Connections accepted before those that are there get their turn.
 pub const ACCEPTS_IN_A_ROW: usize = 16;

@@ -86,8 +86,21 @@ def by_asyncio(target, options, kind, requests, **keywords):
     return asyncio.run(asyncio_call(target, options, kind, requests, **keywords))
 
 
+def by_blocking(target, options, kind, requests, **keywords):
+    with grpc.insecure_channel(target, options) as channel:
+        if kind == "uu":
+            return channel.unary_unary("/test/uu")(b"".join(requests), **keywords)
+        if kind == "us":
+            (response,) = channel.unary_stream("/test/us")(b"".join(requests), **keywords)
+            return response
+        if kind == "su":
+            return channel.stream_unary("/test/su")(iter(requests), **keywords)
+        (response,) = channel.stream_stream("/test/ss")(iter(requests), **keywords)
+        return response
+
+
 # How a call is made: where it goes, options, kind, requests.
-CLIENTS = {"asyncio": by_asyncio}
+CLIENTS = {"asyncio": by_asyncio, "blocking": by_blocking}
 
 
 @pytest.fixture(params=[(client, kind) for client in CLIENTS for kind in KINDS], ids="-".join)
@@ -236,6 +249,51 @@ def test_hedges_go_where_the_policy_says():
         assert not first.cancelled.empty() and len(second.answered) >= 20
 
 
+def test_hedges_of_blocking_calls_go_where_the_policy_says():
+    def behave(number, context):
+        if hangs.is_set():
+            first.hang(number, context)
+
+    hangs = threading.Event()
+    options = hedging(2, "0.02s", loadBalancingConfig=[{"round_robin": {}}])
+    with Server(behave) as first, Server() as second:
+        target = f"ipv4:127.0.0.1:{first.port},127.0.0.1:{second.port}"
+        with grpc.insecure_channel(target, options) as channel:
+            ask = channel.unary_unary("/test/uu")
+            while not (first.answered and second.answered):
+                ask(b"", timeout=LONG)
+            hangs.set()
+            for _ in range(20):
+                ask(b"", timeout=LONG)
+        assert not first.cancelled.empty() and len(second.answered) >= 20
+
+
+def test_many_blocking_calls_are_hedged_at_once():
+    with Server(lambda number, context: server.hang(number, context) if number == 0 else None) as server:
+        with grpc.insecure_channel(f"127.0.0.1:{server.port}", hedging(2, "0.02s")) as channel:
+            ask = channel.unary_unary("/test/uu")
+            calls = [ask.future(bytes(size), timeout=LONG) for size in range(8)]
+            assert [call.result() for call in calls] == [b"1: %d" % size for size in range(8)]
+        assert server.losers(8) == [0] * 8
+
+
+def test_while_a_server_has_a_hedge_wait_the_deadline_holds(made):
+    def behave(number, context):
+        context.set_trailing_metadata([("grpc-retry-pushback-ms", "3600000")])
+        context.abort(grpc.StatusCode.UNAVAILABLE, "much later")
+
+    with Server(behave) as server:
+        code, _ = failing(made, server, hedging(2, NEVER), timeout=0.5)
+        assert (code, server.attempts) == (grpc.StatusCode.DEADLINE_EXCEEDED, [0])
+
+
+def test_each_attempt_gets_all_requests(made):
+    requests = [bytes(1000)] * 50
+    with Server(lambda number, context: server.hang(number, context) if number == 0 else None) as server:
+        assert made(server, hedging(2, "0.02s"), *requests) == "1: 50000"
+        assert server.losers(1) == [0]
+
+
 def test_with_nobody_there_a_hedged_call_fails(made, unused_port):
     code, details = failing(made, f"ipv4:127.0.0.1:{unused_port}", hedging(3, "0s"))
     assert code is grpc.StatusCode.UNAVAILABLE and "Connection refused" in details
@@ -271,3 +329,20 @@ def test_a_channel_that_closes_ends_a_hedged_call():
 
         asyncio.run(main())
         assert server.losers(3) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("closes", [False, True])
+def test_a_hedged_call_that_blocks_ends_with_all_its_attempts(closes):
+    """It is cancelled, or its channel is closed."""
+    with Server(lambda number, context: (begun.release(), server.hang(number, context))) as server:
+        begun = threading.Semaphore(0)
+        with grpc.insecure_channel(f"127.0.0.1:{server.port}", hedging(3, "0s")) as channel:
+            call = channel.unary_unary("/test/uu").future(b"")
+            for _ in range(3):
+                assert begun.acquire(timeout=LONG)
+            if closes:
+                channel.close()
+                assert call.code() is grpc.StatusCode.CANCELLED
+            else:
+                assert call.cancel() and call.cancelled()
+            assert server.losers(3) == [0, 1, 2]

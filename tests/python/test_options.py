@@ -170,7 +170,7 @@ def test_the_table_is_complete():
 
 @pytest.mark.parametrize("key", WORKING)
 def test_a_known_option_of_the_right_type_is_taken_silently(key, warnings):
-    open_and_close(key, 0 if key == "grpc.experimental.enable_hedging" else harmless(key))
+    open_and_close(key, harmless(key))
     assert warnings() == []
 
 
@@ -202,10 +202,6 @@ def balancing(policy):
     return json.dumps({"loadBalancingConfig": [{policy: {}}, {"pick_first": {}}]})
 
 
-def method(**fields):
-    return json.dumps({"methodConfig": [{"name": [{}], **fields}]})
-
-
 # What is known and does nothing here: the options, and a part of what is said of it.
 IDLE = {
     "option": ([("grpc.census", 1)], "grpc.census"),
@@ -213,11 +209,7 @@ IDLE = {
     "policy of xDS": ([("grpc.service_config", balancing("priority_experimental"))], "priority"),
     "policy by its old field": ([("grpc.service_config", '{"loadBalancingPolicy": "grpclb"}')], "grpclb"),
     "health": ([("grpc.service_config", '{"healthCheckConfig": {"serviceName": "a.B"}}')], "healthCheckConfig"),
-    "hedging": ([("grpc.service_config", method(hedgingPolicy={"maxAttempts": 3}))], "hedgingPolicy"),
 }
-
-# Those of them that a channel on a loop heeds.
-HEEDED = {"hedging"}
 
 # Each opens what has options, with `options`, on the line that a warning should point at.
 OPENERS = {
@@ -249,8 +241,7 @@ def warned_of(program, **names):
 def test_what_has_no_effect_is_warned_of_where_a_user_sees_it(what, opener):
     """Once, at the line of the program that asks for it."""
     options, part = IDLE[what]
-    mine = "server" not in opener or what in ("option", "option with a bad value")
-    if not mine or (opener == "asyncio" and what in HEEDED):
+    if "server" in opener and what not in ("option", "option with a bad value"):
         assert warned_of([OPENERS[opener]], options=options) == []
         return
     ((line, text),) = warned_of([OPENERS[opener]] * 3, options=options)
@@ -350,7 +341,6 @@ def test_an_unknown_option_is_warned_of_with_what_it_may_have_been_meant_to_be(w
         ("grpc.default_compression_level", 4),
         ("grpc.http2_scheme", "gopher"),
         ("grpc.lb_policy_name", "grpclb"),
-        ("grpc.experimental.enable_hedging", 1),
         ("grpc.service_config", "{"),
     ],
 )

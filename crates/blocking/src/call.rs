@@ -3,13 +3,14 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
 use farcall_channel::{
-    Attempts, Ended, MethodConfig, Next, PREVIOUS_ATTEMPTS, Refusal, Retry, Seen, Ticket, Waiting,
-    balancer::{Done, End},
+    MethodConfig, Ticket, Waiting,
+    balancer::Done,
+    call::{AttemptId, Budget, Plan, Rpc},
 };
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{CallError, CallId, Closed, Connection as Engine, Encoding};
@@ -17,15 +18,21 @@ use farcall_system::{
     Callback,
     channelz::Tally,
     lock,
-    message::{Message, seen, too_large},
+    message::{Message, too_large},
     process,
     transport::Auth,
 };
 
-use crate::{channel::Channel, connection::Connection, leader, notifier::Notifier};
+use crate::{
+    attempts::{At, Trial},
+    channel::Channel,
+    connection::Connection,
+    leader,
+    notifier::Notifier,
+};
 
 /// What a call may queue before it has a connection, in bytes; `send` waits beyond it.
-const OUTBOX: usize = 64 << 10;
+pub(crate) const OUTBOX: usize = 64 << 10;
 
 /// Bytes taken by the application that are given back to the peer's window in one go.
 const RELEASE: usize = 128 << 10;
@@ -52,6 +59,8 @@ pub struct Call {
     pub deadline: Option<Instant>,
     /// Client: what the service config asks of it.
     config: Option<Arc<MethodConfig>>,
+    /// Client: attempts at it may be under way beside each other, and not all that comes is the call's.
+    pub(crate) hedges: bool,
     state: Mutex<CallState>,
     changed: Condvar,
     /// Where callbacks run; without one, on the thread that sees the end.
@@ -73,7 +82,7 @@ pub struct CallState {
     /// The send buffer is full.
     pub(crate) full: bool,
     /// A message was sent since the last one was taken: the peer's next may well be the answer, and come soon.
-    has_asked: bool,
+    pub(crate) has_asked: bool,
     /// Client: a response was refused, so this is how it ends.
     pub(crate) refused: Option<Status>,
     /// How it ended.
@@ -93,12 +102,12 @@ pub struct CallState {
     /// It has some in hand.
     in_hand: bool,
     /// Client: what it takes to start over, as long as nothing but this was sent and nothing was received.
-    replay: Option<Box<Outbox>>,
-    /// Client: whether it is made again, and where.
-    attempts: Attempts,
-    /// Client: hears how the attempt ends.
-    done: Done,
-    tally: Option<Tally>,
+    pub(crate) replay: Option<Box<Outbox>>,
+    /// Client: whether it is made again, and where; the attempt that is on a connection, and who hears how it ends.
+    pub(crate) rpc: Rpc,
+    pub(crate) attempt: AttemptId,
+    pub(crate) done: Done,
+    pub(crate) tally: Option<Tally>,
 }
 
 /// Where a call is.
@@ -108,6 +117,8 @@ pub(crate) enum Place {
     Waiting(Box<Outbox>),
     /// On this connection.
     On(Arc<Connection>, CallId),
+    /// Client: a policy makes attempts at it.
+    Trying(Box<Trial>),
     /// It is over.
     #[default]
     Gone,
@@ -135,7 +146,7 @@ pub struct Outbox {
     /// It waits for metadata that somebody else makes, and goes nowhere before.
     pub held: bool,
     /// Its name among those that wait.
-    ticket: Option<Ticket>,
+    pub(crate) ticket: Option<Ticket>,
     pub(crate) tally: Option<Tally>,
 }
 
@@ -158,7 +169,25 @@ impl CallState {
 
     /// Whether it is on this connection.
     pub(crate) fn is_on(&self, connection: &Arc<Connection>) -> bool {
-        matches!(&self.place, Place::On(mine, _) if Arc::ptr_eq(mine, connection))
+        self.connection().is_some_and(|mine| Arc::ptr_eq(mine, connection))
+    }
+
+    /// The connection that it is on.
+    fn connection(&self) -> Option<&Arc<Connection>> {
+        match &self.place {
+            Place::On(connection, _) => Some(connection),
+            Place::Trying(trial) => trial.connection(),
+            Place::Waiting(_) | Place::Gone => None,
+        }
+    }
+
+    /// Client: what it asks for, as long as it may have to be asked for on another connection.
+    fn outbox(&mut self) -> Option<&mut Outbox> {
+        match &mut self.place {
+            Place::Waiting(outbox) => Some(outbox),
+            Place::Trying(trial) => Some(&mut trial.outbox),
+            Place::On(..) | Place::Gone => None,
+        }
     }
 
     /// Server: whether this is the call, and it waits for its request.
@@ -218,16 +247,19 @@ impl Call {
         deadline: Option<Instant>,
         notifier: Arc<Notifier>,
         config: Option<Arc<MethodConfig>>,
-        retry: Option<Box<Retry>>,
+        plan: Option<(Box<Plan>, &Arc<Budget>)>,
     ) -> Arc<Call> {
         let tally = outbox.tally.take();
-        let state = CallState {
-            place: Place::Waiting(Box::new(outbox)),
-            attempts: Attempts::new(retry),
-            tally,
-            ..CallState::default()
+        let outbox = Box::new(outbox);
+        let hedges = plan.as_ref().is_some_and(|(plan, _)| plan.hedges());
+        let place = match plan {
+            None => Place::Waiting(outbox),
+            Some((plan, budget)) => Place::Trying(Box::new(Trial::new(outbox, plan, budget))),
         };
-        Call::new(deadline, Some(notifier), config, None, state)
+        let mut call =
+            Call::new(deadline, Some(notifier), config, None, CallState { place, tally, ..CallState::default() });
+        call.hedges = hedges;
+        Arc::new(call)
     }
 
     /// A call that a server received.
@@ -240,12 +272,13 @@ impl Call {
         let place = Place::On(Arc::clone(connection), id);
         let peer = Arc::clone(&connection.peer);
         let tally = Some(Tally::of_server(&connection.entity));
-        Call::new(deadline, None, None, auth, CallState { place, peer, tally, ..CallState::default() })
+        Arc::new(Call::new(deadline, None, None, auth, CallState { place, peer, tally, ..CallState::default() }))
     }
 
     /// A call that ended before it began.
     pub fn failed(status: Status) -> Arc<Call> {
-        Call::new(None, None, None, None, CallState { closed: Some(locally_ended(status)), ..CallState::default() })
+        let state = CallState { closed: Some(locally_ended(status)), ..CallState::default() };
+        Arc::new(Call::new(None, None, None, None, state))
     }
 
     fn new(
@@ -254,16 +287,17 @@ impl Call {
         config: Option<Arc<MethodConfig>>,
         auth: Option<Auth>,
         state: CallState,
-    ) -> Arc<Call> {
-        Arc::new(Call {
+    ) -> Call {
+        Call {
             generation: process::generation(),
             deadline,
             config,
+            hedges: false,
             state: Mutex::new(state),
             changed: Condvar::new(),
             notifier,
             auth,
-        })
+        }
     }
 
     /// Whether it was made in this process. The lock of one that was not may never be free again.
@@ -316,12 +350,14 @@ impl Call {
             if done(&state) {
                 return Waited::Done;
             }
-            let connection = match &state.place {
-                Place::On(connection, _) if connection.can_be_led() || state.awaits_answer() => Arc::clone(connection),
-                Place::Gone => return Waited::Done,
-                Place::On(..) => return self.park(state, until, done),
-                Place::Waiting(..) => {
-                    let moved = |state: &CallState| !matches!(state.place, Place::Waiting(..)) || done(state);
+            let connection = match (&state.place, state.connection()) {
+                (Place::Gone, _) => return Waited::Done,
+                (_, Some(connection)) if connection.can_be_led() || state.awaits_answer() => Arc::clone(connection),
+                (_, Some(_)) => return self.park(state, until, done),
+                (_, None) => {
+                    let moved = |state: &CallState| {
+                        state.connection().is_some() || matches!(state.place, Place::Gone) || done(state)
+                    };
                     match self.park(state, until, &moved) {
                         Waited::Done => continue,
                         other => return other,
@@ -374,7 +410,7 @@ impl Call {
         if let Some(status) = self.refuse_request(&message) {
             return self.cancel(status);
         }
-        {
+        let tries = {
             let mut state = self.lock();
             let state = &mut *state;
             if let Place::Waiting(outbox) = &mut state.place {
@@ -382,6 +418,14 @@ impl Call {
                 state.full = outbox.bytes >= OUTBOX;
                 return true;
             }
+            matches!(state.place, Place::Trying(_))
+        };
+        if tries {
+            let message = message.into_bytes();
+            if self.send_by_attempts(|trial| trial.push(message.clone(), compress)) {
+                return true;
+            }
+            return self.send(Message::Owned(message), compress);
         }
         let sent = self.with_engine(|engine, id| {
             let message = self.lock().keep(message);
@@ -397,8 +441,15 @@ impl Call {
 
     /// Client: no more messages will be sent.
     pub fn half_close(self: &Arc<Self>) {
-        if let Place::Waiting(outbox) = &mut self.lock().place {
-            outbox.half_closed = true;
+        let tries = {
+            let mut state = self.lock();
+            if let Place::Waiting(outbox) = &mut state.place {
+                outbox.half_closed = true;
+                return;
+            }
+            matches!(state.place, Place::Trying(_))
+        };
+        if tries && self.send_by_attempts(Trial::half_close) {
             return;
         }
         // Over or half-closed already: nothing is left to say.
@@ -492,10 +543,12 @@ impl Call {
             if state.is_over() {
                 return false;
             }
-            if let Place::Waiting(outbox) = &state.place {
+            if let Some(outbox) = state.outbox() {
                 let (channel, ticket) = (outbox.channel.clone(), outbox.ticket);
+                let attempts = state.give_up();
                 let ended = state.end(locally_ended(status));
                 drop(state);
+                attempts.into_iter().for_each(At::cancel);
                 self.after_end(ended);
                 if let (Some(channel), Some(ticket)) = (channel.upgrade(), ticket) {
                     channel.forget(ticket);
@@ -506,52 +559,42 @@ impl Call {
         self.with_engine(|engine, id| engine.cancel(id, status)).is_some()
     }
 
-    /// Client: ends a call that still waits for a connection, with `status`.
+    /// Client: ends a call that still waits for a connection, with `status`. No lock may be held.
     pub(crate) fn fail_waiting(self: &Arc<Self>, status: Status) {
         let mut state = self.lock();
-        if matches!(state.place, Place::Waiting(..)) {
+        if state.outbox().is_some() {
+            let attempts = state.give_up();
             let ended = state.end(locally_ended(status));
             drop(state);
+            attempts.into_iter().for_each(At::cancel);
             self.after_end(ended);
         }
     }
 
     /// Client: what the channel is told of a call that is to wait; `None` when it does not wait any more.
     pub(crate) fn waiting(&self) -> Option<Waiting> {
-        match &self.lock().place {
-            Place::Waiting(outbox) => Some(Waiting {
-                path: outbox.path.as_str().into(),
-                wait_for_ready: outbox.wait_for_ready.unwrap_or(false),
-                deadline: self.deadline,
-            }),
-            Place::On(..) | Place::Gone => None,
-        }
+        let mut state = self.lock();
+        let outbox = state.outbox()?;
+        Some(Waiting {
+            path: outbox.path.as_str().into(),
+            wait_for_ready: outbox.wait_for_ready.unwrap_or(false),
+            deadline: self.deadline,
+        })
     }
 
     /// Client: its name among those that wait; false when it does not wait any more.
     pub(crate) fn set_ticket(&self, ticket: Ticket) -> bool {
         let mut state = self.lock();
-        let Place::Waiting(outbox) = &mut state.place else { return false };
+        let Some(outbox) = state.outbox() else { return false };
         outbox.ticket = Some(ticket);
         true
-    }
-
-    /// Client: ends a call that goes nowhere, unless it is made again: then after this time.
-    pub(crate) fn refuse_place(self: &Arc<Self>, refusal: Refusal) -> Option<Duration> {
-        if refusal.may_retry
-            && let Next::After(delay) = self.lock().start_over_from_nowhere(&refusal.status)
-        {
-            return Some(delay);
-        }
-        self.fail_waiting(refusal.status);
-        None
     }
 
     /// Client: the metadata that a held call waited for is here; false when it was not waited for.
     pub fn proceed(self: &Arc<Self>, metadata: &Metadata) -> bool {
         let (channel, ticket) = {
             let mut state = self.lock();
-            let Place::Waiting(outbox) = &mut state.place else { return false };
+            let Some(outbox) = state.outbox() else { return false };
             if !std::mem::take(&mut outbox.held) {
                 return false;
             }
@@ -611,6 +654,7 @@ impl Call {
     fn with_engine<R>(self: &Arc<Self>, verb: impl FnOnce(&mut Engine, CallId) -> R) -> Option<R> {
         let (connection, id) = match &self.lock().place {
             Place::On(connection, id) => (Arc::clone(connection), *id),
+            Place::Trying(trial) => trial.winner().map(|(connection, id)| (Arc::clone(connection), id))?,
             Place::Waiting(..) | Place::Gone => return None,
         };
         Some(connection.step(|engine, _| verb(engine, id)))
@@ -618,94 +662,18 @@ impl Call {
 }
 
 impl CallState {
-    /// Client: it is on a connection now.
-    pub(crate) fn place_on(&mut self, connection: &Arc<Connection>, id: CallId, full: bool, done: Done) {
-        self.full = full;
-        self.done = done;
-        self.peer = Arc::clone(&connection.peer);
-        if let Some(tally) = &mut self.tally {
-            tally.place_on(&connection.entity);
-        }
-        let place = std::mem::replace(&mut self.place, Place::On(Arc::clone(connection), id));
-        if let Place::Waiting(outbox) = place {
-            // What was there before it had a connection is kept whatever it takes, as long as nothing follows.
-            self.attempts.keep(outbox.bytes, outbox.retry_buffer);
-            self.replay = Some(outbox);
-        }
-    }
-
-    /// Client: the server has answered.
-    pub(crate) fn headers_arrived(&mut self, metadata: Metadata) {
-        self.headers = Some(metadata);
-        self.replay = None;
-    }
-
-    /// Client: a message about to be sent is kept if the call may have to be made again, and otherwise nothing is any
-    /// more.
-    fn keep<'a>(&mut self, message: Message<'a>) -> Message<'a> {
-        self.count_sent();
-        self.has_asked = true;
-        let Some(replay) = &mut self.replay else { return message };
-        if !self.attempts.keep(replay.bytes + message.len(), replay.retry_buffer) {
-            self.replay = None;
-            return message;
-        }
-        let message = message.into_bytes();
-        replay.push(message.clone());
-        Message::Owned(message)
-    }
-
-    fn count_sent(&self) {
+    pub(crate) fn count_sent(&self) {
         if let Place::On(connection, _) = &self.place {
             connection.entity.sent();
         }
     }
 
-    /// Client: what becomes of it now that this attempt is over; unless that is its end, it waits for a connection again.
-    pub(crate) fn start_over(&mut self, closed: &Closed) -> Next {
-        std::mem::take(&mut self.done).end(&End {
-            code: (!closed.unsent).then_some(closed.status.code),
-            trailers: closed.completed.then_some(&closed.trailers),
-        });
-        let next = self.attempts.handle_ended(Ended {
-            code: closed.status.code,
-            trailers: &closed.trailers,
-            completed: closed.completed,
-            seen: seen(closed),
-            can_repeat: self.replay.is_some(),
-        });
-        let (false, Some(outbox)) = (next == Next::Over, self.replay.take()) else { return Next::Over };
-        self.wait_again(outbox);
-        next
-    }
-
-    /// Client: what becomes of it now that it has found no connection. Its retry policy is asked as if a server had given
-    /// this status.
-    fn start_over_from_nowhere(&mut self, status: &Status) -> Next {
-        if !matches!(self.place, Place::Waiting(_)) {
-            return Next::Over;
+    /// Client: attempts at it that nothing is to come of.
+    fn give_up(&mut self) -> Vec<At> {
+        match &mut self.place {
+            Place::Trying(trial) => trial.give_up(),
+            Place::Waiting(_) | Place::On(..) | Place::Gone => Vec::new(),
         }
-        let next = self.attempts.handle_ended(Ended {
-            code: status.code,
-            trailers: &Metadata::new(),
-            completed: true,
-            seen: Seen::Perhaps,
-            can_repeat: true,
-        });
-        if let Place::Waiting(outbox) = std::mem::take(&mut self.place) {
-            self.wait_again(outbox);
-        }
-        next
-    }
-
-    fn wait_again(&mut self, mut outbox: Box<Outbox>) {
-        if let Some(ended) = self.attempts.retry.as_ref().map(|retry| retry.ended()).filter(|ended| *ended > 0) {
-            outbox.metadata.remove(PREVIOUS_ATTEMPTS);
-            // The key and the digits of a number may always be sent.
-            let _ = outbox.metadata.append(PREVIOUS_ATTEMPTS, ended.to_string());
-        }
-        outbox.ticket = None;
-        self.place = Place::Waiting(outbox);
     }
 
     /// Marks the end; the callbacks that it calls for.

@@ -10,9 +10,11 @@ use std::{
 
 use arc_swap::ArcSwap;
 use farcall_channel::{
-    self as brain, Action, Choice, Connectivity, DialId, Head, How, Lost, MethodConfig, Picked, Placed, Refusal, Retry,
+    self as brain, Action, Choice, Connectivity, DialId, Head, How, Lost, MethodConfig, Picked, Placed, Refusal,
     RetryConfig, Snapshot, Target, Throttle, Ticket, Until, Waiting,
     balancer::{Done, PickArgs},
+    call::{Budget, Plan},
+    limits::REPLAY_PER_CHANNEL,
 };
 use farcall_core::{Code, Status};
 use farcall_engine::{Config, ErrorCode};
@@ -30,6 +32,7 @@ use farcall_system::{
 };
 
 use crate::{
+    attempts::Due,
     call::{Call, Outbox, Waited, deadline_exceeded},
     connection::{Connection, Then},
     notifier::Notifier,
@@ -57,6 +60,8 @@ pub struct Channel {
     pub(crate) server_name: String,
     retry: RetryConfig,
     throttle: Option<Arc<Throttle>>,
+    /// What calls under a policy keep to be sent again.
+    budget: Arc<Budget>,
     pub(crate) reactor: Arc<Reactor>,
     pub(crate) notifier: Arc<Notifier>,
     pub(crate) reports: Reports,
@@ -109,6 +114,7 @@ impl Channel {
             engine: options.engine.clone(),
             socket: options.socket.clone(),
             throttle: options.channel.service_config.throttling.map(|config| Arc::new(Throttle::new(config))),
+            budget: Arc::new(Budget::new(REPLAY_PER_CHANNEL)),
             retry: options.channel.retry.clone(),
             reactor: Reactor::of_clients()?,
             notifier: Notifier::new(host),
@@ -147,7 +153,7 @@ impl Channel {
             Ok(selection) => selection.method.cloned(),
             Err(status) => return Call::failed(status),
         };
-        let (deadline, retry) = match &config {
+        let (deadline, plan) = match &config {
             Some(config) => self.plan(config, &mut outbox, deadline),
             None => (deadline, None),
         };
@@ -163,7 +169,8 @@ impl Channel {
         } else {
             snapshot.pick(&PickArgs { path: &outbox.path, random: random() })
         };
-        let call = Call::of_client(outbox, deadline, Arc::clone(&self.notifier), config, retry);
+        let then = if plan.as_ref().is_some_and(|(plan, _)| plan.hedges()) { Then::Go } else { then };
+        let call = Call::of_client(outbox, deadline, Arc::clone(&self.notifier), config, plan);
         match (refused, choice) {
             (Some(status), _) => call.fail_waiting(status),
             (None, Choice::Ready(Picked { connection, dial, done, .. })) => {
@@ -182,11 +189,12 @@ impl Channel {
         config: &Arc<MethodConfig>,
         outbox: &mut Outbox,
         deadline: Option<Instant>,
-    ) -> (Option<Instant>, Option<Box<Retry>>) {
+    ) -> (Option<Instant>, Option<(Box<Plan>, &Arc<Budget>)>) {
         outbox.wait_for_ready = outbox.wait_for_ready.or(config.wait_for_ready);
         let timeout = config.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let retry = self.retry.enabled.then(|| Retry::new(config, self.throttle.as_ref(), process::random())).flatten();
-        ([deadline, timeout].into_iter().flatten().min(), retry.map(Box::new))
+        let again = self.retry.enabled && (self.retry.hedging || config.hedging.is_none());
+        let plan = again.then(|| Plan::new(config, self.throttle.as_ref(), process::random())).flatten();
+        ([deadline, timeout].into_iter().flatten().min(), plan.map(|plan| (plan, &self.budget)))
     }
 
     /// Puts a call onto a connection, or has it wait for another.
@@ -200,23 +208,42 @@ impl Channel {
             // Its end is about to be told; the call waits for what comes after.
             self.lost(dial, How::Draining, NO_MORE_CALLS, connection, AT_ONCE);
             self.queue(call, AT_ONCE);
+        } else if call.hedges {
+            self.go_on(call, AT_ONCE);
         }
     }
 
     /// A call goes nowhere, unless it is made again.
     fn refuse(self: &Arc<Self>, call: &Arc<Call>, refusal: Refusal) {
-        if let Some(delay) = call.refuse_place(refusal) {
-            self.rest(call, Until::Time(Instant::now() + delay), AT_ONCE);
+        call.refuse_place(refusal, Instant::now());
+        self.go_on(call, AT_ONCE);
+    }
+
+    /// Sees to the next attempt at a call, if there is to be one.
+    pub(crate) fn go_on(self: &Arc<Self>, call: &Arc<Call>, most: usize) {
+        match call.due(Instant::now()) {
+            None => {}
+            Some(Due::Now) => self.queue(call, most),
+            Some(Due::At(at)) => self.rest(call, Until::Time(at), most),
+            Some(Due::Beside(at)) => {
+                let (channel, weak) = (Arc::downgrade(self), Arc::downgrade(call));
+                let hedge = move || {
+                    if let (Some(channel), Some(call)) = (channel.upgrade(), weak.upgrade()) {
+                        channel.go_on(&call, AT_ONCE);
+                    }
+                };
+                call.set_timer(self.reactor.at(at, Box::new(hedge)));
+            }
         }
     }
 
     /// Has a call wait for a connection.
-    pub(crate) fn queue(self: &Arc<Self>, call: &Arc<Call>, most: usize) {
+    fn queue(self: &Arc<Self>, call: &Arc<Call>, most: usize) {
         self.wait(call, most, |brain, call, waiting, now| brain.queue(call, waiting, now));
     }
 
     /// Has a call wait for something else, and then for a connection.
-    pub(crate) fn rest(self: &Arc<Self>, call: &Arc<Call>, until: Until, most: usize) {
+    fn rest(self: &Arc<Self>, call: &Arc<Call>, until: Until, most: usize) {
         self.wait(call, most, |brain, call, waiting, now| brain.rest(call, waiting, until, now));
     }
 

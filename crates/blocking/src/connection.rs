@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farcall_channel::{ConnectError, Connectivity, Next, balancer::Done};
+use farcall_channel::{ConnectError, Connectivity, balancer::Done};
 use farcall_engine::{CallId, Config, Connection as Engine, Event, RequestHead, Role};
 use farcall_system::{
     Callback,
@@ -23,6 +23,7 @@ use farcall_system::{
 };
 
 use crate::{
+    attempts::{At, Fate},
     call::{Call, CallState, Place},
     leader::{Alarm, Follower},
     reactor::{Reactor, Timer, TimerKey},
@@ -149,8 +150,10 @@ pub(crate) enum Notice {
     Remark(Remark),
     /// Server: a call begins.
     Request(Arc<Call>, Box<RequestHead>),
-    /// Client: an attempt at a call ended, and this is what becomes of the call: never [`Next::Over`].
-    Again(Arc<Call>, Next),
+    /// Client: an attempt at a call ended, and the call goes on; elsewhere if this connection takes no calls.
+    Again { call: Arc<Call>, elsewhere: bool },
+    /// Client: nothing is to come of this attempt.
+    Cancel(At),
     /// Server: what waited for a call's request.
     Receivable(Callback),
     /// A call has ended, and these callbacks are due.
@@ -321,32 +324,48 @@ impl Connection {
         result
     }
 
-    /// Puts a client's call on this connection; gives back false when the connection takes none.
+    /// Puts a client's call on this connection, or an attempt at it; gives back false when the connection takes none.
     pub(crate) fn adopt(self: &Arc<Self>, call: &Arc<Call>, authority: &str, then: Then, done: Done) -> bool {
         let now = Instant::now();
         let mut state = self.lock();
         let mut notices = Vec::new();
         {
             let mut call_state = call.lock();
-            // It may have ended while it waited for a connection.
-            let Place::Waiting(outbox) = &mut call_state.place else { return true };
+            let call_state = &mut *call_state;
+            let (outbox, attempt) = match &mut call_state.place {
+                Place::Waiting(outbox) => (outbox, None),
+                Place::Trying(trial) => match trial.begin(now) {
+                    Some(attempt) => (&mut trial.outbox, Some(attempt)),
+                    None => return true,
+                },
+                // It may have ended while it waited for a connection.
+                Place::On(..) | Place::Gone => return true,
+            };
             let request = farcall_engine::Request {
                 path: &outbox.path,
                 authority,
                 metadata: &outbox.metadata,
                 deadline: call.deadline,
             };
-            let Ok(id) = state.engine.open_encoded(request, outbox.encoding, now) else { return false };
-            for message in &outbox.messages {
-                // A refusal means that the call has just ended, which an event will tell.
-                let _ = state.engine.send_message(id, message.clone());
-                self.entity.sent();
-            }
-            if outbox.half_closed {
-                let _ = state.engine.half_close(id);
-            }
+            let Ok(id) = state.engine.open_encoded(request, outbox.encoding, now) else {
+                attempt.into_iter().for_each(|attempt| call_state.put_back(attempt));
+                return false;
+            };
             notices.extend(trace::begun(&self.peer, id, &outbox.path).map(Notice::Trace));
-            call_state.place_on(self, id, !state.engine.writable(id), done);
+            let at = At { connection: Arc::clone(self), id, done };
+            if let Some(attempt) = attempt {
+                call_state.try_on(attempt.id, at, &mut state.engine);
+            } else {
+                for message in &outbox.messages {
+                    // A refusal means that the call has just ended, which an event will tell.
+                    let _ = state.engine.send_message(id, message.clone());
+                    self.entity.sent();
+                }
+                if outbox.half_closed {
+                    let _ = state.engine.half_close(id);
+                }
+                call_state.place_on(at, !state.engine.writable(id), now);
+            }
             state.place(id, Arc::clone(call));
         }
         call.nudge();
@@ -404,7 +423,7 @@ impl Connection {
     fn settle(self: &Arc<Self>, state: &mut State, now: Instant, notices: &mut Vec<Notice>) {
         loop {
             self.flush(state, now);
-            if !self.tell_events(state, notices) && (state.asked.is_empty() || !state.ask_next()) {
+            if !self.tell_events(state, now, notices) && (state.asked.is_empty() || !state.ask_next()) {
                 break;
             }
         }
@@ -430,11 +449,11 @@ impl Connection {
     }
 
     /// Hands on what the brain has to tell; whether there was anything.
-    fn tell_events(self: &Arc<Self>, state: &mut State, notices: &mut Vec<Notice>) -> bool {
+    fn tell_events(self: &Arc<Self>, state: &mut State, now: Instant, notices: &mut Vec<Notice>) -> bool {
         let before = state.told;
         while let Some(event) = state.engine.poll_event() {
             state.told += 1;
-            self.tell(state, event, notices);
+            self.tell(state, event, now, notices);
         }
         state.told != before
     }
@@ -520,7 +539,7 @@ impl Connection {
         for _ in 0..READS_IN_A_ROW {
             // What one read has brought is told before the next: of small messages many reads bring so many that their
             // queue would be by far the largest thing that a connection ever has.
-            self.tell_events(state, notices);
+            self.tell_events(state, now, notices);
             if state.over || state.engine.error().is_some() {
                 return false;
             }
@@ -539,7 +558,7 @@ impl Connection {
     }
 
     /// Hands one event to the call it belongs to, or notes it for the owner.
-    fn tell(self: &Arc<Self>, state: &mut State, event: Event, notices: &mut Vec<Notice>) {
+    fn tell(self: &Arc<Self>, state: &mut State, event: Event, now: Instant, notices: &mut Vec<Notice>) {
         notices.extend(trace::event(&self.peer, &state.engine, &event).map(Notice::Trace));
         match event {
             Event::Ready => {
@@ -558,12 +577,18 @@ impl Connection {
                 state.place(id, Arc::clone(&call));
                 notices.push(Notice::Request(call, head));
             }
-            Event::Headers { call, metadata } => {
+            Event::Headers { call: id, metadata } => {
                 state.answered = true;
-                state.update(call, |call| call.headers_arrived(metadata));
+                if let Some(Some(call)) = state.calls.get(id.index()) {
+                    let losers = call.update(|call| call.headers_arrived(self, id, metadata));
+                    notices.extend(losers.into_iter().map(Notice::Cancel));
+                }
             }
             Event::Message { call: id, message } => {
                 let Some(Some(call)) = state.calls.get(id.index()) else { return };
+                if call.hedges && !call.lock().takes(self, id) {
+                    return;
+                }
                 if let Some(status) = call.refuse_response(&message) {
                     // The server may have ended it already.
                     call.lock().refused = Some(status.clone());
@@ -582,6 +607,9 @@ impl Connection {
             Event::LargeMessage { call: id } => {
                 let Some(Some(call)) = state.calls.get(id.index()) else { return };
                 let mut call = call.lock();
+                if matches!(call.place, Place::Trying(_)) && !call.takes(self, id) {
+                    return;
+                }
                 if call.is_large_awaited() {
                     drop(call);
                     state.engine.want(id);
@@ -590,14 +618,21 @@ impl Connection {
                     state.ask(id);
                 }
             }
-            Event::Writable { call } => state.update(call, |call| call.full = false),
+            Event::Writable { call: id } => {
+                let State { calls, engine, .. } = state;
+                if let Some(Some(call)) = calls.get(id.index()) {
+                    call.update(|call| call.room_again(engine, self, id));
+                }
+            }
             Event::Closed { call: id, mut closed } => {
                 if let Some(call) = state.calls.get_mut(id.index()).and_then(Option::take) {
                     state.answered |= closed.completed;
-                    let next = call.update(|call| call.start_over(&closed));
-                    if next != Next::Over {
-                        notices.push(Notice::Again(call, next));
-                        return;
+                    let (fate, others) = call.update(|call| call.attempt_ended(self, id, &closed, now));
+                    notices.extend(others.into_iter().map(Notice::Cancel));
+                    match fate {
+                        Fate::Over => {}
+                        Fate::Again { elsewhere } => return notices.push(Notice::Again { call, elsewhere }),
+                        Fate::Lost => return,
                     }
                     if let Some(status) = call.lock().refused.take() {
                         closed.status = status;
@@ -769,11 +804,5 @@ impl State {
             self.calls.resize_with(index + 1, || None);
         }
         self.calls[index] = Some(call);
-    }
-
-    fn update(&self, id: CallId, change: impl FnOnce(&mut CallState)) {
-        if let Some(Some(call)) = self.calls.get(id.index()) {
-            call.update(change);
-        }
     }
 }

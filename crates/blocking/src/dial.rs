@@ -5,11 +5,10 @@ use std::{
     panic::{self, AssertUnwindSafe},
     sync::{Arc, Weak},
     thread,
-    time::Instant,
 };
 
 use farcall_channel::{
-    Address, ConnectError, Dial, DialId, How, Next, Until,
+    Address, ConnectError, Dial, DialId, How,
     resolver::{Answer, Query, QueryId},
 };
 use farcall_core::{Code, Status};
@@ -217,18 +216,16 @@ impl Attempt {
                     // Counts only if it never was connected.
                     channel.connect_failed(self.id, &error, most);
                 }
-                (Notice::Again(call, Next::After(delay)), Some(channel)) => {
-                    channel.rest(&call, Until::Time(Instant::now() + delay), most);
-                }
-                (Notice::Again(call, next), Some(channel)) => {
-                    if next == Next::Elsewhere {
+                (Notice::Again { call, elsewhere }, Some(channel)) => {
+                    if elsewhere {
                         channel.lost(self.id, How::Draining, NO_MORE_CALLS, connection, most);
                     }
-                    channel.queue(&call, most);
+                    channel.go_on(&call, most);
                 }
-                (Notice::Again(call, _), None) => {
+                (Notice::Again { call, .. }, None) => {
                     call.fail_waiting(Status::new(Code::Cancelled, "Channel deallocated!"));
                 }
+                (Notice::Cancel(attempt), _) => attempt.cancel(),
                 _ => {}
             }
         }

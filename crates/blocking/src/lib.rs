@@ -10,6 +10,7 @@
 //! Locks, outermost first: a channel's or a server's, a connection's, a call's. No lock is held while a closure of a
 //! face runs.
 
+mod attempts;
 pub mod call;
 pub mod channel;
 pub mod connection;

@@ -350,7 +350,7 @@ impl Server {
                     Notice::Receivable(callback) => receivable.push(callback),
                     Notice::Remark(remark) => remarks.push(remark),
                     Notice::Trace(line) => lines.push(line),
-                    Notice::Ready | Notice::Draining | Notice::Again(..) => {}
+                    Notice::Ready | Notice::Draining | Notice::Again { .. } | Notice::Cancel(_) => {}
                 }
             }
             if state.serving.is_drained() {

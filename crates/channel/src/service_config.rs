@@ -127,11 +127,6 @@ impl ServiceConfig {
         Err(InvalidServiceConfig(format!("errors validating service config: [{}]", reader.faults.join("; "))))
     }
 
-    /// Whether calls of any method are hedged.
-    pub fn hedges(&self) -> bool {
-        self.methods.values().any(|method| method.hedging.is_some())
-    }
-
     /// What is asked of calls of this path, if anything.
     pub fn method(&self, path: &str) -> Option<&Arc<MethodConfig>> {
         if self.methods.is_empty() {
@@ -469,12 +464,6 @@ mod tests {
         let all = hedging(r#"{"maxAttempts":9,"hedgingDelay":"0.5s","nonFatalStatusCodes":["UNAVAILABLE","ABORTED"]}"#);
         let codes = vec![Code::Unavailable, Code::Aborted];
         assert_eq!(all, Ok(HedgingPolicy { max_attempts: 5, delay: Duration::from_millis(500), codes }));
-        assert!(
-            ServiceConfig::parse(r#"{"methodConfig":[{"name":[{}],"hedgingPolicy":{"maxAttempts":2}}]}"#)
-                .unwrap()
-                .hedges()
-        );
-        assert!(!ServiceConfig::parse(r#"{"methodConfig":[{"name":[{}]}]}"#).unwrap().hedges());
         let least = hedging(r#"{"maxAttempts":2}"#).unwrap();
         assert_eq!((least.max_attempts, least.delay, least.codes), (2, Duration::ZERO, vec![]));
         for (policy, fault) in [

@@ -77,7 +77,7 @@ impl Channel {
     #[new]
     #[pyo3(signature = (target, options, security=None))]
     fn new(target: String, options: &Bound<'_, PyAny>, security: Option<&ChannelSecurity>) -> PyResult<Channel> {
-        let mut options = pairs::blocking_channel_options(options)?;
+        let mut options = pairs::channel_options(options)?;
         if let Some(security) = security {
             options = options.secured(security.0.clone());
         }

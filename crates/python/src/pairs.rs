@@ -51,16 +51,6 @@ pub(crate) fn channel_options(options: &Bound<'_, PyAny>) -> PyResult<ChannelOpt
     Ok(read)
 }
 
-/// The same of a channel of a program that blocks: warns too of what only those on loops do.
-///
-/// # Errors
-/// As there.
-pub(crate) fn blocking_channel_options(options: &Bound<'_, PyAny>) -> PyResult<ChannelOptions> {
-    let read = channel_options(options)?;
-    warn(options.py(), &read.only_on_loops)?;
-    Ok(read)
-}
-
 /// A server's options; as [`channel_options`].
 pub(crate) fn server_options(options: &Bound<'_, PyAny>) -> PyResult<ServerOptions> {
     let (read, complaints) = ServerOptions::read(pairs(options)?);

@@ -39,8 +39,6 @@ pub struct ChannelOptions {
     pub environment_proxy: bool,
     /// Why the service config cannot be used; then no call can be made.
     pub service_config_error: Option<String>,
-    /// What asyncio's hands do and blocking ones cannot, in words for people.
-    pub only_on_loops: Vec<String>,
     /// Whether channelz tells of it.
     pub channelz: bool,
 }
@@ -131,7 +129,6 @@ struct Draft {
     max_connections: Option<usize>,
     keepalive_timeout_endless: bool,
     service_config_error: Option<String>,
-    only_on_loops: Vec<String>,
     /// What could not be taken as it was meant, for people.
     complaints: Vec<String>,
 }
@@ -161,7 +158,6 @@ impl Draft {
             max_connections: None,
             keepalive_timeout_endless: false,
             service_config_error: None,
-            only_on_loops: Vec::new(),
             complaints: Vec::new(),
         }
     }
@@ -240,7 +236,6 @@ impl ChannelOptions {
             proxy: draft.proxy,
             environment_proxy: draft.environment_proxy,
             service_config_error: draft.service_config_error,
-            only_on_loops: draft.only_on_loops,
             channelz: draft.channelz,
         };
         (options, draft.complaints)

@@ -48,7 +48,7 @@ use self::{hedge::Hedging, retry::Retrying};
 use crate::MethodConfig;
 
 /// The name of an attempt at a call: they are numbered as they begin.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct AttemptId(pub u32);
 
 /// An attempt to be made.

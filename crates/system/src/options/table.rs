@@ -393,9 +393,6 @@ fn scheme(draft: &mut Draft, text: &str) {
 
 fn hedging(draft: &mut Draft, number: i32) {
     draft.channel.retry.hedging = number != 0;
-    if number != 0 {
-        draft.only_on_loops.push("option \"grpc.experimental.enable_hedging\": calls are not hedged here".to_owned());
-    }
 }
 
 fn lb_policy(draft: &mut Draft, text: &str) {
@@ -417,8 +414,6 @@ fn service_config(draft: &mut Draft, text: &str) {
                 .map(|_| "healthCheckConfig: servers are not asked whether they are healthy".to_owned());
             draft.channel.health_checks = false;
             let note = |note| format!("option \"grpc.service_config\": {note}");
-            let once = || "hedgingPolicy: calls are made once, for there is no hedging".to_owned();
-            draft.only_on_loops.extend(config.hedges().then(once).map(note));
             draft.complaints.extend(config.without_effect.iter().cloned().chain(unasked).map(note));
             draft.channel.service_config = Arc::new(config);
         }

@@ -400,3 +400,22 @@ impl Call {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_policy_a_little_is_kept_and_no_more() {
+        for (buffer, most) in [(1 << 20, REPLAY_WITHOUT_POLICY), (100, 100)] {
+            let outbox = Outbox { retry_buffer: buffer, ..Outbox::default() };
+            let mut state = CallState::default();
+            state.replay = Some(Box::new(outbox));
+            state.attempt = state.rpc.attempt(Instant::now()).unwrap().id;
+            state.keep(Message::Borrowed(&vec![0; most]));
+            assert!(state.replay.is_some() && !state.rpc.is_committed());
+            state.keep(Message::Borrowed(&[0]));
+            assert!(state.replay.is_none() && state.rpc.is_committed());
+        }
+    }
+}

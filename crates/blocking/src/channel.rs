@@ -11,7 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use farcall_channel::{
     self as brain, Action, Choice, Connectivity, DialId, Head, How, Lost, MethodConfig, Picked, Placed, Refusal,
-    RetryConfig, Snapshot, Target, Throttle, Ticket, Until, Waiting,
+    RetryConfig, Snapshot, StreamEvent, StreamId, StreamRequest, Target, Throttle, Ticket, Until, Waiting,
     balancer::{Done, PickArgs},
     call::{Budget, Plan},
     limits::REPLAY_PER_CHANNEL,
@@ -75,6 +75,8 @@ pub(crate) struct State {
     pub(crate) brain: Brain,
     /// Attempts under way, those on a thread of their own without a connection, and what has come of them, to its end.
     pub(crate) connections: HashMap<DialId, Option<Arc<Connection>>>,
+    /// Where streams of the channel's own are.
+    pub(crate) streams: HashMap<StreamId, Arc<Connection>>,
     /// When the reactor will call [`Channel::handle_timer`].
     timer: Option<Timer>,
 }
@@ -120,7 +122,7 @@ impl Channel {
             notifier: Notifier::new(host),
             reports: Reports::to("grpc._channel"),
             snapshot: ArcSwap::from(Arc::clone(brain.snapshot())),
-            state: Mutex::new(State { brain, connections: HashMap::new(), timer: None }),
+            state: Mutex::new(State { brain, connections: HashMap::new(), streams: HashMap::new(), timer: None }),
             changed: Condvar::new(),
         }))
     }
@@ -169,8 +171,14 @@ impl Channel {
         } else {
             snapshot.pick(&PickArgs { path: &outbox.path, random: random() })
         };
-        let then = if plan.as_ref().is_some_and(|(plan, _)| plan.hedges()) { Then::Go } else { then };
-        let call = Call::of_client(outbox, deadline, Arc::clone(&self.notifier), config, plan);
+        let then = if plan.as_ref().is_some_and(|plan| plan.hedges()) { Then::Go } else { then };
+        let call = Call::of_client(
+            outbox,
+            deadline,
+            Arc::clone(&self.notifier),
+            config,
+            plan.map(|plan| (plan, &self.budget)),
+        );
         match (refused, choice) {
             (Some(status), _) => call.fail_waiting(status),
             (None, Choice::Ready(Picked { connection, dial, done, .. })) => {
@@ -189,12 +197,12 @@ impl Channel {
         config: &Arc<MethodConfig>,
         outbox: &mut Outbox,
         deadline: Option<Instant>,
-    ) -> (Option<Instant>, Option<(Box<Plan>, &Arc<Budget>)>) {
+    ) -> (Option<Instant>, Option<Box<Plan>>) {
         outbox.wait_for_ready = outbox.wait_for_ready.or(config.wait_for_ready);
         let timeout = config.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let again = self.retry.enabled && (self.retry.hedging || config.hedging.is_none());
         let plan = again.then(|| Plan::new(config, self.throttle.as_ref(), process::random())).flatten();
-        ([deadline, timeout].into_iter().flatten().min(), plan.map(|plan| (plan, &self.budget)))
+        ([deadline, timeout].into_iter().flatten().min(), plan)
     }
 
     /// Puts a call onto a connection, or has it wait for another.
@@ -373,7 +381,7 @@ impl Channel {
             }
             Action::Fail(call, refusal) => self.refuse(&call, refusal),
             Action::AskInUse(connections) => {
-                let in_use = connections.iter().any(|connection| connection.lock().engine.calls() > 0);
+                let in_use = connections.iter().any(|connection| connection.lock().has_calls());
                 self.lock().brain.handle_in_use(in_use, Instant::now());
             }
             Action::Publish(snapshot) => drop(self.snapshot.swap(snapshot)),
@@ -387,10 +395,28 @@ impl Channel {
                 let line = self.reports.note(format!("{}: {note}", self.authority));
                 self.notifier.run(line.into_iter().collect());
             }
-            // Its options ask for no streams of its own.
-            Action::Open(..) | Action::Cancel(_) => {}
+            Action::Open(id, connection, request) => self.open_stream(id, &connection, request),
+            Action::Cancel(id) => {
+                let connection = self.lock().streams.remove(&id);
+                connection.into_iter().for_each(|connection| connection.end_stream(id));
+            }
             Action::StopResolving(_) | Action::Drop(_) => {}
         }
+    }
+
+    /// Opens a stream of the channel's own.
+    fn open_stream(self: &Arc<Self>, id: StreamId, connection: &Arc<Connection>, request: StreamRequest) {
+        self.lock().streams.insert(id, Arc::clone(connection));
+        if !connection.open_stream(id, request, &self.authority) {
+            let status = Status::new(Code::Unavailable, "the connection takes no more streams");
+            self.stream_ended(id, &status, AT_ONCE);
+        }
+    }
+
+    pub(crate) fn stream_ended(self: &Arc<Self>, id: StreamId, status: &Status, most: usize) {
+        let connection = self.lock().streams.remove(&id);
+        drop(connection);
+        self.step(most, |state, now| state.brain.handle_stream(id, StreamEvent::Ended(status), now));
     }
 
     /// Has the reactor call at the brain's time-out. One that moves away costs nothing.

@@ -1,5 +1,7 @@
 //! A socket, the brain of its connection, and the calls on it, under one lock.
 
+mod standing;
+
 use std::{
     collections::VecDeque,
     io,
@@ -10,7 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farcall_channel::{ConnectError, Connectivity, balancer::Done};
+use bytes::Bytes;
+use farcall_channel::{ConnectError, Connectivity, StreamId, balancer::Done};
+use farcall_core::Status;
 use farcall_engine::{CallId, Config, Connection as Engine, Event, RequestHead, Role};
 use farcall_system::{
     Callback,
@@ -22,6 +26,7 @@ use farcall_system::{
     transport::Transport,
 };
 
+use self::standing::Standing;
 use crate::{
     attempts::{At, Fate},
     call::{Call, CallState, Place},
@@ -65,6 +70,8 @@ pub(crate) struct State {
     transport: Transport,
     /// By [`CallId::index`].
     calls: Vec<Option<Arc<Call>>>,
+    /// Client: streams of the channel's own, which are no calls.
+    standing: Vec<Standing>,
     /// Who reads, writes what could not be written at once, and watches the clock.
     pub(crate) keeper: Keeper,
     /// Threads that wait while another leads.
@@ -151,9 +158,15 @@ pub(crate) enum Notice {
     /// Server: a call begins.
     Request(Arc<Call>, Box<RequestHead>),
     /// Client: an attempt at a call ended, and the call goes on; elsewhere if this connection takes no calls.
-    Again { call: Arc<Call>, elsewhere: bool },
+    Again {
+        call: Arc<Call>,
+        elsewhere: bool,
+    },
     /// Client: nothing is to come of this attempt.
     Cancel(At),
+    /// Client: a message on a stream of the channel's own, or its end.
+    StreamMessage(StreamId, Bytes),
+    StreamEnded(StreamId, Status),
     /// Server: what waited for a call's request.
     Receivable(Callback),
     /// A call has ended, and these callbacks are due.
@@ -225,7 +238,12 @@ impl State {
 
     /// Client: whether the server has answered a call, or is at work on one.
     pub(crate) fn is_useful(&self) -> bool {
-        self.answered || self.engine.calls() > 0
+        self.answered || self.has_calls()
+    }
+
+    /// Whether a call of the application is in flight.
+    pub(crate) fn has_calls(&self) -> bool {
+        self.engine.calls() > self.standing.len()
     }
 
     /// Whether so many threads wait that handing the lead from one to the next would cost more than the reactor does:
@@ -234,9 +252,10 @@ impl State {
         self.followers.len() >= CROWD
     }
 
-    /// Whether somebody must look after it at once.
+    /// Whether somebody must look after it at once. For a stream of the channel's own the reactor does once the connection
+    /// rests: as if there were none, threads that make one call after the other read it.
     fn needs_keeper(&self) -> bool {
-        !self.over && (self.connecting || self.blocked || self.engine.calls() > 0)
+        !self.over && (self.connecting || self.blocked || self.has_calls())
     }
 }
 
@@ -267,6 +286,7 @@ impl Connection {
                 engine: Engine::new(config, now),
                 transport,
                 calls: Vec::new(),
+                standing: Vec::new(),
                 keeper: Keeper::Nobody,
                 followers: VecDeque::new(),
                 connecting,
@@ -560,6 +580,12 @@ impl Connection {
     /// Hands one event to the call it belongs to, or notes it for the owner.
     fn tell(self: &Arc<Self>, state: &mut State, event: Event, now: Instant, notices: &mut Vec<Notice>) {
         notices.extend(trace::event(&self.peer, &state.engine, &event).map(Notice::Trace));
+        let event = if state.standing.is_empty() {
+            event
+        } else {
+            let Some(event) = state.tell_stream(event, notices) else { return };
+            event
+        };
         match event {
             Event::Ready => {
                 self.entity.becomes(Connectivity::Ready);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use farcall_channel::{
-    Address, ConnectError, Dial, DialId, How,
+    Address, ConnectError, Dial, DialId, How, StreamEvent,
     resolver::{Answer, Query, QueryId},
 };
 use farcall_core::{Code, Status};
@@ -226,6 +226,10 @@ impl Attempt {
                     call.fail_waiting(Status::new(Code::Cancelled, "Channel deallocated!"));
                 }
                 (Notice::Cancel(attempt), _) => attempt.cancel(),
+                (Notice::StreamMessage(id, message), Some(channel)) => channel.step(most, |state, now| {
+                    state.brain.handle_stream(id, StreamEvent::Message(&message), now);
+                }),
+                (Notice::StreamEnded(id, status), Some(channel)) => channel.stream_ended(id, &status, most),
                 _ => {}
             }
         }

@@ -351,6 +351,7 @@ impl Server {
                     Notice::Remark(remark) => remarks.push(remark),
                     Notice::Trace(line) => lines.push(line),
                     Notice::Ready | Notice::Draining | Notice::Again { .. } | Notice::Cancel(_) => {}
+                    Notice::StreamMessage(..) | Notice::StreamEnded(..) => {}
                 }
             }
             if state.serving.is_drained() {

@@ -1,8 +1,11 @@
 //! What a unary call costs in system calls, counted by strace where there is one.
 
-use std::{fs, process::Command};
+use std::{fs, process::Command, sync::Arc, time::Duration};
 
-use crate::support::{Echo, echo};
+use farcall_blocking::channel::Channel;
+use farcall_core::Code;
+
+use crate::support::{Echo, HEALTH_CHECKED, channel_to, echo, options};
 
 /// Calls that are counted, and calls before them.
 const CALLS: usize = 50;
@@ -16,14 +19,25 @@ const COST: usize = 3;
 
 #[test]
 fn a_unary_call_costs_three() {
-    let folder = std::env::temp_dir().join(format!("farcall-system-calls-{}", std::process::id()));
+    assert_cost("system_calls::calls_to_be_counted");
+}
+
+/// The stream on which the server says how it is has the connection given to the reactor only once no thread calls.
+#[test]
+fn a_unary_call_beside_a_health_check_costs_three() {
+    assert_cost("system_calls::calls_beside_a_health_check_to_be_counted");
+}
+
+fn assert_cost(calls: &str) {
+    let name = calls.rsplit(':').next().unwrap();
+    let folder = std::env::temp_dir().join(format!("farcall-{name}-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let out = folder.join("strace");
     let traced = Command::new("strace")
         .args(["-f", "-o"])
         .arg(&out)
         .arg(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "system_calls::calls_to_be_counted"])
+        .args(["--ignored", "--exact", calls])
         .output();
     let text = fs::read_to_string(&out).unwrap_or_default();
     fs::remove_dir_all(&folder).unwrap();
@@ -46,13 +60,31 @@ fn a_unary_call_costs_three() {
 #[ignore = "it is traced by another test"]
 fn calls_to_be_counted() {
     let server = Echo::start();
-    let channel = server.channel();
+    make_calls(&server.channel());
+}
+
+/// The same.
+#[test]
+#[ignore = "it is traced by another test"]
+fn calls_beside_a_health_check_to_be_counted() {
+    let server = Echo::start();
+    let mut options = options(&[HEALTH_CHECKED]);
+    options.channel.health_checks = true;
+    let channel = channel_to(server.port, &options);
+    make_calls(&channel);
+    assert_eq!(server.calls(), WARM_UP + CALLS);
+    channel.close("done");
+    // Its end: it was there all the time.
+    assert_eq!(server.ended().recv_timeout(Duration::from_secs(20)), Ok(Code::Cancelled));
+}
+
+fn make_calls(channel: &Arc<Channel>) {
     for call in 0..=WARM_UP + CALLS {
         if call >= WARM_UP {
             assert!(fs::metadata(MARK).is_err());
         }
         if call < WARM_UP + CALLS {
-            assert_eq!(echo(&channel, b"hello"), b"hello");
+            assert_eq!(echo(channel, b"hello"), b"hello");
         }
     }
 }

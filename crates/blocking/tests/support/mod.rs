@@ -24,6 +24,10 @@ use farcall_system::{
     options::{ChannelOptions, ServerOptions, Value},
 };
 
+/// A service config that has servers asked for their health.
+pub(crate) const HEALTH_CHECKED: (&str, &str) =
+    ("grpc.service_config", r#"{"loadBalancingConfig":[{"round_robin":{}}],"healthCheckConfig":{"serviceName":""}}"#);
+
 /// Until then a test waits for what must come.
 pub(crate) fn patience() -> Instant {
     Instant::now() + Duration::from_secs(20)
@@ -36,8 +40,10 @@ fn host(work: &mut (dyn FnMut() + Send)) {
 
 /// A channel's options, of which none may be refused.
 pub(crate) fn options(texts: &[(&str, &str)]) -> ChannelOptions {
-    let (options, complaints) =
+    let (options, mut complaints) =
         ChannelOptions::read(texts.iter().map(|(key, text)| ((*key).to_owned(), Value::Text((*text).to_owned()))));
+    // Not every face asks servers for their health.
+    complaints.retain(|complaint| !complaint.contains("healthCheckConfig"));
     assert_eq!(complaints, Vec::<String>::new());
     options
 }
@@ -108,7 +114,7 @@ impl Echo {
         let (sender, ended) = mpsc::channel();
         let noted = Arc::clone(&seen);
         let serve = move |calls: Vec<NewCall>| {
-            for (call, _) in calls {
+            for call in calls {
                 let (seen, sender, handover) = (Arc::clone(&noted), sender.clone(), Arc::clone(&handover));
                 thread::spawn(move || serve_many(call, &seen, &sender, &handover));
             }
@@ -146,12 +152,26 @@ impl Drop for Echo {
     }
 }
 
-fn serve_many(first: Arc<Call>, seen: &Seen, ended: &Sender<Code>, handover: &Handover) {
+fn serve_many(first: NewCall, seen: &Seen, ended: &Sender<Code>, handover: &Handover) {
     let mut next = Some(first);
-    while let Some(call) = next {
-        serve(&call, seen, ended);
-        next = handover.take(Duration::from_millis(2)).map(|(call, _)| call);
+    while let Some((call, head)) = next {
+        if head.path == "/grpc.health.v1.Health/Watch" {
+            be_well(&call, ended);
+        } else {
+            serve(&call, seen, ended);
+        }
+        next = handover.take(Duration::from_millis(2));
     }
+}
+
+/// Says that it is SERVING, and nothing more until the client leaves.
+fn be_well(call: &Arc<Call>, ended: &Sender<Code>) {
+    call.wait(None, &CallState::receivable);
+    call.take_message();
+    call.send(Message::Borrowed(&[8, 1]), true);
+    call.wait(None, &CallState::ended);
+    let code = call.lock().closed.as_ref().map_or(Code::Ok, |closed| closed.status.code);
+    let _ = ended.send(code);
 }
 
 fn serve(call: &Arc<Call>, seen: &Seen, ended: &Sender<Code>) {

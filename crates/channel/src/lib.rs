@@ -4,7 +4,7 @@
 //! balancing policy wants: [`balancer`]), and says of each call where it goes. It keeps the connectivity state that gRPC
 //! prescribes (grpc/grpc `doc/connectivity-semantics-and-api.md`), backs off between failures
 //! (`doc/connection-backoff.md`), keeps the calls that wait, and goes IDLE when nobody calls. [`ServiceConfig`] is what a
-//! service's owner asks of its callers, and [`Attempts`] says of one failed call whether, where and when it is made again.
+//! service's owner asks of its callers, and [`call::Rpc`] says of one failed call whether, where and when it is made again.
 //!
 //! It does not own sockets or calls: `farcall-engine` is the brain of a connection, and the hands (`farcall-net`,
 //! `farcall-python`) hold both and introduce them, as handles: `C` is a connection, `K` a call that waits.
@@ -83,7 +83,6 @@
 
 mod action;
 mod address;
-mod attempts;
 mod backoff;
 pub mod balancer;
 pub mod call;
@@ -95,7 +94,6 @@ pub mod proxy;
 mod queue;
 mod random;
 pub mod resolver;
-mod retry;
 mod service_config;
 pub mod single;
 mod snapshot;
@@ -107,9 +105,8 @@ mod wire;
 
 pub use action::{Action, Dial, Discarded, How, Lost, Note};
 pub use address::Address;
-pub use attempts::{Attempts, Ended, Next};
 pub use backoff::Backoff;
-pub use call::{Seen, Throttle};
+pub use call::{PREVIOUS_ATTEMPTS, RetryConfig, Seen, Throttle};
 pub use channel::Channel;
 pub use config::{Config, ConnectError};
 pub use connectivity::Connectivity;
@@ -117,7 +114,6 @@ pub use limits::Limits;
 pub use proxy::{InvalidProxy, Proxy, ProxyChoice};
 pub(crate) use queue::Queue;
 pub use queue::{Ticket, Until, Waiting};
-pub use retry::{Attempt, PREVIOUS_ATTEMPTS, Retry, RetryConfig};
 pub use service_config::{
     HedgingPolicy, InvalidServiceConfig, MethodConfig, RetryPolicy, ServiceConfig, ThrottlingConfig,
 };

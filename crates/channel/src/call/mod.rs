@@ -36,15 +36,14 @@ use std::{sync::Arc, time::Instant};
 
 use farcall_core::{Code, Metadata};
 
-pub(crate) use self::pushback::Pushback;
-pub(crate) use self::transparent::Transparent;
 pub use self::{
     attempts::{Attempts, Winner},
     replay::{Budget, Cursor, Piece, Replay},
+    retry::{PREVIOUS_ATTEMPTS, RetryConfig},
     throttle::Throttle,
     transparent::Seen,
 };
-use self::{hedge::Hedging, retry::Retrying};
+use self::{hedge::Hedging, pushback::Pushback, retry::Retrying, transparent::Transparent};
 use crate::MethodConfig;
 
 /// The name of an attempt at a call: they are numbered as they begin.

@@ -1,7 +1,6 @@
 //! What a channel's brain asks of the world: the addresses of names, and connections.
 
 use std::{
-    net::ToSocketAddrs,
     panic::{self, AssertUnwindSafe},
     sync::{Arc, Weak},
     thread,
@@ -9,7 +8,7 @@ use std::{
 
 use farcall_channel::{
     Address, ConnectError, Dial, DialId, How, StreamEvent,
-    resolver::{Answer, Query, QueryId},
+    resolver::{Query, QueryId},
 };
 use farcall_core::{Code, Status};
 use farcall_engine::Config;
@@ -18,7 +17,7 @@ use farcall_system::{
     channelz::Entity,
     credentials::ClientSecurity,
     message::NO_MORE_CALLS,
-    process, proxy,
+    names, process, proxy,
     socket::{Socket, connect_error, os_text},
     transport::Transport,
 };
@@ -34,11 +33,7 @@ const DIED: &str = "the thread that was at it has died";
 impl Channel {
     /// Has a name looked up.
     pub(crate) fn look_up(self: &Arc<Self>, id: QueryId, query: Query) {
-        let Query::Host { host, port } = query;
-        let work = move || match (host.as_str(), port).to_socket_addrs() {
-            Ok(found) => Ok(Answer::addresses(found.map(Address::Ip))),
-            Err(_) => Err("Domain name not found".to_owned()),
-        };
+        let work = move || names::look_up(query);
         let tell = move |channel: &Arc<Channel>, found| {
             channel.step(AT_ONCE, |state, now| state.brain.handle_answer(id, found, now));
         };

@@ -13,7 +13,8 @@ use crate::{
 /// What the hands must do, in this order.
 #[derive(Debug)]
 pub enum Action<C, K> {
-    /// Find this out, and tell [`Channel::handle_answer`](crate::Channel::handle_answer), once.
+    /// Find this out, and tell [`Channel::handle_answer`](crate::Channel::handle_answer), once. A user's resolver that goes
+    /// on tells [`Channel::handle_update`](crate::Channel::handle_update) before, any number of times.
     Resolve(QueryId, Query),
     /// The answer to this is of no use any more; it may still arrive.
     StopResolving(QueryId),
@@ -70,6 +71,8 @@ pub enum Discarded<C, K> {
     Call(K),
     /// A snapshot that another has replaced.
     Snapshot(Arc<Snapshot<C>>),
+    /// A policy, a selector or a config, which may be somebody else's.
+    Other(Box<dyn Send>),
 }
 
 impl<C, K> fmt::Debug for Discarded<C, K> {
@@ -78,6 +81,7 @@ impl<C, K> fmt::Debug for Discarded<C, K> {
             Discarded::Connection(_) => "Connection",
             Discarded::Call(_) => "Call",
             Discarded::Snapshot(_) => "Snapshot",
+            Discarded::Other(_) => "Other",
         })
     }
 }
@@ -98,6 +102,8 @@ pub enum Note {
     InvalidServiceConfig(String),
     /// The server at this address cannot be asked for its health, though the service config wants that.
     NoHealthService(Address),
+    /// A resolver has something to say.
+    Resolver(String),
 }
 
 impl fmt::Display for Note {
@@ -112,6 +118,7 @@ impl fmt::Display for Note {
                 "{address}: health checking Watch method returned UNIMPLEMENTED; \
                  disabling health checks but assuming server is healthy"
             ),
+            Note::Resolver(text) => f.write_str(text),
             Note::InvalidServiceConfig(why) => write!(f, "the resolver's service config is not used: {why}"),
         }
     }

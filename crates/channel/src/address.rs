@@ -9,9 +9,16 @@ pub enum Address {
     Unix(PathBuf),
     /// A Unix domain socket by abstract name (Linux), without the leading NUL.
     UnixAbstract(Vec<u8>),
+    /// A socket between a virtual machine and its host (Linux).
+    Vsock {
+        /// The machine's number: its context identifier.
+        cid: u32,
+        /// The port.
+        port: u32,
+    },
 }
 
-/// As gRPC writes a peer: `ipv4:127.0.0.1:50051`, `ipv6:%5B::1%5D:50051`, `unix:/run/x`, `unix-abstract:x`.
+/// As gRPC writes a peer: `ipv4:127.0.0.1:50051`, `ipv6:%5B::1%5D:50051`, `unix:/run/x`, `unix-abstract:x`, `vsock:3:5`.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -22,6 +29,7 @@ impl fmt::Display for Address {
             },
             Address::Unix(path) => write!(f, "unix:{}", path.display()),
             Address::UnixAbstract(name) => write!(f, "unix-abstract:{}", name.escape_ascii()),
+            Address::Vsock { cid, port } => write!(f, "vsock:{cid}:{port}"),
         }
     }
 }
@@ -37,5 +45,6 @@ mod tests {
         assert_eq!(ip("[::1]:5"), "ipv6:%5B::1%5D:5");
         assert_eq!(Address::Unix("/run/x".into()).to_string(), "unix:/run/x");
         assert_eq!(Address::UnixAbstract(b"x".to_vec()).to_string(), "unix-abstract:x");
+        assert_eq!(Address::Vsock { cid: 3, port: 5 }.to_string(), "vsock:3:5");
     }
 }

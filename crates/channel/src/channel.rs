@@ -14,11 +14,11 @@ use farcall_core::{Code, Status};
 
 use self::{publish::picker_of, waiting::late};
 use crate::{
-    Action, Activity, Config, ConnectError, Connectivity, DialId, Discarded, How, Lost, Queue, Refusal, ServiceConfig,
-    Snapshot, Target, Ticket, Until, Waiting,
+    Action, Activity, Config, ConfigSelector, ConnectError, Connectivity, DialId, Discarded, How, Lost, Queue, Refusal,
+    ServiceConfig, Snapshot, Target, Ticket, Until, Waiting,
     queue::Due,
     random::Random,
-    resolver::{Answer, Names, Polling, QueryId},
+    resolver::{Answer, Doorbell, Names, QueryId, Resolver},
     stream::{StreamEvent, StreamId},
     tree::Tree,
 };
@@ -32,12 +32,17 @@ pub struct Channel<C, K> {
     target: Target,
     config: Config,
     names: Names,
-    polling: Polling,
     tree: Tree,
     phase: Phase,
     /// Why there is nothing to balance.
     failure: Option<Arc<Status>>,
     service_config: Arc<ServiceConfig>,
+    /// Says in its place what is asked of calls.
+    selector: Option<Arc<dyn ConfigSelector>>,
+    /// A resolver has found something that could be used: a service config of its, or that it has none.
+    accepted: bool,
+    /// What the resolver has asked for is being done.
+    resolving: bool,
     /// All that have connected and not ended, those among them that take no more calls.
     connections: BTreeMap<DialId, C>,
     keepalive_time: Option<Duration>,
@@ -86,16 +91,27 @@ impl<C: Clone, K> Channel<C, K> {
         Channel::in_phase(Phase::Idle, target, config, seed, now)
     }
 
+    /// A channel whose target this resolver knows.
+    pub fn resolved_by(
+        resolver: Box<dyn Resolver>,
+        target: Target,
+        config: Config,
+        seed: u64,
+        now: Instant,
+    ) -> Channel<C, K> {
+        let mut channel = Channel::in_phase(Phase::Idle, target, config, seed, now);
+        channel.names = Names::by(resolver, None, channel.random.next(), now);
+        channel
+    }
+
     /// A channel whose target or options cannot be used: every call ends with this status.
     pub fn lame(status: Status, config: Config, now: Instant) -> Channel<C, K> {
         Channel::in_phase(Phase::Lame(Arc::new(status)), Target::nowhere(), config, 0, now)
     }
 
     fn in_phase(phase: Phase, target: Target, config: Config, seed: u64, now: Instant) -> Channel<C, K> {
-        let names = Names::of(&target, config.proxy.as_ref());
         let mut random = Random::new(seed);
-        let (interval, refresh) = (config.min_resolution_interval, config.refresh_interval);
-        let polling = Polling::new(names.source.clone(), interval, refresh, config.backoff.fresh(random.next()));
+        let names = Names::of(&target, &config, &mut random, now);
         let activity = Arc::<Activity>::default();
         let service_config = Arc::clone(&config.service_config);
         let snapshot = Snapshot {
@@ -109,11 +125,13 @@ impl<C: Clone, K> Channel<C, K> {
         Channel {
             target,
             names,
-            polling,
             tree: Tree::new(&config, random.next(), now),
             phase,
             failure: None,
             service_config,
+            selector: None,
+            accepted: false,
+            resolving: false,
             connections: BTreeMap::new(),
             keepalive_time: None,
             queue: Queue::new(config.limits.queued_calls),
@@ -159,6 +177,12 @@ impl<C: Clone, K> Channel<C, K> {
     /// Whether a call waits, or rests.
     pub fn has_waiting(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    /// Rung by whoever wants the channel's resolver to look about: the hands say once how they are woken, and call
+    /// [`handle_bell`](Channel::handle_bell) then.
+    pub fn doorbell(&self) -> &Arc<Doorbell> {
+        self.names.doorbell()
     }
 
     // Verbs.
@@ -241,8 +265,22 @@ impl<C: Clone, K> Channel<C, K> {
     /// What [`Action::Resolve`] has found, or why not, for people: `Domain name not found`.
     pub fn handle_answer(&mut self, id: QueryId, answer: Result<Answer, String>, now: Instant) {
         self.now = now;
-        let outcome = self.polling.handle_answer(id, answer, now);
-        self.resolved(outcome);
+        self.names.handle_answer(id, answer, now);
+        self.resolved();
+    }
+
+    /// What [`Action::Resolve`] has found, when the query goes on: one of a user's resolver.
+    pub fn handle_update(&mut self, id: QueryId, answer: impl Into<Answer>, now: Instant) {
+        self.now = now;
+        self.names.handle_update(id, answer.into(), now);
+        self.resolved();
+    }
+
+    /// The [`doorbell`](Channel::doorbell) has been rung.
+    pub fn handle_bell(&mut self, now: Instant) {
+        self.now = now;
+        self.names.handle_bell(now);
+        self.resolved();
     }
 
     /// This attempt has succeeded: the peer's SETTINGS are here.
@@ -311,8 +349,8 @@ impl<C: Clone, K> Channel<C, K> {
             }
         }
         if matches!(self.phase, Phase::Active) {
-            let outcome = self.polling.handle_timeout(now);
-            self.resolved(outcome);
+            self.names.handle_timeout(now);
+            self.resolved();
         }
         self.tree.handle_timeout(now);
         self.settle();
@@ -362,7 +400,7 @@ impl<C: Clone, K> Channel<C, K> {
             return None;
         }
         let idle = if let Idle::At(due) = self.idle { Some(due) } else { None };
-        let times = [self.queue.poll_timeout(), self.polling.poll_timeout(), self.tree.poll_timeout(), idle];
+        let times = [self.queue.poll_timeout(), self.names.poll_timeout(), self.tree.poll_timeout(), idle];
         times.into_iter().flatten().min()
     }
 }

@@ -4,7 +4,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use farcall_core::Code;
 
-use crate::{Backoff, Limits, Proxy, RetryConfig, ServiceConfig, balancer::PolicyConfig};
+use crate::{
+    Backoff, Limits, Proxy, RetryConfig, ServiceConfig,
+    balancer::{PolicyConfig, Registry},
+    resolver::Client,
+};
 
 /// What the owner of a channel chooses.
 #[derive(Clone, Debug)]
@@ -24,10 +28,14 @@ pub struct Config {
     /// A name that was resolved this long ago is resolved again, for names whose addresses change without a connection being
     /// lost: those of Kubernetes. `None`: only when a connection is lost or cannot be made. Default `None`.
     pub refresh_interval: Option<Duration>,
+    /// What is asked of the DNS beside addresses. Default: nothing.
+    pub dns: DnsConfig,
     /// The proxy on the way to the target.
     pub proxy: Option<Proxy>,
     /// The load balancing policy of a channel whose service config names none. `None`: `pick_first`.
     pub policy: Option<Arc<dyn PolicyConfig>>,
+    /// The policies that a resolver's service config may name.
+    pub registry: Arc<Registry>,
     /// What calls are asked to do, unless the resolver finds another.
     pub service_config: Arc<ServiceConfig>,
     /// Whether servers are asked for their health when the service config wants that (gRFC A17). Default true.
@@ -48,14 +56,28 @@ impl Config {
             idle_timeout: Some(Duration::from_secs(30 * 60)),
             min_resolution_interval: Duration::from_secs(30),
             refresh_interval: None,
+            dns: DnsConfig::default(),
             proxy: None,
             policy: None,
+            registry: Arc::default(),
             service_config: Arc::default(),
             health_checks: true,
             retry: RetryConfig::default(),
             limits: Limits::default(),
         }
     }
+}
+
+/// What a channel asks of the DNS beside the addresses of its target's name. Not for addresses, for `passthrough:` and behind a
+/// proxy.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct DnsConfig {
+    /// The service whose SRV records (RFC 2782) name the hosts with their ports, such as `_grpc._tcp`. The target's own port
+    /// is not used then, and of the hosts those of the lowest priority that have addresses. `None`: the name is a host's.
+    pub service: Option<String>,
+    /// Whether the service config is looked up, in the TXT records of `_grpc_config.` and the name (gRFC A2), and who this client
+    /// is that may choose among several.
+    pub service_config: Option<Client>,
 }
 
 /// Why an attempt to connect failed.

@@ -32,6 +32,12 @@ pub struct Limits {
     /// Addresses taken of one answer of a resolver; those after it are not used, which is noted. Each may cost a connection.
     /// Default 16,384.
     pub addresses: usize,
+    /// Hosts taken of the SRV records of one service, those of the lowest priority first; the others are not used, which is noted.
+    /// Each costs a look-up. Default 64.
+    pub services: usize,
+    /// Attempts to connect that are under way at one time; addresses beyond them wait for their turn, CONNECTING. Each is a socket
+    /// and perhaps a TLS handshake, at both ends, and all clients of a service begin together after its outage. Default 256.
+    pub dials: usize,
     /// Steps of the policies at one time, for each subchannel there is, beside 1,000. A policy that never settles
     /// goes on in the next [`handle_timeout`](crate::Channel::handle_timeout), so that others get the lock. Default 64.
     pub steps_per_subchannel: usize,
@@ -39,6 +45,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { queued_calls: 1 << 20, addresses: 16_384, steps_per_subchannel: 64 }
+        Limits { queued_calls: 1 << 20, addresses: 16_384, services: 64, dials: 256, steps_per_subchannel: 64 }
     }
 }

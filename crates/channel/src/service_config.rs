@@ -118,8 +118,13 @@ impl ServiceConfig {
     pub fn parse_with(text: &str, registry: &Registry) -> Result<ServiceConfig, InvalidServiceConfig> {
         let json: Value = serde_json::from_str(text)
             .map_err(|error| InvalidServiceConfig(format!("JSON parsing failed: [{error}]")))?;
+        ServiceConfig::read(&json, registry)
+    }
+
+    /// Reads a config that is JSON already.
+    pub(crate) fn read(json: &Value, registry: &Registry) -> Result<ServiceConfig, InvalidServiceConfig> {
         let mut reader = Reader { faults: Vec::new(), without_effect: Vec::new(), registry };
-        let config = reader.config(&json);
+        let config = reader.config(json);
         if reader.faults.is_empty() {
             return Ok(config);
         }

@@ -7,7 +7,7 @@ use std::{
 
 use farcall_core::{Code, Status};
 
-use crate::{Address, Config, ConnectError, Connectivity, Endpoint, Target};
+use crate::{Address, Config, ConnectError, Connectivity, Endpoint, Target, target::Asked};
 
 /// A connection that served nobody and is lost sooner than this has hardly worked.
 const SHORT_LIFE: Duration = Duration::from_secs(1);
@@ -294,7 +294,15 @@ impl Channel {
     fn start_round(&mut self, now: Instant) {
         let retry_at = now + self.config.backoff.advance();
         match &self.target.endpoint {
-            Endpoint::Dns { host, port } => {
+            Endpoint::Dns { asked: Asked::Server(server), .. } => {
+                let (server, name) = (server.ip().to_string(), &self.target.authority);
+                let text = format!(
+                    "names are looked up by the system's resolver, not {server:?}: 'dns://{server}/{name}' cannot be used"
+                );
+                self.fail_round(text, retry_at);
+            }
+            Endpoint::Custom { target } => self.fail_round(format!("nothing resolves '{target}' here"), retry_at),
+            Endpoint::Dns { host, port, .. } => {
                 if let Some(addresses) = self.fresh_addresses(now) {
                     self.reusing = true;
                     return self.try_next(addresses, None, retry_at, now);
@@ -314,7 +322,8 @@ impl Channel {
             self.actions.push_back(Action::Connect { id, address: address.clone() });
             let give_up_at = now + self.config.connect_timeout;
             self.phase = Phase::Connecting { id, address, untried, give_up_at, retry_at };
-        } else if let (Some(_), Endpoint::Dns { host, port }, None) = (last_error, &self.target.endpoint, &self.failure)
+        } else if let (Some(_), Endpoint::Dns { host, port, .. }, None) =
+            (last_error, &self.target.endpoint, &self.failure)
             && std::mem::take(&mut self.reusing)
         {
             // They were found a while ago: there may be others by now.
@@ -328,7 +337,7 @@ impl Channel {
 
     fn fail_resolving(&mut self, why: &str, retry_at: Instant) {
         let name = match &self.target.endpoint {
-            Endpoint::Dns { host, port } if !self.target.authority.contains(':') => format!("{host}:{port}"),
+            Endpoint::Dns { host, port, .. } if !self.target.authority.contains(':') => format!("{host}:{port}"),
             _ => self.target.authority.clone(),
         };
         let text =

@@ -187,14 +187,14 @@ pub struct Head<'a> {
 }
 
 /// What is asked of one call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 pub struct Selection<'a> {
     /// Its method's config, if there is one.
     pub method: Option<&'a Arc<MethodConfig>>,
 }
 
 /// Says of each call what is asked of it. A service config does; resolvers of richer configs bring their own.
-pub trait ConfigSelector: Send + Sync {
+pub trait ConfigSelector: fmt::Debug + Send + Sync {
     /// What is asked of this call.
     ///
     /// # Errors

@@ -62,6 +62,10 @@ struct Connector {
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum State {
     Idle,
+    /// As many attempts as may be are under way; its turn comes.
+    HeldBack {
+        turn: u64,
+    },
     Connecting {
         dial: DialId,
         give_up_at: Instant,
@@ -83,7 +87,7 @@ impl State {
     fn update(&self) -> Update {
         match self {
             State::Idle => Update::Idle,
-            State::Connecting { .. } => Update::Connecting,
+            State::HeldBack { .. } | State::Connecting { .. } => Update::Connecting,
             State::Ready { .. } => Update::Ready,
             State::BackingOff { why, .. } => Update::Failed(Arc::clone(why)),
         }
@@ -122,6 +126,12 @@ pub(crate) struct Subchannels {
     events: VecDeque<(SubchannelId, Update)>,
     orders: Vec<Order>,
     next_dial: u64,
+    /// Attempts under way, and how many may be.
+    dialling: usize,
+    most_dials: usize,
+    /// Addresses that are held back, by their turn.
+    held_back: BTreeMap<u64, Address>,
+    next_turn: u64,
     /// The service whose health servers are asked for.
     health_service: Option<Arc<str>>,
     /// Streams that are open, with the addresses they lead to.
@@ -133,7 +143,7 @@ pub(crate) struct Subchannels {
 }
 
 impl Subchannels {
-    pub(crate) fn new(backoff: Backoff, connect_timeout: Duration, seed: u64) -> Subchannels {
+    pub(crate) fn new(backoff: Backoff, connect_timeout: Duration, most_dials: usize, seed: u64) -> Subchannels {
         Subchannels {
             connectors: BTreeMap::new(),
             dials: BTreeMap::new(),
@@ -143,6 +153,10 @@ impl Subchannels {
             events: VecDeque::new(),
             orders: Vec::new(),
             next_dial: 0,
+            dialling: 0,
+            most_dials: most_dials.max(1),
+            held_back: BTreeMap::new(),
+            next_turn: 0,
             health_service: None,
             streams: BTreeMap::new(),
             next_stream: 0,
@@ -234,13 +248,34 @@ impl Subchannels {
             // It hears of what comes of it anyway; one that asks late hears again.
             return self.tell(id);
         }
+        if self.dialling < self.most_dials {
+            return self.dial(&address, now);
+        }
+        let turn = self.next_turn;
+        self.next_turn += 1;
+        self.held_back.insert(turn, address.clone());
+        self.set(&address, State::HeldBack { turn }, now);
+    }
+
+    /// Begins an attempt.
+    fn dial(&mut self, address: &Address, now: Instant) {
+        let Some(connector) = self.connectors.get_mut(address) else { return };
         let dial = DialId(self.next_dial);
         self.next_dial += 1;
         let retry_at = now + connector.backoff.advance();
         let give_up_at = now + self.connect_timeout;
         self.dials.insert(dial, address.clone());
         self.orders.push(Order::Dial(dial, address.clone()));
-        self.set(&address, State::Connecting { dial, give_up_at, retry_at }, now);
+        self.set(address, State::Connecting { dial, give_up_at, retry_at }, now);
+    }
+
+    /// Begins the attempts whose turn it is.
+    fn admit(&mut self, now: Instant) {
+        while self.dialling < self.most_dials
+            && let Some((_, address)) = self.held_back.pop_first()
+        {
+            self.dial(&address, now);
+        }
     }
 
     fn release(&mut self, id: SubchannelId, slots: &mut Slots, now: Instant) {
@@ -271,6 +306,7 @@ impl Subchannels {
                 self.dials.remove(&dial);
                 self.set(address, State::Idle, now);
             }
+            State::HeldBack { .. } => self.set(address, State::Idle, now),
             State::Idle | State::BackingOff { .. } => self.set_timer(address, now),
         }
     }
@@ -344,6 +380,7 @@ impl Subchannels {
                 connector.short_lives = 0;
                 self.set_timer(address, now);
             }
+            State::HeldBack { .. } => self.set_timer(address, now),
         }
     }
 
@@ -401,11 +438,20 @@ impl Subchannels {
     /// Changes a state, tells who has a share in it, and minds the timer.
     fn set(&mut self, address: &Address, state: State, now: Instant) {
         let Some(connector) = self.connectors.get_mut(address) else { return };
-        connector.state = state;
+        let connects = matches!(state, State::Connecting { .. });
+        let before = std::mem::replace(&mut connector.state, state);
+        let ended = matches!(before, State::Connecting { .. }) && !connects;
+        self.dialling = self.dialling + usize::from(connects) - usize::from(ended);
+        if let State::HeldBack { turn } = before {
+            self.held_back.remove(&turn);
+        }
         let users: Vec<SubchannelId> = connector.users.iter().copied().collect();
         self.mind_health(address, now);
         users.into_iter().for_each(|id| self.tell(id));
         self.set_timer(address, now);
+        if ended {
+            self.admit(now);
+        }
     }
 
     /// Tells a policy what its subchannel is.
@@ -427,7 +473,7 @@ impl Subchannels {
                 connector.timer.filter(|due| *due > now).or(Some(now + connector.backoff.initial))
             }
             State::Ready { .. } => connector.health.as_ref().and_then(Watch::poll_timeout),
-            State::Idle => None,
+            State::Idle | State::HeldBack { .. } => None,
         };
         if let Some(before) = std::mem::replace(&mut connector.timer, due) {
             self.timers.remove(&(before, connector.address.clone()));

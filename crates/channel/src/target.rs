@@ -4,14 +4,22 @@ use crate::Address;
 
 /// What a user asks a channel for (grpc/grpc `doc/naming.md`).
 ///
-/// `host:port`, `dns:host:port`, `dns:///host:port`, `ipv4:1.2.3.4:5,6.7.8.9:10`, `ipv6:[::1]:5`, `unix:path`,
-/// `unix:///absolute/path`, `unix-abstract:name`. The port may be left out: it is 443 then. A URI (`scheme://...`) of
-/// another scheme is refused with that scheme's name, for looking it up as a host would only hide what is missing.
+/// | form | what it stands for |
+/// |---|---|
+/// | `host:port`, `dns:host:port`, `dns:///host:port` | a name of the DNS, looked up as the system does |
+/// | `dns://server/host:port` | the same, looked up at the name server of this IP address; its port is 53 unless it has one |
+/// | `passthrough:///host:port` | a host, looked up as the system does, and nothing else of the DNS |
+/// | `ipv4:1.2.3.4:5,6.7.8.9:10`, `ipv6:[::1]:5` | these addresses |
+/// | `unix:path`, `unix:///absolute/path`, `unix-abstract:name` | a Unix domain socket |
+/// | `vsock:cid:port` | a socket between a virtual machine and its host |
+///
+/// The port of a host may be left out: it is 443 then. A URI (`scheme://...`) of another scheme is refused with that scheme's
+/// name, for looking it up as a host would only hide what is missing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Target {
     /// How addresses are found.
     pub endpoint: Endpoint,
-    /// `:authority` unless the user sets one: the host and port as given, `localhost` for Unix sockets.
+    /// `:authority` unless the user sets one: the host and port as given, `localhost` for sockets without a host.
     pub authority: String,
 }
 
@@ -24,12 +32,36 @@ pub enum Endpoint {
         host: String,
         /// The port; 443 when the target has none.
         port: u16,
+        /// Who is asked for what.
+        asked: Asked,
     },
     /// They stand in the target.
     Addresses(Vec<Address>),
+    /// By the channel's own resolver, which is asked for this.
+    Custom {
+        /// The whole target.
+        target: String,
+    },
+}
+
+/// Who is asked for what about a host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asked {
+    /// The system for its addresses, and the system's name servers for whatever else the channel wants of the DNS.
+    System,
+    /// The system for its addresses.
+    Host,
+    /// This name server for everything.
+    Server(SocketAddr),
 }
 
 const DEFAULT_PORT: u16 = 443;
+
+/// The port of a name server.
+const DNS_PORT: u16 = 53;
+
+/// The schemes that are known here, for texts.
+const SCHEMES: &str = "dns, ipv4, ipv6, passthrough, unix, unix-abstract and vsock";
 
 impl Target {
     /// Reads a target.
@@ -65,23 +97,49 @@ impl Target {
                 }
                 Ok(Target::fixed(addresses, list.split(',').next().unwrap_or_default()))
             }
+            // A host may have this name; then one number follows, its port.
+            "vsock" if rest.parse::<u16>().is_err() => {
+                let address = parse_vsock(uri_path(rest).trim_start_matches('/'));
+                let address = address.ok_or_else(|| invalid("a vsock target is vsock:cid:port, of two numbers"))?;
+                Ok(Target::fixed(vec![address], "localhost"))
+            }
             "dns" => Target::dns_uri(rest).map_err(|why| invalid(&why)),
-            _ if is_elsewhere(scheme, rest) => Err(invalid(&format!(
-                "there is no resolver for the scheme {scheme:?} here, only for dns, ipv4, ipv6, unix and unix-abstract"
-            ))),
-            _ => Target::dns(text).ok_or_else(|| invalid("neither host:port nor a URI of a known scheme")),
+            "passthrough" if rest.starts_with("//") => {
+                let target = Target::dns(uri_path(rest).trim_start_matches('/'), Asked::Host);
+                target.ok_or_else(|| invalid("no host and port"))
+            }
+            _ if is_elsewhere(scheme, rest) => {
+                Err(invalid(&format!("there is no resolver for the scheme {scheme:?} here, only for {SCHEMES}")))
+            }
+            _ => {
+                Target::dns(text, Asked::System).ok_or_else(|| invalid("neither host:port nor a URI of a known scheme"))
+            }
         }
     }
 
+    /// The scheme of a target that has one.
+    pub fn scheme(text: &str) -> Option<&str> {
+        let (scheme, _) = text.split_once(':')?;
+        is_scheme(scheme).then_some(scheme)
+    }
+
+    /// A target that the channel's own resolver is asked for. Its authority is the path of the URI.
+    pub fn custom(text: &str) -> Target {
+        let rest = text.split_once(':').map_or(text, |(_, rest)| rest);
+        let authority = uri_path(rest).trim_start_matches('/').to_owned();
+        Target { endpoint: Endpoint::Custom { target: text.to_owned() }, authority }
+    }
+
     /// What a proxy is asked to connect to: the host and port of a name, or of the first address; `None` for a socket that is
-    /// on this machine.
+    /// on this machine, and for what the channel's own resolver finds.
     pub fn host_and_port(&self) -> Option<(String, u16)> {
         match &self.endpoint {
-            Endpoint::Dns { host, port } => Some((host.clone(), *port)),
+            Endpoint::Dns { host, port, .. } => Some((host.clone(), *port)),
             Endpoint::Addresses(addresses) => match addresses.first() {
                 Some(Address::Ip(address)) => Some((address.ip().to_string(), address.port())),
-                Some(Address::Unix(_) | Address::UnixAbstract(_)) | None => None,
+                Some(Address::Unix(_) | Address::UnixAbstract(_) | Address::Vsock { .. }) | None => None,
             },
+            Endpoint::Custom { .. } => None,
         }
     }
 
@@ -98,20 +156,20 @@ impl Target {
     fn dns_uri(rest: &str) -> Result<Target, String> {
         let path = uri_path(rest).trim_start_matches('/');
         let server = rest.strip_prefix("//").and_then(|rest| rest.split('/').next()).unwrap_or_default();
-        if server.is_empty() {
-            return Target::dns(path).ok_or_else(|| "no host and port".to_owned());
-        }
-        let meant = if path.is_empty() { server } else { path };
-        Err(format!(
-            "names are looked up by the system's resolver, which asks the name servers it is configured with, not \
-             {server:?}: write dns:///{meant}"
-        ))
+        let asked = match server {
+            "" => Asked::System,
+            _ if path.is_empty() => return Err(format!("{server:?} stands for a name server: write dns:///{server}")),
+            _ => Asked::Server(parse_server(server).ok_or_else(|| {
+                format!("the name server {server:?} is no IP address: write dns://address/{path}, or dns:///{path}")
+            })?),
+        };
+        Target::dns(path, asked).ok_or_else(|| "no host and port".to_owned())
     }
 
-    fn dns(host_port: &str) -> Option<Target> {
+    fn dns(host_port: &str, asked: Asked) -> Option<Target> {
         let (host, port) = split_host_port(host_port)?;
         let host = host.to_owned();
-        Some(Target { endpoint: Endpoint::Dns { host, port }, authority: host_port.to_owned() })
+        Some(Target { endpoint: Endpoint::Dns { host, port, asked }, authority: host_port.to_owned() })
     }
 }
 
@@ -125,13 +183,17 @@ fn uri_path(rest: &str) -> &str {
 
 /// Whether `scheme:rest` asks for a resolver that is not here, and is no host with a port.
 fn is_elsewhere(scheme: &str, rest: &str) -> bool {
-    let named = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
     match scheme {
         // A host may have the name; its port is a number, and there is one.
-        "xds" | "google-c2p" | "google-c2p-experimental" | "vsock" => rest.parse::<u16>().is_err(),
-        _ => named && rest.starts_with("//"),
+        "xds" | "google-c2p" | "google-c2p-experimental" => rest.parse::<u16>().is_err(),
+        _ => is_scheme(scheme) && rest.starts_with("//"),
     }
+}
+
+/// Whether this may be a scheme (RFC 3986, 3.1).
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
 
 /// `host`, `host:port`, `[v6]`, `[v6]:port`, or a bare v6 address.
@@ -160,6 +222,24 @@ fn parse_ip(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(host.parse().ok()?, port))
 }
 
+/// An IP address, with a port or without; IPv6 in brackets or bare.
+fn parse_server(text: &str) -> Option<SocketAddr> {
+    let (host, port) = match text.strip_prefix('[').and_then(|text| text.split_once(']')) {
+        Some((host, "")) => (host, DNS_PORT),
+        Some((host, port)) => (host, port.strip_prefix(':')?.parse().ok()?),
+        None => match text.rsplit_once(':') {
+            Some((host, port)) if !host.contains(':') => (host, port.parse().ok()?),
+            _ => (text, DNS_PORT),
+        },
+    };
+    Some(SocketAddr::new(host.parse().ok()?, port))
+}
+
+fn parse_vsock(text: &str) -> Option<Address> {
+    let (cid, port) = text.split_once(':')?;
+    Some(Address::Vsock { cid: cid.parse().ok()?, port: port.parse().ok()? })
+}
+
 /// A target that cannot be read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct InvalidTarget {
@@ -179,13 +259,13 @@ impl std::error::Error for InvalidTarget {}
 
 #[cfg(test)]
 mod tests {
-    use super::{Address, Endpoint, Target};
+    use super::{Address, Asked, Endpoint, Target};
 
-    fn dns(text: &str) -> (String, u16, String) {
+    fn dns(text: &str) -> (String, u16, Asked, String) {
         let target = Target::parse(text).unwrap();
         match target.endpoint {
-            Endpoint::Dns { host, port } => (host, port, target.authority),
-            Endpoint::Addresses(addresses) => panic!("{text} gave {addresses:?}"),
+            Endpoint::Dns { host, port, asked } => (host, port, asked, target.authority),
+            other => panic!("{text} gave {other:?}"),
         }
     }
 
@@ -193,7 +273,7 @@ mod tests {
         let target = Target::parse(text).unwrap();
         match target.endpoint {
             Endpoint::Addresses(addresses) => (addresses.iter().map(Address::to_string).collect(), target.authority),
-            Endpoint::Dns { .. } => panic!("{text} gave a name"),
+            other => panic!("{text} gave {other:?}"),
         }
     }
 
@@ -205,12 +285,31 @@ mod tests {
             ("dns:example.com:1", "example.com", 1, "example.com:1"),
             ("dns:///example.com:1", "example.com", 1, "example.com:1"),
             ("xds:50051", "xds", 50051, "xds:50051"),
+            ("vsock:50051", "vsock", 50051, "vsock:50051"),
+            ("passthrough:50051", "passthrough", 50051, "passthrough:50051"),
             ("[::1]:5", "::1", 5, "[::1]:5"),
             ("::1", "::1", 443, "::1"),
             ("127.0.0.1:5", "127.0.0.1", 5, "127.0.0.1:5"),
             ("foo:bar", "foo:bar", 443, "foo:bar"),
         ] {
-            assert_eq!(dns(text), (host.to_owned(), port, authority.to_owned()), "{text}");
+            assert_eq!(dns(text), (host.to_owned(), port, Asked::System, authority.to_owned()), "{text}");
+        }
+        let passed = ("h".to_owned(), 1, Asked::Host, "h:1".to_owned());
+        assert_eq!((dns("passthrough:///h:1"), dns("passthrough://any/h:1")), (passed.clone(), passed));
+    }
+
+    #[test]
+    fn names_at_a_name_server() {
+        for (server, address) in [
+            ("8.8.8.8", "8.8.8.8:53"),
+            ("127.0.0.1:5353", "127.0.0.1:5353"),
+            ("[::1]", "[::1]:53"),
+            ("[::1]:5353", "[::1]:5353"),
+            ("::1", "[::1]:53"),
+        ] {
+            let asked = Asked::Server(address.parse().unwrap());
+            let expected = ("a.test".to_owned(), 1, asked, "a.test:1".to_owned());
+            assert_eq!(dns(&format!("dns://{server}/a.test:1")), expected, "{server}");
         }
     }
 
@@ -223,9 +322,26 @@ mod tests {
             ("unix:/absolute", &["unix:/absolute"], "localhost"),
             ("unix:///absolute", &["unix:/absolute"], "localhost"),
             ("unix-abstract:name", &["unix-abstract:name"], "localhost"),
+            ("vsock:3:50051", &["vsock:3:50051"], "localhost"),
+            ("vsock:///4294967295:4294967295", &["vsock:4294967295:4294967295"], "localhost"),
         ] {
             let expected: Vec<String> = addresses.iter().map(|a| (*a).to_owned()).collect();
             assert_eq!(fixed(text), (expected, authority.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_users_resolver_is_asked_for() {
+        for (text, scheme, authority) in [
+            ("consul:///a.test/b", Some("consul"), "a.test/b"),
+            ("consul:a.test", Some("consul"), "a.test"),
+            ("consul://agent:1/a.test", Some("consul"), "a.test"),
+            ("127.0.0.1:5", None, "5"),
+            ("nothing", None, "nothing"),
+        ] {
+            assert_eq!(Target::scheme(text), scheme, "{text}");
+            let target = Target::custom(text);
+            assert_eq!((target.host_and_port(), &*target.authority), (None, authority), "{text}");
         }
     }
 
@@ -234,14 +350,15 @@ mod tests {
         for (text, why) in [
             ("xds:///service", "no resolver for the scheme \"xds\""),
             ("xds:service", "no resolver for the scheme \"xds\""),
-            ("vsock:3:50051", "no resolver for the scheme \"vsock\""),
             ("google-c2p:///bucket", "no resolver for the scheme \"google-c2p\""),
-            ("passthrough:///localhost:1", "no resolver for the scheme \"passthrough\""),
             ("http://localhost:1", "no resolver for the scheme \"http\""),
             ("nonsense://", "no resolver for the scheme \"nonsense\""),
-            ("dns://8.8.8.8/example.com:1", "not \"8.8.8.8\": write dns:///example.com:1"),
-            ("dns://[::1]:53/example.com", "not \"[::1]:53\": write dns:///example.com"),
-            ("dns://localhost:1", "not \"localhost:1\": write dns:///localhost:1"),
+            ("vsock:a:1", "a vsock target is vsock:cid:port, of two numbers"),
+            ("vsock:4294967296:1", "a vsock target is vsock:cid:port, of two numbers"),
+            ("passthrough:///", "no host and port"),
+            ("dns://a.name.server/example.com:1", "the name server \"a.name.server\" is no IP address"),
+            ("dns://[::1]x/example.com:1", "the name server \"[::1]x\" is no IP address"),
+            ("dns://localhost:1", "\"localhost:1\" stands for a name server: write dns:///localhost:1"),
         ] {
             let error = Target::parse(text).unwrap_err().to_string();
             assert!(error.contains(why) && error.contains(&format!("'{text}'")), "{error}");

@@ -47,7 +47,12 @@ impl Tree {
         Tree {
             policy: None,
             helper: Helper::new(now, seed, config.attempt_delay),
-            subchannels: Subchannels::new(config.backoff.clone(), config.connect_timeout, seed ^ 1),
+            subchannels: Subchannels::new(
+                config.backoff.clone(),
+                config.connect_timeout,
+                config.limits.dials,
+                seed ^ 1,
+            ),
             steps_per_subchannel: config.limits.steps_per_subchannel,
             busy: false,
         }
@@ -79,10 +84,17 @@ impl Tree {
 
     /// Drops the policies, and lets their subchannels go.
     pub(crate) fn clear(&mut self, now: Instant) {
-        self.policy = None;
+        if let Some(policy) = self.policy.take() {
+            self.helper.discard(policy);
+        }
         self.helper.collected.clear();
         self.subchannels.release_all(&mut self.helper.slots, now);
         self.helper.changed();
+    }
+
+    /// What is to be dropped where no lock is held.
+    pub(crate) fn take_discarded(&mut self) -> Vec<Box<dyn Send>> {
+        std::mem::take(&mut self.helper.discarded)
     }
 
     /// Does what policies have asked for, and tells them what comes of it, until nothing is left.

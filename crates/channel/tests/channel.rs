@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::bench::{Bench, at, list};
 use farcall_channel::{
     Action, Address, Channel, Config, Connectivity, How, Limits, Lost, Note, Target, Until, Waiting,
-    resolver::{Answer, Query},
+    resolver::{Answer, Endpoint, Found, Query},
 };
 use farcall_core::{Code, Status};
 
@@ -135,7 +135,8 @@ fn a_resolvers_service_config_counts_and_a_bad_one_leaves_the_one_before() {
         let service_config =
             config.map(|text| std::sync::Arc::new(farcall_channel::ServiceConfig::parse(text).unwrap()));
         let address = Address::Ip("127.0.0.1:1".parse().unwrap());
-        Ok(Answer { service_config: Some(service_config.map_err(str::to_owned)), ..Answer::addresses([address]) })
+        let found = Found::new([Endpoint::from(address)]);
+        Ok(found.with_service_config(service_config.map_err(str::to_owned)).into())
     };
     bench.queue(1, false);
     bench.tell(answer(Err("it is nonsense")));

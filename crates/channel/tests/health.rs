@@ -6,7 +6,7 @@ use crate::bench::{Bench, at, list};
 use farcall_channel::{
     Config, Connectivity, How, Note, ServiceConfig,
     limits::STREAM_MESSAGES,
-    resolver::{Answer, Endpoint},
+    resolver::{Endpoint, Found},
 };
 use farcall_core::{Code, Status};
 
@@ -237,7 +237,7 @@ fn find(bench: &mut Bench, config: Arc<ServiceConfig>) {
         bench.lose(&at(2), How::Draining, true);
     }
     let addresses = [1, 2].map(|host: u8| Endpoint::from(farcall_channel::Address::Ip(([127, 0, 0, host], 1).into())));
-    bench.tell(Ok(Answer { endpoints: addresses.into(), service_config: Some(Ok(config)) }));
+    bench.tell(Ok(Found::new(addresses).with_service_config(Ok(config)).into()));
 }
 
 #[test]

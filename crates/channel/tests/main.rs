@@ -4,7 +4,11 @@ mod bench;
 
 mod attempts;
 mod channel;
+mod dials;
+mod dns;
+mod foreign;
 mod health;
+mod names;
 mod pick_first;
 mod policies;
 mod random;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::bench::{Bench, at, list};
 use farcall_channel::{
     Config, Connectivity, How, ServiceConfig,
-    resolver::{Answer, Endpoint},
+    resolver::{Endpoint, Found},
 };
 
 const ROUND_ROBIN: &str = r#"{"round_robin":{}}"#;
@@ -133,7 +133,7 @@ fn an_endpoint_of_two_addresses_is_one_backend() {
         Endpoint::new(vec![address("127.0.0.1:1"), address("127.0.0.2:1")]),
         Endpoint::new(vec![address("127.0.0.3:1")]),
     ];
-    bench.tell(Ok(Answer { endpoints, service_config: None }));
+    bench.tell(Ok(Found::new(endpoints).into()));
     assert_eq!(bench.dialling(), [at(1), at(3)]);
     bench.refuse(&at(1));
     bench.accept(&at(2));
@@ -143,7 +143,7 @@ fn an_endpoint_of_two_addresses_is_one_backend() {
 
 #[test]
 fn another_policy_takes_over_when_it_can_serve_and_shares_connections() {
-    let config = |text: &str| Some(Ok(Arc::new(ServiceConfig::parse(text).unwrap())));
+    let config = |text: &str| Ok(Arc::new(ServiceConfig::parse(text).unwrap()));
     let mut bench = Bench::with("name:1", Config { min_resolution_interval: Duration::ZERO, ..Config::new(7) });
     bench.connect();
     bench.answer(&["127.0.0.1:1", "127.0.0.2:1"]);
@@ -154,11 +154,8 @@ fn another_policy_takes_over_when_it_can_serve_and_shares_connections() {
     bench.connect();
     bench.accept(&at(1));
     let addresses = ["127.0.0.1:1", "127.0.0.2:1"].map(|text| farcall_channel::Address::Ip(text.parse().unwrap()));
-    let answer = Answer {
-        service_config: config(r#"{"loadBalancingConfig":[{"round_robin":{}}]}"#),
-        ..Answer::addresses(addresses)
-    };
-    bench.tell(Ok(answer));
+    let found = Found::new(addresses.map(Endpoint::from));
+    bench.tell(Ok(found.with_service_config(config(r#"{"loadBalancingConfig":[{"round_robin":{}}]}"#)).into()));
     assert_eq!(bench.dialling(), [at(2)], "what is connected is shared");
     assert_eq!(bench.released, [] as [String; 0]);
     assert_eq!(bench.channel.state(), Connectivity::Ready);

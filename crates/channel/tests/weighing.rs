@@ -10,7 +10,7 @@ use crate::bench::{Bench, Connection, at, list};
 use farcall_channel::{
     Address, Channel, Choice, Config, How, Placed, ServiceConfig, Target,
     balancer::{End, PickArgs},
-    resolver::{Answer, Endpoint},
+    resolver::{Answer, Endpoint, Found},
 };
 use farcall_core::{Code, Metadata};
 
@@ -335,15 +335,13 @@ fn random_subsetting_says_what_is_wrong_with_its_config() {
 fn pick_first_shuffles_so_that_nine_times_the_weight_is_first_nine_times_as_often() {
     let endpoint = |host: usize, weight| {
         let address = Address::Ip(format!("127.0.0.{host}:1").parse().unwrap());
-        let mut endpoint = Endpoint::new(vec![address]);
-        endpoint.weight = weight;
-        endpoint
+        Endpoint::new(vec![address]).with_weight(weight)
     };
     let mut first = 0;
     for seed in 0..500 {
         let mut bench = named(r#"{"pick_first":{"shuffleAddressList":true}}"#, seed);
         bench.connect();
-        bench.tell(Ok(Answer { endpoints: vec![endpoint(1, 1), endpoint(2, 9)], service_config: None }));
+        bench.tell(Ok(Found::new([endpoint(1, 1), endpoint(2, 9)]).into()));
         first += usize::from(bench.dialling() == [at(2)]);
     }
     assert!((425..475).contains(&first), "{first} of 500");

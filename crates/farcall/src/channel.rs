@@ -1,5 +1,6 @@
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     error::Error,
     fmt,
     hash::{BuildHasher, RandomState},
@@ -8,13 +9,18 @@ use std::{
 };
 
 use farcall_channel::{
-    self as brain, Connectivity, InvalidServiceConfig, InvalidTarget, ServiceConfig, Target, balancer::Registry,
+    self as brain, Connectivity, InvalidServiceConfig, InvalidTarget, ServiceConfig, Target,
+    balancer::{PolicyFactory, Registry},
+    resolver::Client,
 };
 use farcall_core::{Code, Status as CoreStatus};
 use farcall_engine as engine;
-use farcall_net::ChannelConfig;
+use farcall_net::{ChannelConfig, Resolve};
 
-use crate::{Compression, Status};
+use crate::{
+    Compression, Status,
+    resolver::{Hosted, Resolver},
+};
 
 /// A channel to a server, which connects by itself when the first call is made, and again when a connection is lost.
 ///
@@ -40,8 +46,10 @@ impl Channel {
         Channel::builder(target).connect_lazy()
     }
 
-    /// Begins a channel to a target: `http://host:port`, `host:port`, `dns:///host:port`, `ipv4:1.2.3.4:5`,
-    /// `ipv6:[::1]:5`, `unix:path`, `unix:///absolute/path` or `unix-abstract:name`.
+    /// Begins a channel to a target: `http://host:port`, `host:port`, `dns:///host:port`, `dns://server/host:port` (asks the name
+    /// server of this IP address), `passthrough:///host:port`, `ipv4:1.2.3.4:5`, `ipv6:[::1]:5`, `unix:path`,
+    /// `unix:///absolute/path`, `unix-abstract:name`, `vsock:cid:port`, or a URI whose scheme has a
+    /// [`resolver`](Endpoint::resolver). The `ipv4:` and `ipv6:` forms may name several addresses, with commas.
     ///
     /// Without a port, `http://host` means port 80, and every other form port 443.
     pub fn builder(target: impl Into<String>) -> Endpoint {
@@ -76,8 +84,20 @@ pub struct Endpoint {
     environment_proxy: bool,
     channel: brain::Config,
     engine: engine::Config,
+    /// By scheme.
+    resolvers: BTreeMap<String, MakeResolver>,
     #[cfg(feature = "tls")]
     tls: Option<farcall_net::ClientTls>,
+}
+
+/// Makes a resolver as the hands ask it, whose service configs may name these policies.
+#[derive(Clone)]
+struct MakeResolver(Arc<dyn Fn(Arc<Registry>) -> Arc<dyn Resolve> + Send + Sync>);
+
+impl fmt::Debug for MakeResolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MakeResolver")
+    }
 }
 
 impl Endpoint {
@@ -94,6 +114,7 @@ impl Endpoint {
             environment_proxy: true,
             channel,
             engine,
+            resolvers: BTreeMap::new(),
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -140,7 +161,7 @@ impl Endpoint {
     /// # Errors
     /// [`InvalidServiceConfig`] says all that is wrong with it, and where.
     pub fn service_config(mut self, json: &str) -> Result<Endpoint, InvalidServiceConfig> {
-        self.channel.service_config = ServiceConfig::parse(json)?.into();
+        self.channel.service_config = ServiceConfig::parse_with(json, &self.channel.registry)?.into();
         Ok(self)
     }
 
@@ -160,13 +181,53 @@ impl Endpoint {
         self
     }
 
+    /// Adds a load balancing policy of your own, which service configs and [`load_balancing_policy`](Endpoint::load_balancing_policy)
+    /// that come after it may name; see [`balancer`](crate::balancer).
+    #[must_use]
+    pub fn policy(mut self, factory: impl PolicyFactory + 'static) -> Endpoint {
+        Arc::make_mut(&mut self.channel.registry).register(Arc::new(factory));
+        self
+    }
+
+    /// Has this resolver find out what targets of a scheme stand for, also of one that is known already: `dns`. See
+    /// [`resolver`](crate::resolver).
+    #[must_use]
+    pub fn resolver(mut self, scheme: impl Into<String>, resolver: impl Resolver) -> Endpoint {
+        let resolver = Arc::new(resolver);
+        let make = move |registry| {
+            let resolver = Arc::clone(&resolver);
+            Arc::new(Hosted { resolver, registry }) as Arc<dyn Resolve>
+        };
+        self.resolvers.insert(scheme.into(), MakeResolver(Arc::new(make)));
+        self
+    }
+
+    /// Looks up which hosts a service has in the SRV records (RFC 2782) of `service` and the target's name: `_grpc._tcp` asks for
+    /// `_grpc._tcp.name`. The target's own port is not used then. Of the hosts those of the lowest priority that have addresses
+    /// are endpoints, with their weights; 64 hosts at most. Default: the name is a host's.
+    #[must_use]
+    pub fn dns_service(mut self, service: impl Into<String>) -> Endpoint {
+        self.channel.dns.service = Some(service.into());
+        self
+    }
+
+    /// Whether the service config is looked up in the TXT records of `_grpc_config.` and the target's name (gRFC A2), where
+    /// `clientLanguage` may be `rust`. One that cannot be read leaves the one before it in force, and without one before it calls
+    /// fail with `UNAVAILABLE` (gRFC A21). Without such a record the channel's own counts. Default false.
+    #[must_use]
+    pub fn dns_service_config(mut self, wanted: bool) -> Endpoint {
+        let client = || Client { languages: vec!["rust".to_owned()], host_name: farcall_net::host_name() };
+        self.channel.dns.service_config = wanted.then(client);
+        self
+    }
+
     /// The load balancing policy, if the service config names none: `pick_first`, which has one connection, to the first
     /// address that answers, or `round_robin`, which has one to each endpoint and uses them in turn. Default `pick_first`.
     ///
     /// # Errors
     /// There is no policy of this name, or it cannot be had without a config.
     pub fn load_balancing_policy(mut self, name: &str) -> Result<Endpoint, UnknownPolicy> {
-        let policy = Registry::default().policy(name).map_err(UnknownPolicy)?;
+        let policy = self.channel.registry.policy(name).map_err(UnknownPolicy)?;
         self.channel.policy = Some(policy);
         Ok(self)
     }
@@ -336,12 +397,18 @@ impl Endpoint {
     /// # Errors
     /// [`InvalidTarget`] says what is wrong with the target.
     pub fn connect_lazy(self) -> Result<Channel, InvalidTarget> {
-        let target = parse(&self.target, self.engine.scheme)?;
+        let custom = Target::scheme(&self.target).and_then(|scheme| self.resolvers.get(scheme));
+        let target = match custom {
+            Some(_) => Target::custom(&self.target),
+            None => parse(&self.target, self.engine.scheme)?,
+        };
+        let resolver = custom.map(|make| (make.0)(Arc::clone(&self.channel.registry)));
         let variable = |name: &str| std::env::var(name).ok().filter(|_| self.environment_proxy);
         let proxy = brain::proxy::on_the_way(&target, self.proxy.as_deref(), variable);
         let mut config = ChannelConfig {
             channel: self.channel,
             engine: self.engine,
+            resolver,
             authority: self.authority,
             #[cfg(feature = "tls")]
             tls: self.tls,
@@ -446,7 +513,7 @@ mod tests {
             ("localhost:5", "localhost", 5, "localhost:5"),
         ] {
             let target = parse(text, "http").unwrap();
-            let Endpoint::Dns { host: h, port: p } = target.endpoint else { panic!("{text}") };
+            let Endpoint::Dns { host: h, port: p, .. } = target.endpoint else { panic!("{text}") };
             assert_eq!((&*h, p, &*target.authority), (host, port, authority), "{text}");
         }
         for text in ["https://example.com", "http://", "http://a/b", "http://me@a:1"] {

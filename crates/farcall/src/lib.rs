@@ -56,6 +56,7 @@ mod channel;
 mod client;
 pub mod codec;
 mod request;
+pub mod resolver;
 mod response;
 pub mod server;
 mod status;
@@ -64,7 +65,7 @@ mod streaming;
 pub mod tls;
 
 pub use channel::{Channel, ConnectError, Endpoint, UnknownPolicy};
-pub use farcall_channel::{Connectivity, InvalidServiceConfig, InvalidTarget};
+pub use farcall_channel::{Connectivity, InvalidServiceConfig, InvalidTarget, balancer};
 pub use farcall_core::{Code, Metadata, MetadataError};
 #[doc(inline)]
 pub use farcall_engine::{Encoding as Compression, Limits};

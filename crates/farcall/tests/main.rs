@@ -13,10 +13,12 @@ mod health;
 mod holding_back;
 mod memory_budget;
 mod metadata;
+mod names;
 mod options;
 #[cfg(feature = "prost")]
 mod prost;
 mod reconnect;
+mod resolvers;
 mod retries;
 mod shutdown;
 mod streaming;

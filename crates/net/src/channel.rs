@@ -21,6 +21,8 @@ pub struct ChannelConfig {
     pub channel: brain::Config,
     /// The engine of each connection: limits, user agent.
     pub engine: engine::Config,
+    /// What looks up targets of a scheme that is not known here.
+    pub resolver: Option<Arc<dyn crate::Resolve>>,
     /// `:authority` of every call; `None` takes the target's.
     pub authority: Option<String>,
     /// How connections are secured; `None` is plain text.

@@ -1,26 +1,15 @@
-//! Resolving and dialling, with the error texts that every gRPC uses.
+//! Dialling, with the error texts that every gRPC uses.
 
-use std::{io, net::IpAddr};
+use std::io;
 
 use farcall_channel::{Address, ConnectError, proxy, resolver::Hop};
 use farcall_core::Code;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpStream, lookup_host},
+    net::TcpStream,
 };
 
 use crate::stream::Stream;
-
-/// The addresses of a host, in the order of `getaddrinfo`.
-pub(crate) async fn resolve(host: &str, port: u16) -> Result<Vec<Address>, String> {
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return Ok(vec![Address::Ip((ip, port).into())]);
-    }
-    match lookup_host((host, port)).await {
-        Ok(found) => Ok(found.map(Address::Ip).collect()),
-        Err(_) => Err("Domain name not found".to_owned()),
-    }
-}
 
 /// A connected socket, or why not.
 pub(crate) async fn connect(address: &Address) -> Result<Stream, ConnectError> {
@@ -34,6 +23,10 @@ pub(crate) async fn connect(address: &Address) -> Result<Stream, ConnectError> {
             let _ = socket.set_nodelay(true);
             Ok(Stream::Tcp(socket))
         }
+        Address::Vsock { cid, port } => connect_vsock(*cid, *port).await.map_err(|error| {
+            let why = format!("Failed to connect to remote host: {}", reason(&error));
+            ConnectError { code: Code::Unknown, why }
+        }),
         Address::Unix(_) | Address::UnixAbstract(_) => connect_unix(address).await.map_err(|error| {
             let why = format!("connect failed: addr: {address} error: {}", reason(&error));
             ConnectError { code: Code::FailedPrecondition, why }
@@ -73,6 +66,35 @@ async fn connect_unix(address: &Address) -> io::Result<Stream> {
 #[cfg(not(unix))]
 async fn connect_unix(_address: &Address) -> io::Result<Stream> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "Unix domain sockets are not supported here"))
+}
+
+/// A stream of tokio's is one of bytes, whatever family its socket is of.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+async fn connect_vsock(cid: u32, port: u32) -> io::Result<Stream> {
+    use socket2::{Domain, SockAddr, Socket, Type};
+
+    let socket = Socket::new(Domain::VSOCK, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    match socket.connect(&SockAddr::vsock(cid, port)) {
+        Ok(()) => {}
+        Err(error) if error.raw_os_error() == Some(IN_PROGRESS) => {}
+        Err(error) => return Err(error),
+    }
+    let stream = TcpStream::from_std(socket.into())?;
+    stream.writable().await?;
+    match stream.take_error()? {
+        Some(error) => Err(error),
+        None => Ok(Stream::Tcp(stream)),
+    }
+}
+
+/// EINPROGRESS of Linux.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const IN_PROGRESS: i32 = 115;
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+async fn connect_vsock(_cid: u32, _port: u32) -> io::Result<Stream> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "sockets of the family vsock are not supported here"))
 }
 
 /// The path of a Unix address; an abstract name is written with a leading NUL, as the system calls take it.

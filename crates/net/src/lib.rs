@@ -27,6 +27,7 @@ mod listener;
 mod mailbox;
 mod memory;
 mod messages;
+mod names;
 mod outbox;
 mod pump;
 mod reports;
@@ -45,6 +46,7 @@ pub use channel::{Channel, ChannelConfig};
 pub use incoming::{Incoming, Responder, Scope};
 pub use listener::Listener;
 pub use messages::Messages;
+pub use names::{Looked, Resolve, Updates, host_name};
 pub use outbox::Outbox;
 pub use server::{ServerConfig, serve};
 #[cfg(feature = "tls")]

@@ -15,7 +15,7 @@ use farcall_channel::{
     self as brain, Action, Address, Choice, ConnectError, Connectivity, Dial, DialId, How, Lost, Refusal, Snapshot,
     StreamId, Ticket, Waiting,
     balancer::PickArgs,
-    resolver::{Answer, Hop, Query, QueryId},
+    resolver::{Answer, Found, Hop, Query, QueryId},
 };
 use farcall_core::{Code, Status};
 use farcall_engine::{self as engine, ConnectionError, RequestHead};
@@ -28,10 +28,11 @@ use tokio::{
 #[cfg(feature = "tls")]
 use crate::tls::{TlsStream, connect_error as tls_error};
 use crate::{
-    connect::{connect, pass, resolve},
+    connect::{connect, pass},
     connection::{Driver, Owner},
     mailbox::{Command, Mailbox},
     memory,
+    names::{Resolve, Updates, look_up},
     reports::{Reports, Side},
     slot::Slot,
     standing::{self, Standing},
@@ -63,6 +64,7 @@ pub(crate) struct Pump {
     pub(crate) snapshot: ArcSwap<Snapshot<Arc<Mailbox>>>,
     state: Mutex<State>,
     pub(crate) connectivity: watch::Sender<Connectivity>,
+    resolver: Option<Arc<dyn Resolve>>,
     reports: Reports,
     /// For picks.
     random: AtomicU64,
@@ -75,6 +77,8 @@ pub(crate) struct State {
     attempts: HashMap<DialId, AbortHandle>,
     /// Streams of the channel's own.
     pub(crate) streams: HashMap<StreamId, Standing>,
+    /// Look-ups under way.
+    lookups: HashMap<QueryId, AbortHandle>,
     /// The task that waits for the brain's time-out.
     timer: Option<(Instant, AbortHandle)>,
 }
@@ -87,7 +91,14 @@ impl Pump {
             #[cfg(feature = "tls")]
             tls: config.tls,
             snapshot: ArcSwap::from(Arc::clone(brain.snapshot())),
-            state: Mutex::new(State { brain, attempts: HashMap::new(), streams: HashMap::new(), timer: None }),
+            state: Mutex::new(State {
+                brain,
+                attempts: HashMap::new(),
+                lookups: HashMap::new(),
+                streams: HashMap::new(),
+                timer: None,
+            }),
+            resolver: config.resolver,
             connectivity: watch::Sender::new(Connectivity::Idle),
             reports: Reports::of(Side::Channel),
             random: AtomicU64::new(RandomState::new().hash_one(0)),
@@ -181,13 +192,11 @@ impl Pump {
 
     fn perform(self: &Arc<Self>, action: Action<Arc<Mailbox>, Waiter>) {
         match action {
-            Action::Resolve(id, query) => {
-                let lookup = Lookup { pump: Arc::downgrade(self), id, answered: false };
-                if let Ok(runtime) = Handle::try_current() {
-                    runtime.spawn(lookup.run(query));
-                }
+            Action::Resolve(id, query) => self.resolve(id, query),
+            Action::StopResolving(id) => {
+                let lookup = self.lock().lookups.remove(&id);
+                lookup.iter().for_each(AbortHandle::abort);
             }
-            Action::StopResolving(_) => {}
             Action::Dial(id, dial) => self.dial(id, dial),
             Action::Abandon(id) => {
                 if let Some(attempt) = self.lock().attempts.remove(&id) {
@@ -212,6 +221,18 @@ impl Pump {
             Action::StateChanged(state) => drop(self.connectivity.send_replace(state)),
             Action::Note(note) => tracing::warn!(target: "farcall::channel", target = %self.authority, "{note}"),
             Action::Drop(discarded) => drop(discarded),
+        }
+    }
+
+    fn resolve(self: &Arc<Self>, id: QueryId, query: Query) {
+        let lookup = Lookup { pump: Arc::downgrade(self), id, answered: false };
+        // Outside of a runtime the look-up fails, when it is dropped.
+        let Ok(runtime) = Handle::try_current() else { return };
+        let task = runtime.spawn(lookup.run(query, self.resolver.clone()));
+        let mut state = self.lock();
+        if !task.is_finished() {
+            state.lookups.retain(|_, lookup| !lookup.is_finished());
+            state.lookups.insert(id, task.abort_handle());
         }
     }
 
@@ -314,10 +335,17 @@ struct Lookup {
 }
 
 impl Lookup {
-    async fn run(mut self, query: Query) {
-        let Query::Host { host, port } = query;
-        let found = resolve(&host, port).await.map(Answer::addresses);
-        self.tell(found);
+    async fn run(mut self, query: Query, resolver: Option<Arc<dyn Resolve>>) {
+        let (pump, id) = (self.pump.clone(), self.id);
+        let updates = move || -> Updates {
+            Arc::new(move |found: Found| {
+                if let Some(pump) = pump.upgrade() {
+                    pump.step(|state| state.brain.handle_update(id, found, Instant::now()));
+                }
+            })
+        };
+        let answer = look_up(query, resolver, updates).await;
+        self.tell(answer);
     }
 
     fn tell(&mut self, answer: Result<Answer, String>) {
@@ -332,7 +360,8 @@ impl Lookup {
 
 impl Drop for Lookup {
     fn drop(&mut self) {
-        self.tell(Err(STOPPED.to_owned()));
+        let why = if std::thread::panicking() { "the resolver panicked" } else { STOPPED };
+        self.tell(Err(why.to_owned()));
     }
 }
 

@@ -33,6 +33,7 @@ impl LocalKind {
     fn fits(self, address: &Address) -> bool {
         match address {
             Address::Ip(address) => self == LocalKind::Tcp && address.ip().to_canonical().is_loopback(),
+            Address::Vsock { .. } => false,
             Address::Unix(_) | Address::UnixAbstract(_) => self == LocalKind::Uds,
         }
     }

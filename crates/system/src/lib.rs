@@ -1,6 +1,6 @@
 //! What hands without a runtime share: sockets and what lies between them and a brain, and the process around them.
 //!
-//! What lives here: non-blocking sockets ([`socket`]), plain or through TLS ([`transport`]), proxies ([`proxy`]), addresses to
+//! What lives here: non-blocking sockets ([`socket`]), plain or through TLS ([`transport`]), proxies ([`proxy`]), names ([`names`]), addresses to
 //! listen at ([`bind`]), how connections are secured ([`credentials`]), options ([`options`]); forks ([`process`]), the
 //! allocator ([`memory`]), and what is said of it all: [`channelz`], [`reports`], [`trace`].
 //! What does not: who waits for a socket and how. That is `farcall-blocking` for threads and the asyncio half of
@@ -12,6 +12,7 @@ pub mod channelz;
 pub mod credentials;
 pub mod memory;
 pub mod message;
+pub mod names;
 pub mod options;
 pub mod process;
 pub mod proxy;

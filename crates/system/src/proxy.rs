@@ -30,7 +30,8 @@ impl Proxied {
     /// The proxy on the way to where a target is, if one is to be used.
     pub fn way(endpoint: &Endpoint, options: &ChannelOptions) -> Result<Option<Proxied>, InvalidProxy> {
         let (host, port) = match endpoint {
-            Endpoint::Dns { host, port } => (host.clone(), *port),
+            Endpoint::Dns { host, port, .. } => (host.clone(), *port),
+            Endpoint::Custom { .. } => return Ok(None),
             Endpoint::Addresses(addresses) => match addresses.first() {
                 Some(Address::Ip(address)) => (address.ip().to_string(), address.port()),
                 _ => return Ok(None),

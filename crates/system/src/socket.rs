@@ -22,6 +22,7 @@ impl Socket {
             Address::Ip(ip) => (Domain::for_address(*ip), Some(Protocol::TCP), SockAddr::from(*ip)),
             Address::Unix(path) => (Domain::UNIX, None, SockAddr::unix(path)?),
             Address::UnixAbstract(name) => (Domain::UNIX, None, abstract_address(name)?),
+            Address::Vsock { cid, port } => vsock_address(*cid, *port)?,
         };
         let socket = socket2::Socket::new(domain, Type::STREAM, protocol)?;
         let socket = Socket::prepare(socket, matches!(address, Address::Ip(_)))?;
@@ -153,6 +154,17 @@ pub fn abstract_address(name: &[u8]) -> io::Result<SockAddr> {
     SockAddr::unix(Path::new(&path))
 }
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[allow(clippy::unnecessary_wraps)] // It fails elsewhere.
+fn vsock_address(cid: u32, port: u32) -> io::Result<(Domain, Option<Protocol>, SockAddr)> {
+    Ok((Domain::VSOCK, None, SockAddr::vsock(cid, port)))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn vsock_address(_cid: u32, _port: u32) -> io::Result<(Domain, Option<Protocol>, SockAddr)> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "sockets of the family vsock are not supported here"))
+}
+
 fn is_in_progress(error: &io::Error) -> bool {
     // Would-block, from a Unix socket, says that the listener's queue is full, and nothing more will happen.
     #[cfg(unix)]
@@ -169,6 +181,10 @@ pub fn address_of(address: &SockAddr) -> Address {
     #[cfg(target_os = "linux")]
     if let Some(name) = address.as_abstract_namespace() {
         return Address::UnixAbstract(name.to_vec());
+    }
+    #[cfg(target_os = "linux")]
+    if let Some((cid, port)) = address.as_vsock_address() {
+        return Address::Vsock { cid, port };
     }
     Address::Unix(address.as_pathname().unwrap_or(Path::new("")).to_owned())
 }
@@ -196,7 +212,9 @@ pub fn os_text(error: &io::Error) -> String {
 /// What a failed attempt to connect is called.
 pub fn connect_error(address: &Address, why: &str) -> ConnectError {
     match address {
-        Address::Ip(_) => ConnectError { code: Code::Unknown, why: format!("Failed to connect to remote host: {why}") },
+        Address::Ip(_) | Address::Vsock { .. } => {
+            ConnectError { code: Code::Unknown, why: format!("Failed to connect to remote host: {why}") }
+        }
         Address::Unix(_) | Address::UnixAbstract(_) => ConnectError {
             code: Code::FailedPrecondition,
             why: format!("connect failed: addr: {address} error: {why}"),

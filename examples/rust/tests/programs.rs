@@ -93,3 +93,11 @@ cancelled by dropping the call
 ";
     assert_eq!(server.ask(env!("CARGO_BIN_EXE_tour-client")), expected);
 }
+
+#[test]
+fn discovery() {
+    let output = Command::new(env!("CARGO_BIN_EXE_discovery")).output().expect("the program starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let expected = "in turn to a, b, c\nin turn to a, b\nanswered after 1 failed attempt\n";
+    assert_eq!(String::from_utf8(output.stdout).expect("it prints text"), expected);
+}

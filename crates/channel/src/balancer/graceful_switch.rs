@@ -81,6 +81,7 @@ impl GracefulSwitch {
         let place = if self.current.is_none() { &mut self.current } else { &mut self.pending };
         if let Some(dropped) = place.replace(child) {
             helper.dropped(dropped.key);
+            helper.discard(dropped.policy);
         }
     }
 
@@ -104,6 +105,7 @@ impl GracefulSwitch {
         }) && let Some(old) = std::mem::replace(&mut self.current, self.pending.take())
         {
             helper.dropped(old.key);
+            helper.discard(old.policy);
             shown = true;
         }
         if shown {

@@ -7,16 +7,22 @@ use super::{CallHook, SubchannelId};
 use crate::{Address, random::Random};
 
 /// What a policy may ask for, collected until it has returned.
-#[derive(Debug)]
 pub struct Helper {
     pub(crate) now: Instant,
     pub(crate) collected: Vec<Collected>,
     pub(crate) slots: Slots,
     pub(crate) resolve_again: bool,
     pub(crate) changed: bool,
+    pub(crate) discarded: Vec<Box<dyn Send>>,
     attempt_delay: Duration,
     random: Random,
     route: Vec<u32>,
+}
+
+impl std::fmt::Debug for Helper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Helper").field("now", &self.now).field("collected", &self.collected).finish_non_exhaustive()
+    }
 }
 
 /// One thing that was asked for.
@@ -83,6 +89,7 @@ impl Helper {
             slots: Slots::default(),
             resolve_again: false,
             changed: false,
+            discarded: Vec::new(),
             attempt_delay,
             random: Random::new(seed),
             route: Vec::new(),
@@ -162,6 +169,11 @@ impl Helper {
         let mut route = self.route.clone();
         route.push(key);
         self.collected.push(Collected::Dropped(route.into()));
+    }
+
+    /// Has something dropped where the channel's lock is not held: a policy of somebody else's, whose drop may do anything.
+    pub fn discard(&mut self, what: impl Send + 'static) {
+        self.discarded.push(Box::new(what));
     }
 
     /// A point in what has been asked for, for [`made_since`](Helper::made_since).

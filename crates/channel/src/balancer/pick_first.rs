@@ -421,6 +421,6 @@ fn family(address: &Address) -> Family {
     match address {
         Address::Ip(SocketAddr::V4(_)) => Family::V4,
         Address::Ip(SocketAddr::V6(_)) => Family::V6,
-        Address::Unix(_) | Address::UnixAbstract(_) => Family::Other,
+        Address::Unix(_) | Address::UnixAbstract(_) | Address::Vsock { .. } => Family::Other,
     }
 }

@@ -6,10 +6,13 @@ use farcall_core::{Code, Status};
 
 use super::{Channel, Idle, Phase};
 use crate::{
-    Action, Note,
+    Action, Discarded, Note, ServiceConfig,
     balancer::{PickFirstConfig, PolicyConfig, Resolution},
     resolver::{Found, Outcome},
 };
+
+/// How often a resolver may find something else at one time, because policies want it to look again.
+const MOST_ROUNDS: usize = 16;
 
 impl<C: Clone, K> Channel<C, K> {
     /// Leaves IDLE.
@@ -17,25 +20,39 @@ impl<C: Clone, K> Channel<C, K> {
         self.phase = Phase::Active;
         self.stale = true;
         self.look_for_idleness();
-        let outcome = self.polling.start(self.now);
-        self.resolved(outcome);
+        self.names.start(self.now);
+        self.resolved();
         self.settle();
     }
 
-    pub(super) fn resolved(&mut self, outcome: Outcome) {
-        match outcome {
-            Outcome::Nothing => return,
-            Outcome::Ask(id, query) => return self.actions.push_back(Action::Resolve(id, query)),
-            Outcome::Found(found) => self.balance(found),
-            Outcome::Failed(why) => {
-                let name = &self.names.label;
-                let text = format!(
-                    "errors resolving {name}: [field:hostname lookup error:address lookup failed for {name}: {why}]"
-                );
-                self.fail(text);
-            }
+    /// Does what the resolver has asked for, and what comes of that, up to a bound: what is left then is for
+    /// [`handle_timeout`](Channel::handle_timeout), which is due at once.
+    pub(super) fn resolved(&mut self) {
+        if std::mem::replace(&mut self.resolving, true) {
+            return;
         }
-        self.settle();
+        for _ in 0..MOST_ROUNDS {
+            let mut is_new = false;
+            while let Some(outcome) = self.names.poll() {
+                is_new |= matches!(outcome, Outcome::Found(_) | Outcome::Failed(_));
+                self.follow(outcome);
+            }
+            if !is_new {
+                break;
+            }
+            self.settle();
+        }
+        self.resolving = false;
+    }
+
+    fn follow(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Ask(id, query) => self.actions.push_back(Action::Resolve(id, query)),
+            Outcome::Stop(id) => self.actions.push_back(Action::StopResolving(id)),
+            Outcome::Note(text) => self.actions.push_back(Action::Note(Note::Resolver(text))),
+            Outcome::Found(found) => self.balance(found),
+            Outcome::Failed(why) => self.fail(why),
+        }
     }
 
     /// Nothing is to be balanced; what was found before still counts.
@@ -47,12 +64,12 @@ impl<C: Clone, K> Channel<C, K> {
     }
 
     pub(super) fn balance(&mut self, found: Found) {
-        let Found { mut endpoints, service_config } = found;
+        let Found { mut endpoints, service_config, selector } = found;
         match service_config {
-            None => self.service_config = Arc::clone(&self.config.service_config),
-            Some(Ok(config)) => self.service_config = config,
-            Some(Err(why)) if self.tree.state().is_none() => {
-                self.polling.reject(self.now);
+            None => self.replace_config(Arc::clone(&self.config.service_config)),
+            Some(Ok(config)) => self.replace_config(config),
+            Some(Err(why)) if !self.accepted => {
+                self.names.reject(&why, self.now);
                 return self.fail(why);
             }
             Some(Err(why)) => self.actions.push_back(Action::Note(Note::InvalidServiceConfig(why))),
@@ -72,13 +89,29 @@ impl<C: Clone, K> Channel<C, K> {
         let chosen = self.service_config.load_balancing.as_ref().or(self.config.policy.as_ref());
         let config: Arc<dyn PolicyConfig> =
             chosen.map_or_else(|| Arc::new(PickFirstConfig::default()) as Arc<dyn PolicyConfig>, Arc::clone);
+        self.accepted = true;
+        if let Some(old) = std::mem::replace(&mut self.selector, selector) {
+            self.discard(old);
+        }
         self.failure = None;
         self.stale = true;
         let service = self.service_config.health_service.as_ref().filter(|_| self.config.health_checks);
         self.tree.subchannels.check_health(service, self.now);
-        if self.tree.resolve(&Resolution { endpoints, config }, self.now).is_err() {
-            self.polling.reject(self.now);
+        if let Err(why) = self.tree.resolve(&Resolution { endpoints, config }, self.now) {
+            self.names.reject(&why, self.now);
         }
+    }
+
+    fn replace_config(&mut self, config: Arc<ServiceConfig>) {
+        if !Arc::ptr_eq(&self.service_config, &config) {
+            let old = std::mem::replace(&mut self.service_config, config);
+            self.discard(old);
+        }
+    }
+
+    /// Has something dropped where no lock is held, for what it holds may be somebody else's.
+    fn discard(&mut self, what: impl Send + 'static) {
+        self.actions.push_back(Action::Drop(Discarded::Other(Box::new(what))));
     }
 
     pub(super) fn look_for_idleness(&mut self) {
@@ -108,7 +141,8 @@ impl<C: Clone, K> Channel<C, K> {
         self.idle = Idle::Off;
         self.failure = None;
         self.stale = true;
-        self.actions.extend(self.polling.stop().map(Action::StopResolving));
+        self.names.stop();
+        self.resolved();
         self.tree.clear(self.now);
         self.settle();
     }

@@ -11,7 +11,6 @@ use super::{
 use crate::{
     Action, Connectivity, Dial, Discarded, Note, Place, Snapshot,
     balancer::{Failing, Pick, PickArgs, Picker, Queueing},
-    resolver::Outcome,
     subchannel::Order,
     tree::Settled,
 };
@@ -24,13 +23,15 @@ impl<C: Clone, K> Channel<C, K> {
         for order in self.tree.subchannels.take_orders() {
             self.order(order);
         }
+        self.actions.extend(self.tree.take_discarded().into_iter().map(|what| Action::Drop(Discarded::Other(what))));
         if restless {
             self.actions.push_back(Action::Note(Note::Restless));
         }
         if matches!(self.phase, Phase::Active) {
             states.into_iter().for_each(|state| self.report(state));
-            if resolve_again && let Outcome::Ask(id, query) = self.polling.ask_again(self.now) {
-                self.actions.push_back(Action::Resolve(id, query));
+            if resolve_again {
+                self.names.resolve_again(self.now);
+                self.resolved();
             }
         }
         self.report(self.state());
@@ -122,7 +123,7 @@ impl<C: Clone, K> Channel<C, K> {
             state: self.state(),
             picker,
             places: places.into(),
-            selector: self.service_config.clone(),
+            selector: self.selector.clone().unwrap_or_else(|| self.service_config.clone()),
             activity: Arc::clone(&self.activity),
         }
     }

@@ -1,30 +1,16 @@
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use super::{Answer, Endpoint, Query, QueryId, names::Source};
-use crate::{Backoff, ServiceConfig};
+use crate::Backoff;
 
-/// Asks for a name when that is of use: no sooner than an interval after it was found, and after a back-off when it was
-/// not.
+/// When a name is asked for: no sooner than an interval after it was found, and after a back-off when it was not.
 #[derive(Debug)]
 pub(crate) struct Polling {
-    source: Source,
     interval: Duration,
     /// How old what was found may become before it is asked for again anyway.
     refresh: Option<Duration>,
     backoff: Backoff,
     state: State,
-    next_id: u64,
-    found: Option<(Instant, Found)>,
-}
-
-/// What was found.
-#[derive(Clone, Debug)]
-pub(crate) struct Found {
-    pub(crate) endpoints: Arc<[Endpoint]>,
-    pub(crate) service_config: Option<Result<Arc<ServiceConfig>, String>>,
+    found: Option<Instant>,
 }
 
 /// Named for what it waits for.
@@ -33,117 +19,96 @@ enum State {
     /// Somebody who wants to know.
     Stopped,
     /// The answer.
-    Asking(QueryId),
+    Asking,
     /// The wish to know again.
     Content,
     /// The time to ask again.
     Until(Instant),
 }
 
-/// What a step has come to.
-#[derive(Debug)]
-pub(crate) enum Outcome {
+/// What is to be done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Want {
     Nothing,
-    Ask(QueryId, Query),
-    Found(Found),
-    Failed(String),
+    Ask,
+    /// What was found last is said again.
+    Repeat,
 }
 
 impl Polling {
-    pub(crate) fn new(source: Source, interval: Duration, refresh: Option<Duration>, backoff: Backoff) -> Polling {
-        Polling { source, interval, refresh, backoff, state: State::Stopped, next_id: 0, found: None }
+    pub(crate) fn new(interval: Duration, refresh: Option<Duration>, backoff: Backoff) -> Polling {
+        Polling { interval, refresh, backoff, state: State::Stopped, found: None }
     }
 
     /// Somebody wants to know.
-    pub(crate) fn start(&mut self, now: Instant) -> Outcome {
-        if self.state != State::Stopped {
-            return Outcome::Nothing;
-        }
-        match (&self.source, &self.found) {
-            (Source::Fixed(endpoints), _) => {
+    pub(crate) fn start(&mut self, now: Instant) -> Want {
+        match self.found {
+            _ if self.state != State::Stopped => Want::Nothing,
+            Some(at) if now.saturating_duration_since(at) < self.interval => {
                 self.state = State::Content;
-                Outcome::Found(Found { endpoints: Arc::clone(endpoints), service_config: None })
-            }
-            (Source::Ask(_), Some((at, found))) if now.saturating_duration_since(*at) < self.interval => {
-                self.state = State::Content;
-                Outcome::Found(found.clone())
-            }
-            (Source::Ask(_), _) => self.ask(),
-        }
-    }
-
-    /// Nobody wants to know any more; the query that is to be stopped.
-    pub(crate) fn stop(&mut self) -> Option<QueryId> {
-        match std::mem::replace(&mut self.state, State::Stopped) {
-            State::Asking(id) => Some(id),
-            _ => None,
-        }
-    }
-
-    /// What was found may be out of date.
-    pub(crate) fn ask_again(&mut self, now: Instant) -> Outcome {
-        if self.state != State::Content || matches!(self.source, Source::Fixed(_)) {
-            return Outcome::Nothing;
-        }
-        match self.found.as_ref().map(|(at, _)| *at + self.interval) {
-            Some(due) if due > now => {
-                self.state = State::Until(due);
-                Outcome::Nothing
+                Want::Repeat
             }
             _ => self.ask(),
         }
     }
 
-    pub(crate) fn handle_answer(&mut self, id: QueryId, answer: Result<Answer, String>, now: Instant) -> Outcome {
-        if self.state != State::Asking(id) {
-            return Outcome::Nothing;
+    /// Nobody wants to know any more.
+    pub(crate) fn stop(&mut self) {
+        self.state = State::Stopped;
+    }
+
+    /// What was found may be out of date.
+    pub(crate) fn ask_again(&mut self, now: Instant) -> Want {
+        if self.state != State::Content {
+            return Want::Nothing;
         }
-        match answer {
-            Ok(answer) if !answer.endpoints.is_empty() => {
-                let found = Found { endpoints: answer.endpoints.into(), service_config: answer.service_config };
-                self.found = Some((now, found.clone()));
-                self.backoff.reset();
-                self.state = State::Content;
-                Outcome::Found(found)
+        match self.found.map(|at| at + self.interval) {
+            Some(due) if due > now => {
+                self.state = State::Until(due);
+                Want::Nothing
             }
-            Ok(_) => self.fail("no address".to_owned(), now),
-            Err(why) => self.fail(why, now),
+            _ => self.ask(),
         }
+    }
+
+    /// It is known, and asking goes on or has ended.
+    pub(crate) fn found(&mut self, now: Instant, ended: bool) {
+        self.found = Some(now);
+        self.backoff.reset();
+        if ended {
+            self.state = State::Content;
+        }
+    }
+
+    pub(crate) fn failed(&mut self, now: Instant) {
+        self.state = State::Until(now + self.backoff.advance());
     }
 
     /// What was found is of no use.
-    pub(crate) fn reject(&mut self, now: Instant) {
-        if self.state == State::Content && matches!(self.source, Source::Ask(_)) {
-            self.state = State::Until(now + self.backoff.advance());
+    pub(crate) fn rejected(&mut self, now: Instant) {
+        if self.state == State::Content {
+            self.failed(now);
         }
     }
 
-    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Outcome {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Want {
         match self.state {
             State::Until(due) if due <= now => self.ask(),
             State::Content if self.poll_timeout().is_some_and(|due| due <= now) => self.ask(),
-            _ => Outcome::Nothing,
+            _ => Want::Nothing,
         }
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match self.state {
             State::Until(due) => Some(due),
-            State::Content => self.found.as_ref().zip(self.refresh).map(|((at, _), refresh)| *at + refresh),
-            State::Stopped | State::Asking(_) => None,
+            State::Content => self.found.zip(self.refresh).map(|(at, refresh)| at + refresh),
+            State::Stopped | State::Asking => None,
         }
     }
 
-    fn ask(&mut self) -> Outcome {
-        let Source::Ask(query) = &self.source else { return Outcome::Nothing };
-        let id = QueryId(self.next_id);
-        self.next_id += 1;
-        self.state = State::Asking(id);
-        Outcome::Ask(id, query.clone())
-    }
-
-    fn fail(&mut self, why: String, now: Instant) -> Outcome {
-        self.state = State::Until(now + self.backoff.advance());
-        Outcome::Failed(why)
+    fn ask(&mut self) -> Want {
+        self.state = State::Asking;
+        Want::Ask
     }
 }

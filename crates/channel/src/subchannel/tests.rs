@@ -17,7 +17,7 @@ const ADDRESS: &str = "127.0.0.1:1";
 impl Table {
     fn new() -> Table {
         let now = Instant::now();
-        let subchannels = Subchannels::new(Backoff::new(1), Duration::from_secs(20), 1);
+        let subchannels = Subchannels::new(Backoff::new(1), Duration::from_secs(20), 256, 1);
         Table { helper: Helper::new(now, 1, Duration::ZERO), subchannels, now }
     }
 

@@ -135,7 +135,7 @@ impl Bench {
             Action::StateChanged(state) => self.states.push(state),
             Action::Note(note) => self.notes.push(note),
             Action::Drop(discarded) => {
-                self.dropped += usize::from(!matches!(discarded, Discarded::Snapshot(_)));
+                self.dropped += usize::from(matches!(discarded, Discarded::Connection(_) | Discarded::Call(_)));
             }
         }
     }

@@ -3,6 +3,7 @@
 // Each test file uses its own part of it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod dns;
 pub mod events;
 
 use std::{
@@ -94,6 +95,16 @@ pub fn echo(call: Call) {
 pub async fn unary(channel: &Channel, message: impl Into<Bytes>) -> Result<Bytes, Status> {
     let request = farcall::Request::new(message.into());
     channel.unary("/test.Service/Method", codec::Bytes, request).await.map(Response::into_inner)
+}
+
+/// Calls until that succeeds. Calls that fail at once let timers run in between.
+pub async fn until_ok(channel: &Channel) -> Bytes {
+    loop {
+        match unary(channel, "").await {
+            Ok(message) => return message,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    }
 }
 
 /// The responses to one request to `/test.Service/Method`.

@@ -20,7 +20,7 @@ use farcall_system::{
     credentials::ClientSecurity,
     lock,
     message::NO_MORE_CALLS,
-    process, proxy,
+    names, process, proxy,
     socket::{Socket, connect_error, os_text},
     transport::Transport,
 };
@@ -111,10 +111,30 @@ impl Connected {
     }
 }
 
+/// What a thread has looked up, on its way to the loop.
+#[pyclass(frozen)]
+struct Answered {
+    channel: Weak<Channel>,
+    id: QueryId,
+    answer: Mutex<Option<Result<Answer, String>>>,
+}
+
+#[pymethods]
+impl Answered {
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        let (answer, channel) = (lock(&self.answer).take(), self.channel.upgrade());
+        let (Some(answer), Some(channel)) = (answer, channel) else { return Ok(()) };
+        channel.step(py, |state, now| state.brain.handle_answer(self.id, answer, now))
+    }
+}
+
 impl Channel {
     /// Has a name looked up on the loop.
     pub(super) fn look_up(self: &Arc<Self>, py: Python<'_>, id: QueryId, query: Query) -> PyResult<()> {
-        let Query::Host { host, port } = query;
+        let (host, port) = match query {
+            Query::Host { host, port } => (host, port),
+            Query::Records(_) | Query::Custom(_) => return self.look_up_aside(py, id, query),
+        };
         let resolution = Resolution { channel: Weak::clone(&self.me), id, told: AtomicBool::new(false) };
         let resolution = Bound::new(py, resolution)?;
         let (event_loop, host, port) =
@@ -123,6 +143,26 @@ impl Channel {
         match self.resolve.bind(py).call_python(&arguments) {
             Ok(_) => Ok(()),
             Err(error) => resolution.get().failed(py, error.value(py).to_string()),
+        }
+    }
+
+    /// Looks up on a short-lived thread that waits what the loop cannot: records of the DNS.
+    fn look_up_aside(self: &Arc<Self>, py: Python<'_>, id: QueryId, query: Query) -> PyResult<()> {
+        let (channel, event_loop) = (Weak::clone(&self.me), Arc::clone(&self.event_loop));
+        let look_up = move || {
+            let answer = Mutex::new(Some(names::look_up(query)));
+            interpreter::attach(|py| {
+                match Bound::new(py, Answered { channel, id, answer }) {
+                    Ok(told) => event_loop.call_soon_bare(py, told.as_any()),
+                    Err(error) => error.write_unraisable(py, None),
+                }
+                // What is let go of last is a loop of Python.
+                drop(event_loop);
+            });
+        };
+        match py.detach(|| std::thread::Builder::new().name("farcall-resolver".to_owned()).spawn(look_up)) {
+            Ok(_) => Ok(()),
+            Err(error) => self.step(py, |state, now| state.brain.handle_answer(id, Err(os_text(&error)), now)),
         }
     }
 

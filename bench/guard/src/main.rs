@@ -71,7 +71,7 @@ fn picks(backends: u16, times: usize) {
         let mut picked = 0;
         for random in 0..times as u64 {
             let selection = snapshot.select(&Head { path }).expect("every call may be made");
-            let Choice::Ready(choice) = snapshot.pick(&PickArgs { path, random }) else { panic!("it is connected") };
+            let Choice::Ready(choice) = snapshot.pick(&PickArgs::new(path, random)) else { panic!("it is connected") };
             picked += usize::from(selection.method.is_some()) + usize::from(choice.connection.0 < u64::from(backends));
         }
         picked

@@ -169,7 +169,7 @@ impl Channel {
         let choice = if held || refused.is_some() {
             Choice::Queue
         } else {
-            snapshot.pick(&PickArgs { path: &outbox.path, random: random() })
+            snapshot.pick(&PickArgs::new(&outbox.path, random()))
         };
         let then = if plan.as_ref().is_some_and(|plan| plan.hedges()) { Then::Go } else { then };
         let call = Call::of_client(

@@ -46,9 +46,9 @@
 //! let mut world = VecDeque::new();
 //!
 //! // A call: nothing is connected, so it waits.
-//! let args = PickArgs { path: "/package.Service/Method", random: 3 };
+//! let args = PickArgs::new("/package.Service/Method", 3);
 //! assert!(matches!(snapshot.pick(&args), Choice::Queue));
-//! let waiting = Waiting { path: args.path.into(), wait_for_ready: false, deadline: None };
+//! let waiting = Waiting::new(args.path, false, None);
 //! let _ticket = channel.queue(7, waiting, now);
 //!
 //! // The loop of every hand: drain, perform, and tell what came of it.
@@ -95,6 +95,7 @@ pub mod proxy;
 mod queue;
 mod random;
 pub mod resolver;
+mod selection;
 mod service_config;
 pub mod single;
 mod snapshot;
@@ -115,11 +116,12 @@ pub use limits::Limits;
 pub use proxy::{InvalidProxy, Proxy, ProxyChoice};
 pub(crate) use queue::Queue;
 pub use queue::{Ticket, Until, Waiting};
+pub use selection::{Attributes, CallFilter, ConfigSelector, Filters, Go, Head, Lease, Question, Selection};
 pub use service_config::{
     HedgingPolicy, InvalidServiceConfig, MethodConfig, RetryPolicy, ServiceConfig, ThrottlingConfig,
 };
 pub(crate) use snapshot::{Activity, Place};
-pub use snapshot::{Choice, ConfigSelector, Head, Picked, Placed, Refusal, Selection, Snapshot};
+pub use snapshot::{Choice, Picked, Placed, Refusal, Snapshot};
 pub use stream::{StreamEvent, StreamId, StreamRequest};
 pub use subchannel::DialId;
 pub use target::{Asked, Endpoint, InvalidTarget, Target};

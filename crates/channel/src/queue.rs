@@ -2,15 +2,18 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Instant,
 };
+
+use crate::Attributes;
 
 /// Names a call that waits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ticket(pub u64);
 
 /// A call that is to wait.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Waiting {
     /// `/package.Service/Method`.
     pub path: Box<str>,
@@ -18,6 +21,15 @@ pub struct Waiting {
     pub wait_for_ready: bool,
     /// When it must be over.
     pub deadline: Option<Instant>,
+    /// What the selector has said of it.
+    pub attributes: Option<Arc<Attributes>>,
+}
+
+impl Waiting {
+    /// A call of this path, of which the selector has said nothing.
+    pub fn new(path: &str, wait_for_ready: bool, deadline: Option<Instant>) -> Waiting {
+        Waiting { path: path.into(), wait_for_ready, deadline, attributes: None }
+    }
 }
 
 /// Until when a call rests.

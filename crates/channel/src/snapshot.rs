@@ -11,7 +11,7 @@ use std::{
 use farcall_core::Status;
 
 use crate::{
-    Address, Connectivity, DialId, MethodConfig, ServiceConfig,
+    Address, ConfigSelector, Connectivity, DialId, Head, Selection,
     balancer::{Done, Hooks, Pick, PickArgs, Picker},
 };
 
@@ -176,34 +176,5 @@ impl Activity {
 
     pub(crate) fn take(&self) -> bool {
         self.0.swap(false, Ordering::Relaxed)
-    }
-}
-
-/// What a call is known by before it is made.
-#[derive(Clone, Copy, Debug)]
-pub struct Head<'a> {
-    /// `/package.Service/Method`.
-    pub path: &'a str,
-}
-
-/// What is asked of one call.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Selection<'a> {
-    /// Its method's config, if there is one.
-    pub method: Option<&'a Arc<MethodConfig>>,
-}
-
-/// Says of each call what is asked of it. A service config does; resolvers of richer configs bring their own.
-pub trait ConfigSelector: fmt::Debug + Send + Sync {
-    /// What is asked of this call.
-    ///
-    /// # Errors
-    /// How the call ends that may not be made.
-    fn select(&self, head: &Head<'_>) -> Result<Selection<'_>, Status>;
-}
-
-impl ConfigSelector for ServiceConfig {
-    fn select(&self, head: &Head<'_>) -> Result<Selection<'_>, Status> {
-        Ok(Selection { method: self.method(head.path) })
     }
 }

@@ -407,7 +407,7 @@ fn one_thread_drains_and_what_comes_meanwhile_is_left_to_it() {
     assert!(channel.begin_drain());
     assert!(matches!(channel.poll_action(), Some(Action::Dial(..))));
     assert!(!channel.begin_drain(), "another is at it");
-    let waiting = Waiting { path: "/a".into(), wait_for_ready: false, deadline: None };
+    let waiting = Waiting::new("/a", false, None);
     channel.queue(1, waiting, now);
     channel.shutdown(&bye(), now);
     let rest: Vec<String> = std::iter::from_fn(|| channel.poll_action()).map(|action| format!("{action:?}")).collect();

@@ -15,4 +15,5 @@ mod random;
 mod round_robin;
 mod rpc;
 mod single;
+mod toy_resolver;
 mod weighing;

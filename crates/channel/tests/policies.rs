@@ -173,7 +173,7 @@ fn hooks_hear_of_each_call_and_its_end_exactly_once() {
     bench.accept(&at(1));
     let counted = || [&count.started, &count.ended, &count.not_sent].map(|count| count.load(Ordering::Relaxed));
     assert_eq!(counted(), [1, 0, 1], "the bench drops what it starts");
-    let args = PickArgs { path: "/a", random: 1 };
+    let args = PickArgs::new("/a", 1);
     let Choice::Ready(picked) = bench.snapshot.pick(&args) else { panic!("it is connected") };
     assert_eq!(counted(), [2, 0, 1]);
     let placed = picked.into_placed();

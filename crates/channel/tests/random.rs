@@ -81,7 +81,7 @@ impl World {
             return;
         }
         let deadline = (self.random.next(3) == 0).then(|| self.bench.now + Duration::from_secs(4));
-        let call = Waiting { path: "/a.B/C".into(), wait_for_ready: self.random.next(2) == 0, deadline };
+        let call = Waiting::new("/a.B/C", self.random.next(2) == 0, deadline);
         let key = self.name();
         let ticket = self.bench.channel.queue(key, call, self.bench.now);
         self.calls.insert(key, ticket);
@@ -97,7 +97,7 @@ impl World {
             _ => Until::Time(self.bench.now + Duration::from_millis(500)),
         };
         let deadline = Some(self.bench.now + Duration::from_secs(8));
-        let call = Waiting { path: "/a.B/C".into(), wait_for_ready: false, deadline };
+        let call = Waiting::new("/a.B/C", false, deadline);
         let key = self.name();
         let ticket = self.bench.channel.rest(key, call, until, self.bench.now);
         self.calls.insert(key, ticket);

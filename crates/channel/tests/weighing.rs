@@ -25,7 +25,7 @@ fn connected(count: usize, policy: &str) -> Bench {
 }
 
 fn place(bench: &Bench, random: u64) -> Placed<Connection> {
-    match bench.snapshot.pick(&PickArgs { path: "/a.B/C", random }) {
+    match bench.snapshot.pick(&PickArgs::new("/a.B/C", random)) {
         Choice::Ready(picked) => picked.into_placed(),
         other => panic!("{other:?}"),
     }

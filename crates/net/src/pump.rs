@@ -116,7 +116,7 @@ impl Pump {
     ) -> Result<Placed, Refusal> {
         // Steps of the golden ratio: well spread, and nothing to wait for.
         let random = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        match self.snapshot.load().pick(&PickArgs { path, random }) {
+        match self.snapshot.load().pick(&PickArgs::new(path, random)) {
             Choice::Ready(picked) => return Ok(picked.into_placed()),
             Choice::Fail(refusal) if !(wait_for_ready && refusal.may_retry) => {
                 // The time to try again may have come in a runtime that is gone.
@@ -136,7 +136,7 @@ impl Pump {
         deadline: Option<Instant>,
     ) -> Result<Placed, Refusal> {
         let (sender, receiver) = oneshot::channel();
-        let waiting = Waiting { path: path.into(), wait_for_ready, deadline };
+        let waiting = Waiting::new(path, wait_for_ready, deadline);
         let ticket = self.step(|state| state.brain.queue(sender, waiting, Instant::now()));
         let mut place = InQueue { pump: self, ticket: Some(ticket) };
         let outcome = receiver.await;

@@ -43,7 +43,7 @@ pub use registry::{PolicyFactory, Registry};
 pub use round_robin::{RoundRobin, RoundRobinConfig};
 pub use weighted_round_robin::{WeightedRoundRobin, WeightedRoundRobinConfig};
 
-use crate::{Connectivity, resolver::Endpoint};
+use crate::{Attributes, Connectivity, resolver::Endpoint};
 
 /// Where a policy stands among its parents: the keys of children from the root down to it.
 pub type Route<'a> = &'a [u32];
@@ -150,6 +150,15 @@ pub struct PickArgs<'a> {
     pub path: &'a str,
     /// Random bits, other ones for each pick.
     pub random: u64,
+    /// What the selector has said of the call.
+    pub attributes: Option<&'a Attributes>,
+}
+
+impl<'a> PickArgs<'a> {
+    /// Those of a call of this path, of which nothing more is known.
+    pub fn new(path: &'a str, random: u64) -> PickArgs<'a> {
+        PickArgs { path, random, attributes: None }
+    }
 }
 
 /// Where a call goes.

@@ -49,7 +49,8 @@ impl<C: Clone, K> Channel<C, K> {
 
     pub(super) fn choose(&mut self, call: &Waiting) -> Chosen<C> {
         let snapshot = Arc::clone(&self.snapshot);
-        let args = PickArgs { path: &call.path, random: self.random.next() };
+        let attributes = call.attributes.as_deref();
+        let args = PickArgs { attributes, ..PickArgs::new(&call.path, self.random.next()) };
         match snapshot.choose(&args) {
             (Pick::Ready(_), Some(place)) => Chosen::Done(place.placed()),
             (Pick::Ready(_) | Pick::Queue, _) => Chosen::Wait,

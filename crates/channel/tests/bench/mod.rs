@@ -170,7 +170,7 @@ impl Bench {
     /// A new call; where it goes at once, if it does.
     pub(crate) fn pick(&mut self) -> Result<String, Option<Refusal>> {
         self.random += 0x9e37_79b9;
-        match self.snapshot.pick(&PickArgs { path: "/a.B/C", random: self.random }) {
+        match self.snapshot.pick(&PickArgs::new("/a.B/C", self.random)) {
             Choice::Ready(picked) => Ok(picked.connection.to_string()),
             Choice::Queue => Err(None),
             Choice::Fail(refusal) => Err(Some(refusal)),
@@ -183,7 +183,7 @@ impl Bench {
     }
 
     pub(crate) fn waiting(&self, wait_for_ready: bool) -> Waiting {
-        Waiting { path: "/a.B/C".into(), wait_for_ready, deadline: None }
+        Waiting::new("/a.B/C", wait_for_ready, None)
     }
 
     pub(crate) fn queue(&mut self, key: u32, wait_for_ready: bool) -> Ticket {

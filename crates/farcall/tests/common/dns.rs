@@ -7,7 +7,7 @@ use std::{
 };
 
 use simple_dns::{
-    CLASS, Name, Packet, PacketFlag, QTYPE, RCODE, ResourceRecord, TYPE,
+    CLASS, Name, Packet, PacketFlag, QTYPE, RCODE, ResourceRecord,
     rdata::{A, RData, SRV, TXT},
 };
 use tokio::{
@@ -120,7 +120,7 @@ fn answer(query: &[u8], zone: &Mutex<Zone>) -> Option<Vec<u8>> {
         (Some(code), _) => *packet.rcode_mut() = code,
         (None, None) => *packet.rcode_mut() = RCODE::NameError,
         (None, Some(records)) => {
-            let of_kind = records.iter().filter(|data| TYPE::from(data.type_code()) == kind).cloned();
+            let of_kind = records.iter().filter(|data| data.type_code() == kind).cloned();
             let record = |data| ResourceRecord::new(question.qname.clone(), CLASS::IN, 1, data);
             packet.answers = of_kind.map(record).collect();
         }

@@ -184,7 +184,7 @@ impl Channel {
         } else {
             // Steps of the golden ratio: well spread, and cheap.
             let random = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-            snapshot.pick(&PickArgs { path: &new.path, random })
+            snapshot.pick(&PickArgs::new(&new.path, random))
         };
         let replay = match &plan {
             Some(_) => Replay::new(self.retry.buffer, Some(Arc::clone(&self.budget))),

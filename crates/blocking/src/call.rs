@@ -575,11 +575,7 @@ impl Call {
     pub(crate) fn waiting(&self) -> Option<Waiting> {
         let mut state = self.lock();
         let outbox = state.outbox()?;
-        Some(Waiting {
-            path: outbox.path.as_str().into(),
-            wait_for_ready: outbox.wait_for_ready.unwrap_or(false),
-            deadline: self.deadline,
-        })
+        Some(Waiting::new(outbox.path.as_str(), outbox.wait_for_ready.unwrap_or(false), self.deadline))
     }
 
     /// Client: its name among those that wait; false when it does not wait any more.

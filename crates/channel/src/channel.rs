@@ -101,6 +101,7 @@ impl<C: Clone, K> Channel<C, K> {
     ) -> Channel<C, K> {
         let mut channel = Channel::in_phase(Phase::Idle, target, config, seed, now);
         channel.names = Names::by(resolver, None, channel.random.next(), now);
+        channel.snapshot = Arc::new(channel.take_snapshot());
         channel
     }
 
@@ -120,6 +121,7 @@ impl<C: Clone, K> Channel<C, K> {
             picker: picker_of(&phase),
             places: Box::default(),
             selector: service_config.clone(),
+            knows: !names.configures(),
             activity: Arc::clone(&activity),
         };
         Channel {

@@ -23,6 +23,8 @@ pub struct Snapshot<C> {
     /// By the slot of subchannels.
     pub(crate) places: Box<[Option<Arc<Place<C>>>]>,
     pub(crate) selector: Arc<dyn ConfigSelector>,
+    /// The selector is not to change because something is found for the first time.
+    pub(crate) knows: bool,
     pub(crate) activity: Arc<Activity>,
 }
 
@@ -110,6 +112,12 @@ impl<C> Snapshot<C> {
     /// The connectivity state.
     pub fn state(&self) -> Connectivity {
         self.state
+    }
+
+    /// Whether [`select`](Snapshot::select) knows what the resolver wants of calls. Where service configs come from a resolver, it
+    /// does not before the first is found: a call waits for that as it does for a connection, and selects then.
+    pub fn knows(&self) -> bool {
+        self.knows
     }
 
     /// What is asked of a call of this path. It is asked for once a call, before the first pick.

@@ -412,7 +412,10 @@ fn one_thread_drains_and_what_comes_meanwhile_is_left_to_it() {
     channel.shutdown(&bye(), now);
     let rest: Vec<String> = std::iter::from_fn(|| channel.poll_action()).map(|action| format!("{action:?}")).collect();
     let kinds: Vec<&str> = rest.iter().map(|text| text.split('(').next().unwrap()).collect();
-    assert_eq!(kinds, ["StateChanged", "Publish", "Drop", "Abandon", "StateChanged", "Fail", "Publish", "Drop"]);
+    assert_eq!(
+        kinds,
+        ["StateChanged", "Publish", "Drop", "Abandon", "Drop", "StateChanged", "Fail", "Publish", "Drop"]
+    );
     assert!(!channel.begin_drain());
 }
 

@@ -79,6 +79,26 @@ fn texts_are_asked_for_beside_the_host_if_that_is_wanted_and_both_are_waited_for
 }
 
 #[test]
+fn calls_select_once_it_is_known_what_is_asked_of_them() {
+    for (target, config, knows) in [
+        ("name:1", Config::new(7), true),
+        ("127.0.0.1:1", with_texts(), true),
+        ("passthrough:///name:1", with_texts(), true),
+        ("name:1", with_texts(), false),
+    ] {
+        let mut bench = Bench::with(target, config);
+        assert_eq!(bench.snapshot.knows(), knows, "{target}");
+        bench.connect();
+        assert_eq!(bench.snapshot.knows(), knows, "{target}");
+        if !knows {
+            tell(&mut bench, &host("name", 1), found(&["127.0.0.1:1"]));
+            tell(&mut bench, &records("_grpc_config.name", Records::Texts), Ok(text(3)));
+            assert!(bench.snapshot.knows());
+        }
+    }
+}
+
+#[test]
 fn no_text_is_asked_for_unless_it_is_wanted_nor_for_addresses_nor_behind_a_proxy() {
     let proxy = farcall_channel::ProxyChoice { option: Some("http://proxy:3"), ..Default::default() };
     let proxy = proxy.proxy_for("name").unwrap();

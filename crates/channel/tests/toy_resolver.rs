@@ -66,10 +66,13 @@ impl Policy for ByCluster {
                 self.next_key += 1;
                 (self.next_key, PickFirst::default())
             });
-            let (key, below) = (key.0, Resolution {
-                endpoints: addresses.iter().cloned().map(Endpoint::from).collect(),
-                config: Arc::new(PickFirstConfig::default()),
-            });
+            let (key, below) = (
+                key.0,
+                Resolution {
+                    endpoints: addresses.iter().cloned().map(Endpoint::from).collect(),
+                    config: Arc::new(PickFirstConfig::default()),
+                },
+            );
             let mut result = Ok(());
             self.step(key, helper, |child, helper| result = child.handle_resolution(&below, helper));
             result?;
@@ -128,9 +131,7 @@ impl Picker for ClusterPicker {
             Some(child) => child.pick(args),
             // It is being found.
             None if attributes.is_some_and(|attributes| attributes.extra.is_some()) => Pick::Queue,
-            None => {
-                Pick::Drop(Arc::new(Status::new(Code::Internal, format!("there is no cluster {cluster:?}"))))
-            }
+            None => Pick::Drop(Arc::new(Status::new(Code::Internal, format!("there is no cluster {cluster:?}")))),
         }
     }
 }

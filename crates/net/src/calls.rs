@@ -80,7 +80,7 @@ impl Channel {
     /// The status of a call for which there is no connection, or whose request is larger than the service config allows.
     /// Every other end is in [`Answered::closed`].
     pub async fn unary(&self, mut call: NewCall, message: Bytes) -> Result<Answered, Status> {
-        let mut asked = self.asked(&mut call)?;
+        let mut asked = self.asked(&mut call).await?;
         too_large("Sent", message.len(), asked.max_request)?;
         if asked.rpc.has_plan() {
             let attempts = Attempts::new(self.clone(), call, asked.rpc, Some(message));
@@ -107,7 +107,7 @@ impl Channel {
     /// # Errors
     /// The status of a call for which there is no connection, or whose request is larger than the service config allows.
     pub async fn ask(&self, mut call: NewCall, message: Bytes) -> Result<(Option<Metadata>, Receiver), Status> {
-        let mut asked = self.asked(&mut call)?;
+        let mut asked = self.asked(&mut call).await?;
         too_large("Sent", message.len(), asked.max_request)?;
         if asked.rpc.has_plan() {
             let attempts = Attempts::new(self.clone(), call, asked.rpc, Some(message));
@@ -136,7 +136,7 @@ impl Channel {
     /// # Errors
     /// The status of a call for which there is no connection.
     pub async fn start(&self, mut call: NewCall) -> Result<(Sender, Receiver), Status> {
-        let asked = self.asked(&mut call)?;
+        let asked = self.asked(&mut call).await?;
         if asked.rpc.has_plan() {
             let requests = Arc::new(Requests::new(self.policies().retry.buffer, &self.policies().budget));
             let attempts = Attempts::streaming(self.clone(), call, asked.rpc, Arc::clone(&requests));
@@ -153,7 +153,15 @@ impl Channel {
     }
 
     /// What the service config asks of a call; its deadline and `wait_for_ready` become part of the call.
-    fn asked(&self, call: &mut NewCall) -> Result<Asked, Status> {
+    async fn asked(&self, call: &mut NewCall) -> Result<Asked, Status> {
+        if !self.pump().snapshot.load().knows() {
+            // What the resolver wants of it comes with, or before, the connection that it waits for anyway. Boxed, so that
+            // other calls are no larger for it.
+            let wait_for_ready = call.wait_for_ready.unwrap_or(false);
+            let placed = Box::pin(self.pump().place(&call.path, wait_for_ready, call.deadline)).await;
+            // One that may be made again fails below, unless its service config has it wait.
+            placed.map(drop).or_else(|refusal| if refusal.may_retry { Ok(()) } else { Err(refusal.status) })?;
+        }
         let snapshot = self.pump().snapshot.load();
         let Some(method) = snapshot.select(&Head { path: &call.path })?.method else { return Ok(Asked::default()) };
         let MethodConfig { timeout, wait_for_ready, max_request, max_response, .. } = **method;

@@ -31,6 +31,8 @@ pub(crate) struct Names {
     helper: Helper,
     pub(crate) hop: Option<Arc<Hop>>,
     running: bool,
+    /// Service configs or selectors may come from it.
+    configures: bool,
 }
 
 impl Names {
@@ -55,12 +57,25 @@ impl Names {
             }
             (None, target::Endpoint::Custom { target, .. }) => Box::new(Custom::new(target, polling())),
         };
-        Names::by(resolver, hop, random.next(), now)
+        let configures = match (&hop, &target.endpoint) {
+            (None, target::Endpoint::Dns { host, asked, .. }) => {
+                let is_name = host.parse::<IpAddr>().is_err() && *asked != Asked::Host;
+                is_name && config.dns.service_config.is_some()
+            }
+            (None, target::Endpoint::Custom { .. }) => true,
+            _ => false,
+        };
+        Names { configures, ..Names::by(resolver, hop, random.next(), now) }
     }
 
     /// Of a resolver of its own.
     pub(crate) fn by(resolver: Box<dyn Resolver>, hop: Option<Arc<Hop>>, seed: u64, now: Instant) -> Names {
-        Names { resolver, helper: Helper::new(seed, now), hop, running: false }
+        Names { resolver, helper: Helper::new(seed, now), hop, running: false, configures: true }
+    }
+
+    /// Whether what is asked of calls may come from it.
+    pub(crate) fn configures(&self) -> bool {
+        self.configures
     }
 
     /// Somebody wants to know.

@@ -172,11 +172,8 @@ impl Call {
         if begun && outgoing.ticket.is_some() || !begun && outgoing.attempts.is_committed() {
             return None;
         }
-        let waiting = Waiting {
-            path: outgoing.call.path.as_str().into(),
-            wait_for_ready: outgoing.call.wait_for_ready.unwrap_or(false),
-            deadline: self.deadline,
-        };
+        let call = &outgoing.call;
+        let waiting = Waiting::new(call.path.as_str(), call.wait_for_ready.unwrap_or(false), self.deadline);
         Some((waiting, outgoing.ticket))
     }
 

@@ -55,6 +55,9 @@ WORKING = {
     "grpc.enable_http_proxy": int,
     "grpc.http_proxy": str,
     "grpc.dns_min_time_between_resolutions_ms": int,
+    "farcall.dns_refresh_ms": int,
+    "farcall.dns_service": str,
+    "grpc.service_config_disable_resolution": int,
     "grpc.service_config": str,
     "grpc.enable_retries": int,
     "grpc.enable_channelz": int,
@@ -100,7 +103,6 @@ PLUMBING = {
     "grpc.address_http_proxy_enabled_addresses": str,
     "grpc.dns_ares_query_timeout": int,
     "grpc.dns_enable_srv_queries": int,
-    "grpc.service_config_disable_resolution": int,
     "grpc.inhibit_health_checking": int,
     "grpc.http2.hpack_table_size.encoder": int,
     "grpc.http2.initial_sequence_number": int,
@@ -188,7 +190,6 @@ def test_a_known_option_without_effect_says_so_once(key, warnings):
     [
         ("grpc.use_local_subchannel_pool", 1),
         ("grpc.inhibit_health_checking", 1),
-        ("grpc.service_config_disable_resolution", 1),
         ("grpc.dns_enable_srv_queries", 0),
         ("grpc.per_message_decompression", 1),
     ],
@@ -285,10 +286,8 @@ def test_calls_are_made_although_the_policy_is_not_there(policy, serve):
 
 TARGETS = {
     "xds:///service": "xds",
-    "vsock:3:50051": "vsock",
     "nonsense://localhost:1": "nonsense",
     "http://localhost:1": "http",
-    "dns://8.8.8.8/localhost:1": "8.8.8.8",
 }
 
 

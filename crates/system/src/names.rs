@@ -16,6 +16,14 @@ use farcall_channel::{
 
 use crate::socket::os_text;
 
+/// This machine's name, if it has one that can be read.
+pub fn host_name() -> Option<String> {
+    #[cfg(unix)]
+    return rustix::system::uname().nodename().to_str().ok().map(str::to_owned);
+    #[cfg(not(unix))]
+    return std::env::var("COMPUTERNAME").ok();
+}
+
 /// Where the system says whom to ask.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 

@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use farcall_channel::{ServiceConfig, balancer::Registry};
+use farcall_channel::{ServiceConfig, balancer::Registry, resolver::Client};
 use farcall_engine::{Budget, Encoding, Encodings, Limits};
 
 use super::{Draft, Side, Value, nearest::nearest};
+use crate::names::host_name;
 
 /// One option.
 struct Row {
@@ -132,17 +133,19 @@ const TABLE: &[Row] = &[
     channel("grpc.http_proxy", Text(|d, text| d.proxy = Some(text.to_owned()))),
     channel("grpc.address_http_proxy", NoText("use grpc.http_proxy")),
     channel("grpc.address_http_proxy_enabled_addresses", NoText("use grpc.http_proxy")),
-    // Names are looked up by the system's resolver.
+    // Names.
     channel(
         "grpc.dns_min_time_between_resolutions_ms",
         Int(|d, n| d.channel.min_resolution_interval = milliseconds(n).unwrap_or(AGES)),
     ),
-    channel("grpc.dns_ares_query_timeout", NoInt(&[], "the system's resolver has its own")),
-    channel("grpc.dns_enable_srv_queries", NoInt(&[0], "only addresses are looked up")),
     channel(
-        "grpc.service_config_disable_resolution",
-        NoInt(&[1], "service configs are not looked up in DNS; give one by grpc.service_config"),
+        "farcall.dns_refresh_ms",
+        Int(|d, n| d.channel.refresh_interval = (n > 0).then(|| milliseconds(n)).flatten()),
     ),
+    channel("farcall.dns_service", Text(|d, text| d.channel.dns.service = Some(text.to_owned()))),
+    channel("grpc.dns_ares_query_timeout", NoInt(&[], "the system's resolver has its own")),
+    channel("grpc.dns_enable_srv_queries", NoInt(&[0], "they are for grpclb; use farcall.dns_service")),
+    channel("grpc.service_config_disable_resolution", Int(service_config_of_dns)),
     // Calls.
     channel("grpc.service_config", Text(service_config)),
     channel("grpc.enable_retries", Int(|d, n| d.channel.retry.enabled = n != 0)),
@@ -403,6 +406,12 @@ fn lb_policy(draft: &mut Draft, text: &str) {
             draft.complaints.push(complaint);
         }
     }
+}
+
+fn service_config_of_dns(draft: &mut Draft, disabled: i32) {
+    // What grpcio is called there, and what its programs are written in.
+    let languages = ["c++", "python"].map(str::to_owned).to_vec();
+    draft.channel.dns.service_config = (disabled == 0).then(|| Client { languages, host_name: host_name() });
 }
 
 fn service_config(draft: &mut Draft, text: &str) {

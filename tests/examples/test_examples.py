@@ -129,3 +129,19 @@ def test_example(name, client_language, server_language, generated):
     _, in_python, in_rust = PROGRAMS[name]
     expected = in_python if client_language == "python" else in_rust
     assert (saying_before_hearing(printed) if name == "route_guide" else printed) == expected
+
+
+BALANCING = """\
+in turn to a, b, c
+in turn to a, b
+answered after 1 failed attempt
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [[PYTHON, str(EXAMPLES / "balancing" / "balancing.py")], [str(RUST_BIN / "discovery")]],
+    ids=["python", "rust"],
+)
+def test_balancing(command, generated):
+    assert programs.run(command, env={"PYTHONPATH": str(generated)}) == BALANCING

@@ -9,6 +9,7 @@ mod metadata;
 mod method;
 mod status;
 mod timeout;
+pub mod wire;
 
 pub use code::Code;
 pub use metadata::{Metadata, MetadataError};

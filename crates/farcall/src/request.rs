@@ -8,7 +8,7 @@ use farcall_channel::Address;
 use farcall_core::Metadata;
 use futures_core::Stream;
 
-use crate::Compression;
+use crate::{Compression, orca::Load};
 
 /// A message to the server, or a stream of them, with metadata and what else goes with the call.
 #[derive(Clone, Debug)]
@@ -32,6 +32,7 @@ pub(crate) struct CallOptions {
 pub(crate) struct Origin {
     pub(crate) deadline: Option<Instant>,
     pub(crate) peer: Arc<Address>,
+    pub(crate) load: Option<Load>,
     #[cfg(feature = "tls")]
     pub(crate) handshake: Option<Arc<farcall_security::Handshake>>,
 }
@@ -117,6 +118,12 @@ impl<T> Request<T> {
     #[cfg(feature = "tls")]
     pub fn tls(&self) -> Option<&crate::tls::Handshake> {
         self.origin.as_ref()?.handshake.as_deref()
+    }
+
+    /// Server: what this call says of load when it ends, over what the server says. Without
+    /// [`Server::report_load`](crate::Server::report_load) nobody reads it.
+    pub fn load(&self) -> Load {
+        self.origin.as_ref().and_then(|origin| origin.load.clone()).unwrap_or_default()
     }
 
     pub(crate) fn split(self) -> (T, Metadata, CallOptions) {

@@ -15,6 +15,7 @@ mod memory_budget;
 mod metadata;
 mod names;
 mod options;
+mod orca;
 #[cfg(feature = "prost")]
 mod prost;
 mod reconnect;

@@ -13,6 +13,7 @@ mod convert;
 mod credentials;
 mod face;
 mod interpreter;
+mod load;
 mod pairs;
 mod server;
 mod signals;
@@ -42,6 +43,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(face::start_trace, module)?)?;
     module.add_function(wrap_pyfunction!(face::channelz, module)?)?;
     module.add_function(wrap_pyfunction!(face::watched, module)?)?;
+    module.add_function(wrap_pyfunction!(load::load_interval, module)?)?;
+    module.add_class::<load::Load>()?;
     module.add_class::<client::Channel>()?;
     module.add_class::<client::ClientCall>()?;
     module.add_class::<client::ClientRequests>()?;

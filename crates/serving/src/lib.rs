@@ -2,7 +2,7 @@
 //!
 //! It decides who is let in ([`Serving::admit`]), what a connection does that was accepted while the server stops
 //! ([`Newcomer`]), when the last call has ended ([`Serving::is_drained`]), and how long accepting pauses after the system
-//! has refused it ([`Serving::handle_refused`]). What happens *on* a connection is the engine's: its age, its idleness,
+//! has refused it ([`Serving::handle_refused`]). What it says of its load is a [`load::LoadReport`]. What happens *on* a connection is the engine's: its age, its idleness,
 //! the calls it takes.
 //!
 //! The hands own the sockets. `L` is their handle of a listener, `C` that of a connection, `K` names a connection; this
@@ -28,6 +28,7 @@
 //! ```
 
 pub mod limits;
+pub mod load;
 mod pauses;
 mod serving;
 

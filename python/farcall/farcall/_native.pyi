@@ -489,3 +489,40 @@ class ServerSecurity:
     ) -> ServerSecurity:
         """As `tls`, with what `fetch()` answers at each handshake: (pairs, roots), or None for no change. It runs on a
         thread of its own."""
+
+class Load:
+    """What a server, or a call, says of load. Any thread may set it; a value that cannot be is left out."""
+
+    def __new__(cls) -> Load: ...
+    def set_cpu_utilization(self, share: float) -> None:
+        """The processors' use, as a share of what the server may have: 0 and more."""
+
+    def set_memory_utilization(self, part: float) -> None:
+        """The memory's use, as a share of what the server may have: 0 to 1."""
+
+    def set_application_utilization(self, share: float) -> None:
+        """How busy the application is by its own measure: 0 and more, 1 where it should get no more calls."""
+
+    def set_qps(self, calls: float) -> None:
+        """Calls a second: 0 and more."""
+
+    def set_eps(self, failures: float) -> None:
+        """Failures a second: 0 and more."""
+
+    def set_request_cost(self, resource: str, cost: float) -> None:
+        """What a call has cost, by the name of the resource."""
+
+    def set_utilization(self, resource: str, part: float) -> None:
+        """The use of a resource, as a share of what there is of it: 0 to 1."""
+
+    def set_named_metric(self, name: str, value: float) -> None:
+        """Any measure that whoever balances knows by name."""
+
+    def clear(self) -> None:
+        """Takes back everything."""
+
+    def encode(self, other: Load | None = None) -> bytes:
+        """The report as it goes over the wire, `other`'s where this one says nothing."""
+
+def load_interval(request: bytes, least: float) -> float:
+    """How many seconds are between two reports to a client that asks so; ValueError for what is no such request."""

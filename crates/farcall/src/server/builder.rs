@@ -15,7 +15,7 @@ use farcall_engine as engine;
 use farcall_net::{Listener, ServerConfig, serve};
 
 use super::{Call, Service};
-use crate::{Compression, channel::random_seed};
+use crate::{Compression, channel::random_seed, orca::Load};
 
 /// A server to be started: its services and settings.
 ///
@@ -30,6 +30,7 @@ pub struct Server {
     handshake_timeout: Duration,
     max_connections: Option<usize>,
     compression: Compression,
+    load: Option<Load>,
     #[cfg(feature = "tls")]
     tls: Option<farcall_security::ServerConfig>,
 }
@@ -45,6 +46,7 @@ impl Server {
             handshake_timeout: Duration::from_secs(120),
             max_connections: None,
             compression: Compression::Identity,
+            load: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -158,6 +160,14 @@ impl Server {
     #[must_use]
     pub fn compression(mut self, compression: Compression) -> Server {
         self.compression = compression;
+        self
+    }
+
+    /// Ends each call with what `load` says, and over that what the call's handler says by
+    /// [`Request::load`](crate::Request::load), in its trailing metadata (ORCA, gRFC A51). Default: not.
+    #[must_use]
+    pub fn report_load(mut self, load: Load) -> Server {
+        self.load = Some(load);
         self
     }
 
@@ -282,9 +292,9 @@ impl Bound {
     /// Serves until `signal` is ready; then takes no new calls, tells clients to go elsewhere, and waits for the calls
     /// in flight. Dropping the future stops at once.
     pub async fn serve_with_shutdown(self, signal: impl Future<Output = ()>) {
-        let Server { services, engine, handshake_timeout, max_connections, compression, .. } = self.server;
+        let Server { services, engine, handshake_timeout, max_connections, compression, load, .. } = self.server;
         let services = Arc::new(services);
-        let route = move |incoming| route(&services, Call::new(incoming, compression));
+        let route = move |incoming| route(&services, Call::new(incoming, compression, load.as_ref()));
         let config = ServerConfig {
             engine,
             handshake_timeout,

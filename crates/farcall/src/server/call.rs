@@ -12,24 +12,39 @@ use futures_core::Stream;
 use crate::{
     Compression, Request, Response, Status, Streaming,
     codec::{self, Codec},
+    orca::{CallLoad, Load},
     request::Origin,
 };
 
 /// A call that waits for its handler.
 ///
-/// Each of the four kinds runs the handler in a task of its own (on a run time of one thread as soon as it waits for
+/// Each of the four kinds runs the handler in a task of its own (on a runtime of one thread as soon as it waits for
 /// something; up to then in the connection's). The handler's future is dropped when the call is
 /// cancelled, past its deadline, or lost. A handler that panics ends its call with `UNKNOWN`.
 #[derive(Debug)]
 pub struct Call {
     incoming: Incoming,
-    /// How answers are compressed that do not say so themselves.
+    ending: Ending,
+}
+
+/// What goes with an answer that does not say it itself.
+#[derive(Clone, Debug)]
+struct Ending {
     compression: Compression,
+    load: Option<CallLoad>,
+}
+
+impl Ending {
+    fn add_to(&self, trailers: &mut Metadata) {
+        if let Some(load) = &self.load {
+            load.add_to(trailers);
+        }
+    }
 }
 
 impl Call {
-    pub(crate) fn new(incoming: Incoming, compression: Compression) -> Call {
-        Call { incoming, compression }
+    pub(crate) fn new(incoming: Incoming, compression: Compression, load: Option<&Load>) -> Call {
+        Call { incoming, ending: Ending { compression, load: load.map(CallLoad::new) } }
     }
 
     /// The path that the client asks for, as a rule `/package.Service/Method`.
@@ -51,14 +66,16 @@ impl Call {
         H: FnOnce(Request<T>) -> F + Send + 'static,
         F: Future<Output = Result<Response<R>, Status>> + Send + 'static,
     {
-        let compression = self.compression;
-        let Some((mut receiver, responder, received)) = self.open(<C as Codec<T>>::name(&codec)) else { return };
+        let ending = self.ending.clone();
+        let Some((mut receiver, responder, received)) = self.open(<C as Codec<T>>::name(&codec)) else {
+            return;
+        };
         spawn(responder, |responder| async move {
             let result = async {
                 let message = codec.decode(one_request(&mut receiver).await?)?;
                 handler(received(message)).await
             };
-            respond(responder, &codec, result.await, compression);
+            respond(responder, &codec, result.await, &ending);
         });
     }
 
@@ -71,12 +88,12 @@ impl Call {
         H: FnOnce(Request<Streaming<T>>) -> F + Send + 'static,
         F: Future<Output = Result<Response<R>, Status>> + Send + 'static,
     {
-        let compression = self.compression;
+        let ending = self.ending.clone();
         let Some((receiver, responder, received)) = self.open(<C as Codec<T>>::name(&codec)) else { return };
         spawn(responder, |responder| async move {
             let requests = Streaming::of_server(receiver, codec.clone());
             let result = handler(received(requests)).await;
-            respond(responder, &codec, result, compression);
+            respond(responder, &codec, result, &ending);
         });
     }
 
@@ -90,14 +107,16 @@ impl Call {
         H: FnOnce(Request<T>) -> F + Send + 'static,
         F: Future<Output = Result<Response<S>, Status>> + Send + 'static,
     {
-        let compression = self.compression;
-        let Some((mut receiver, responder, received)) = self.open(<C as Codec<T>>::name(&codec)) else { return };
+        let ending = self.ending.clone();
+        let Some((mut receiver, responder, received)) = self.open(<C as Codec<T>>::name(&codec)) else {
+            return;
+        };
         spawn(responder, |responder| async move {
             let result = async {
                 let message = codec.decode(one_request(&mut receiver).await?)?;
                 handler(received(message)).await
             };
-            stream(responder, &codec, result.await, compression).await;
+            stream(responder, &codec, result.await, &ending).await;
         });
     }
 
@@ -111,12 +130,12 @@ impl Call {
         H: FnOnce(Request<Streaming<T>>) -> F + Send + 'static,
         F: Future<Output = Result<Response<S>, Status>> + Send + 'static,
     {
-        let compression = self.compression;
+        let ending = self.ending.clone();
         let Some((receiver, responder, received)) = self.open(<C as Codec<T>>::name(&codec)) else { return };
         spawn(responder, |responder| async move {
             let requests = Streaming::of_server(receiver, codec.clone());
             let result = handler(received(requests)).await;
-            stream(responder, &codec, result, compression).await;
+            stream(responder, &codec, result, &ending).await;
         });
     }
 
@@ -127,7 +146,7 @@ impl Call {
 
     /// Ends the call with this status.
     pub fn refuse(self, status: Status) {
-        fail(self.incoming.responder, status);
+        fail(self.incoming.responder, status, &self.ending);
     }
 
     /// The two directions, and what makes a request of a message. `None` when the messages are not of the method's codec:
@@ -146,6 +165,7 @@ impl Call {
         let origin = Origin {
             deadline: incoming.head.deadline,
             peer: incoming.peer,
+            load: self.ending.load.as_ref().map(|load| load.call.clone()),
             #[cfg(feature = "tls")]
             handshake: incoming.handshake,
         };
@@ -173,23 +193,19 @@ async fn one_request(receiver: &mut Receiver) -> Result<Bytes, Status> {
     }
 }
 
-fn respond<R>(
-    responder: Responder,
-    codec: &impl Codec<R>,
-    result: Result<Response<R>, Status>,
-    compression: Compression,
-) {
+fn respond<R>(responder: Responder, codec: &impl Codec<R>, result: Result<Response<R>, Status>, ending: &Ending) {
     let answer = result.and_then(|response| {
         let (message, headers, trailers, own) = response.split();
-        let compression = codec::compression(codec, &message, own.unwrap_or(compression));
+        let compression = codec::compression(codec, &message, own.unwrap_or(ending.compression));
         Ok((codec::encode(codec, &message)?, headers, trailers, compression))
     });
     match answer {
-        Ok((message, headers, trailers, compression)) => {
+        Ok((message, headers, mut trailers, compression)) => {
+            ending.add_to(&mut trailers);
             let headers = (!headers.is_empty()).then_some(headers);
             responder.respond_with(headers, message, compression, trailers);
         }
-        Err(status) => fail(responder, status),
+        Err(status) => fail(responder, status, ending),
     }
 }
 
@@ -197,18 +213,21 @@ async fn stream<S, R>(
     mut responder: Responder,
     codec: &impl Codec<R>,
     result: Result<Response<S>, Status>,
-    compression: Compression,
+    ending: &Ending,
 ) where
     S: Stream<Item = Result<R, Status>>,
 {
-    let (messages, headers, trailers, own) = match result {
+    let (messages, headers, mut trailers, own) = match result {
         Ok(response) => response.split(),
-        Err(status) => return fail(responder, status),
+        Err(status) => return fail(responder, status, ending),
     };
-    responder.headers(headers, own.unwrap_or(compression));
+    responder.headers(headers, own.unwrap_or(ending.compression));
     match send_all(responder.outbox(), codec, messages).await {
-        Ok(()) => responder.respond(CoreStatus::OK, trailers),
-        Err(status) => fail(responder, status),
+        Ok(()) => {
+            ending.add_to(&mut trailers);
+            responder.respond(CoreStatus::OK, trailers);
+        }
+        Err(status) => fail(responder, status, ending),
     }
 }
 
@@ -234,7 +253,8 @@ where
     .await
 }
 
-fn fail(responder: Responder, status: Status) {
-    let (status, trailers): (CoreStatus, Metadata) = status.split();
+fn fail(responder: Responder, status: Status, ending: &Ending) {
+    let (status, mut trailers): (CoreStatus, Metadata) = status.split();
+    ending.add_to(&mut trailers);
     responder.respond(status, trailers);
 }

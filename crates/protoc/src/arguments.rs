@@ -470,7 +470,7 @@ fn expand_argument_files(arguments: &[String]) -> Parsed<Vec<String>> {
             None => expanded.push(argument.clone()),
             Some(name) => {
                 let failed = || format!("Failed to open argument file: {name}");
-                let bytes = crate::source_tree::read_bounded(name.as_ref()).map_err(|_| failed())?;
+                let bytes = crate::read::read_bounded(name.as_ref()).map_err(|_| failed())?;
                 let text = String::from_utf8(bytes).map_err(|_| format!("{name}: argument file is not UTF-8"))?;
                 expanded.extend(text.lines().map(str::to_owned));
             }

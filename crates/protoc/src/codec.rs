@@ -4,7 +4,8 @@ use std::io::{self, Read, Write};
 
 use farcall_schema::{Compiler, Severity};
 
-use crate::source_tree::{DiskTree, MAX_FILE_SIZE, error_text};
+use crate::read::{MAX_FILE_SIZE, error_text};
+use crate::source_tree::DiskTree;
 
 const WRONG_INPUT: &str = "Failed to parse input.";
 

@@ -8,7 +8,7 @@ use buffa::DecodeOptions;
 use buffa::encoding::{Tag, WireType, encode_varint};
 use buffa_descriptor::generated::descriptor::{FileDescriptorProto, FileDescriptorSet};
 
-use crate::source_tree::{error_text, read_bounded};
+use crate::read::{error_text, read_bounded};
 
 /// The field of a set that holds its files.
 const SET_FILE: u32 = 1;

@@ -19,6 +19,7 @@ mod imports;
 mod output;
 mod parallel;
 mod plugin;
+mod read;
 mod report;
 mod run;
 mod source_tree;

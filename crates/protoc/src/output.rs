@@ -7,7 +7,7 @@ use std::path::Path;
 use farcall_codegen::OutputFile;
 
 use crate::archive;
-use crate::source_tree::error_text;
+use crate::read::error_text;
 use crate::staging::Staging;
 
 /// The files that go into one output directory.

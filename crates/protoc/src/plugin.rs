@@ -15,7 +15,7 @@ use buffa_descriptor::generated::descriptor::{Edition, FileDescriptorProto};
 use farcall_codegen::OutputFile;
 use farcall_schema::may_be_unfinished;
 
-use crate::source_tree::error_text;
+use crate::read::error_text;
 
 /// A plugin's answer may have this many bytes; all of Google's public APIs in one go are a fraction of it.
 const MAX_RESPONSE: u64 = 1 << 30;

@@ -1,8 +1,7 @@
 //! Files on disk under the roots that `-I` names.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use farcall_schema::{SourceError, SourceTree, wellknown};
@@ -10,9 +9,7 @@ use farcall_schema::{SourceError, SourceTree, wellknown};
 use crate::Bundled;
 use crate::arguments::Mapping;
 use crate::parallel;
-
-/// The largest file that is read: beyond any real one, and far below what would exhaust memory.
-pub(crate) const MAX_FILE_SIZE: u64 = 256 << 20;
+use crate::read::{error_text, open, read_bounded};
 
 /// Maps virtual paths to files, the first root that has the file winning.
 pub(crate) struct DiskTree {
@@ -140,31 +137,6 @@ fn outside_roots(input: &str) -> Refusal {
          file names -- protoc is too dumb to figure out when two paths (e.g. absolute and relative) are equivalent \
          (it's harder than you think)."
     )
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let file = File::open(path)?;
-    if file.metadata()?.is_dir() { Err(io::Error::other("Input file is a directory.")) } else { Ok(file) }
-}
-
-/// Reads a file of at most [`MAX_FILE_SIZE`] bytes, whatever it claims its size to be.
-pub(crate) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open(path)?.take(MAX_FILE_SIZE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE_SIZE {
-        let limit = MAX_FILE_SIZE >> 20;
-        return Err(io::Error::new(ErrorKind::FileTooLarge, format!("File is larger than {limit} MiB.")));
-    }
-    Ok(bytes)
-}
-
-/// The operating system's words, without Rust's ` (os error 2)`.
-pub(crate) fn error_text(error: &io::Error) -> String {
-    if error.kind() == ErrorKind::IsADirectory {
-        return "Is a directory".to_owned();
-    }
-    let text = error.to_string();
-    text.split_once(" (os error").map_or(text.as_str(), |(words, _)| words).to_owned()
 }
 
 /// `./a//b/.` -> `a/b`; the path is not looked up.

@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::source_tree::error_text;
+use crate::read::error_text;
 use crate::{create, parallel};
 
 /// Bytes of earlier content that are kept in memory, all files together. Generated code is far smaller; a file past it

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
-use rustls::pki_types::CertificateDer;
+use rustls::{
+    CertificateError, Error,
+    pki_types::{CertificateDer, UnixTime},
+};
 use x509_cert::{
     der::{Decode, Encode, asn1::ObjectIdentifier},
     ext::pkix::{SubjectAltName, name::GeneralName},
@@ -117,8 +120,18 @@ impl Certificate {
         })
     }
 
+    /// Whether this is a moment of its life; for a certificate that is trusted as it stands.
+    pub(crate) fn check_time(&self, now: UnixTime) -> Result<(), Error> {
+        match self.validity() {
+            None => Err(CertificateError::BadEncoding.into()),
+            Some((first, _)) if now.as_secs() < first => Err(CertificateError::NotValidYet.into()),
+            Some((_, last)) if now.as_secs() > last => Err(CertificateError::Expired.into()),
+            Some(_) => Ok(()),
+        }
+    }
+
     /// The first and the last second of its life, since 1970.
-    pub(crate) fn validity(&self) -> Option<(u64, u64)> {
+    fn validity(&self) -> Option<(u64, u64)> {
         let validity = self.parsed()?.tbs_certificate.validity;
         let seconds = |time: x509_cert::time::Time| time.to_unix_duration().as_secs();
         Some((seconds(validity.not_before), seconds(validity.not_after)))

@@ -46,7 +46,7 @@ impl ServerCheck {
         now: UnixTime,
     ) -> Result<(), Error> {
         if self.roots.given.contains(own) {
-            return is_in_time(own, now);
+            return Certificate::new(own).check_time(now);
         }
         if let Some(parsed) = version1::read(own) {
             let algorithms = &self.provider.signature_verification_algorithms;
@@ -153,7 +153,7 @@ impl ClientCertVerifier for ClientCheck {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         if self.roots.given.contains(end_entity) {
-            is_in_time(end_entity, now)?;
+            Certificate::new(end_entity).check_time(now)?;
         } else if let Some(parsed) = version1::read(end_entity) {
             version1::verify_chain(end_entity, &parsed, &self.roots, &self.algorithms, now)?;
         } else {
@@ -208,16 +208,6 @@ fn check(
     let Some(extra) = extra else { return Ok(()) };
     let chain: Vec<&[u8]> = std::iter::once(own).chain(intermediates).map(AsRef::as_ref).collect();
     extra(&chain).map_err(|why| CertificateError::Other(OtherError(Arc::new(Rejection(why)))).into())
-}
-
-/// The dates of a certificate that is trusted as it stands.
-pub(crate) fn is_in_time(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), Error> {
-    match Certificate::new(certificate).validity() {
-        None => Err(CertificateError::BadEncoding.into()),
-        Some((first, _)) if now.as_secs() < first => Err(CertificateError::NotValidYet.into()),
-        Some((_, last)) if now.as_secs() > last => Err(CertificateError::Expired.into()),
-        Some(_) => Ok(()),
-    }
 }
 
 /// "Unknown issuer" of a certificate that is its own issuer would send people looking for the wrong thing.

@@ -13,7 +13,7 @@ use x509_cert::{
     spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned},
 };
 
-use crate::{Roots, verify::is_in_time};
+use crate::{Roots, handshake};
 
 /// The certificate, if it is of version 1.
 pub(crate) fn read(der: &CertificateDer<'_>) -> Option<Certificate> {
@@ -38,13 +38,13 @@ pub(crate) fn verify_chain(
     // A root may have been renewed with the same key: any that stands will do.
     let mut found = Err(CertificateError::UnknownIssuer.into());
     for root in issuers {
-        found = is_in_time(root, now);
+        found = handshake::Certificate::new(root).check_time(now);
         if found.is_ok() {
             break;
         }
     }
     found?;
-    is_in_time(own, now)
+    handshake::Certificate::new(own).check_time(now)
 }
 
 fn is_signed(

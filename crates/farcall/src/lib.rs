@@ -55,6 +55,7 @@
 mod channel;
 mod client;
 pub mod codec;
+mod load;
 pub mod orca;
 mod request;
 pub mod resolver;

@@ -26,19 +26,19 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
-use farcall_core::Metadata;
 #[doc(inline)]
 pub use farcall_serving::load::LoadReport;
-use farcall_serving::load::{REPORT_KEY, interval};
+use farcall_serving::load::interval;
 use futures_core::Stream;
 use tokio::time::Interval;
 
+#[doc(inline)]
+pub use crate::load::Load;
 use crate::{
     Request, Response, Status, codec,
     server::{Call, Service},
@@ -46,48 +46,6 @@ use crate::{
 
 /// How often a client gets a report at most, unless the server says otherwise.
 const LEAST_INTERVAL: Duration = Duration::from_secs(30);
-
-/// A report of load that many may write: a server's, or a call's ([`Request::load`]).
-#[derive(Clone, Debug, Default)]
-pub struct Load(Arc<Mutex<LoadReport>>);
-
-impl Load {
-    /// A report that says nothing yet.
-    pub fn new() -> Load {
-        Load::default()
-    }
-
-    /// Changes the report; `change` must not wait.
-    pub fn update<R>(&self, change: impl FnOnce(&mut LoadReport) -> R) -> R {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// The report as it is now.
-    pub fn report(&self) -> LoadReport {
-        self.update(|report| report.clone())
-    }
-}
-
-/// What a call's end says of load.
-#[derive(Clone, Debug)]
-pub(crate) struct CallLoad {
-    server: Load,
-    pub(crate) call: Load,
-}
-
-impl CallLoad {
-    pub(crate) fn new(server: &Load) -> CallLoad {
-        CallLoad { server: server.clone(), call: Load::new() }
-    }
-
-    pub(crate) fn add_to(&self, trailers: &mut Metadata) {
-        let report = self.call.report().or(&self.server.report());
-        if !report.is_empty() {
-            // Too many trailers are cut where they are sent.
-            let _ = trailers.append_unchecked(REPORT_KEY, &report.encode());
-        }
-    }
-}
 
 /// The service `xds.service.orca.v3.OpenRcaService`, by which channels ask for a server's load without a call of their
 /// own: `weighted_round_robin` with `enableOobLoadReport`.

@@ -8,7 +8,7 @@ use farcall_channel::Address;
 use farcall_core::Metadata;
 use futures_core::Stream;
 
-use crate::{Compression, orca::Load};
+use crate::{Compression, load::Load};
 
 /// A message to the server, or a stream of them, with metadata and what else goes with the call.
 #[derive(Clone, Debug)]

@@ -15,7 +15,7 @@ use farcall_engine as engine;
 use farcall_net::{Listener, ServerConfig, serve};
 
 use super::{Call, Service};
-use crate::{Compression, channel::random_seed, orca::Load};
+use crate::{Compression, channel::random_seed, load::Load};
 
 /// A server to be started: its services and settings.
 ///

@@ -12,7 +12,7 @@ use futures_core::Stream;
 use crate::{
     Compression, Request, Response, Status, Streaming,
     codec::{self, Codec},
-    orca::{CallLoad, Load},
+    load::{CallLoad, Load},
     request::Origin,
 };
 

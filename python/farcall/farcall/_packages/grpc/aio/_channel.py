@@ -13,21 +13,11 @@ from grpc._cython.cygrpc import UsageError
 from grpc._engine import native
 from grpc._plugin_wrapping import CallSecurity
 from grpc.aio import _base_call, _base_channel, _interceptor, _loops
-from grpc.aio._call import (
-    _CANCELLED_HERE,
-    _INTERNAL,
-    _SERIALIZER_FAILED,
-    COMPRESSION_KEY,
-    SecuredChannel,
-    StreamStreamCall,
-    StreamUnaryCall,
-    UnaryStreamCall,
-    UnaryUnaryCall,
-    serialized,
-    start,
-)
+from grpc.aio._call import StreamStreamCall, StreamUnaryCall, UnaryStreamCall, UnaryUnaryCall
 from grpc.aio._interceptor import ClientInterceptor
 from grpc.aio._metadata import Metadata
+from grpc.aio._started import CANCELLED_HERE, INTERNAL, SERIALIZER_FAILED, serialized
+from grpc.aio._starting import COMPRESSION_KEY, SecuredChannel, start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,7 +109,7 @@ class _MultiCallable:
         data = serialized(request, self._serializer)
         self._begin(call, b"" if data is None else data, *arguments)
         if data is None:
-            call._native.cancel(_INTERNAL, _SERIALIZER_FAILED)
+            call._native.cancel(INTERNAL, SERIALIZER_FAILED)
         return call
 
 
@@ -310,7 +300,7 @@ class Channel(_base_channel.Channel):
             waiter = self._native.wait_idle()
             if waiter is not None:
                 await asyncio.wait((asyncio.ensure_future(waiter),), timeout=grace)
-        self._native.close(_CANCELLED_HERE)
+        self._native.close(CANCELLED_HERE)
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
         return _common.CONNECTIVITIES[self._native.state(try_to_connect)]

@@ -1,7 +1,10 @@
 //! Two connections, each other's peer, over bytes in memory, where a test has to look inside. What can be seen from
 //! outside is tried in `crates/engine/tests`.
 
+mod books;
 mod counts;
+mod endings;
+mod headers;
 mod large;
 mod raw;
 mod runs;

@@ -7,7 +7,7 @@ use farcall_core::Metadata;
 
 use crate::{
     CallId, Closed, Config, Connection, ConnectionError, ErrorCode, Event, Request, Role,
-    frame::{HEAD_LEN, Head, PREFACE, encode_settings, encode_settings_ack, flag, kind},
+    frame::{HEAD_LEN, Head, PREFACE, encode_settings, flag, kind},
     hpack::{Encoder, Indexing},
 };
 
@@ -25,13 +25,20 @@ pub(super) type Frame = (Head, Vec<u8>);
 impl Raw {
     /// The peer has said hello, and has read what the connection said.
     pub(super) fn new(config: Config) -> Raw {
+        let mut raw = Raw::unacknowledged(config);
+        raw.frame(kind::SETTINGS, flag::ACK, 0, &[]);
+        raw.written();
+        raw
+    }
+
+    /// The peer has said hello, and has not read what the connection said.
+    pub(super) fn unacknowledged(config: Config) -> Raw {
         let now = Instant::now();
         let server = config.role == Role::Server;
         let connection = Connection::new(config, now);
         let mut raw = Raw { connection, now, events: Vec::new(), encoder: Encoder::new() };
         let mut hello = if server { PREFACE.to_vec() } else { Vec::new() };
         encode_settings([], &mut hello);
-        encode_settings_ack(&mut hello);
         raw.bytes(&hello);
         raw.written();
         assert_eq!(std::mem::take(&mut raw.events), [Event::Ready]);

@@ -279,3 +279,33 @@ fn connections_that_share_nothing_go_by_their_own_limits() {
     assert_eq!(come(&pair).len(), 4);
     assert_eq!(pair.server.struck.keys().copied().collect::<Vec<_>>(), ["incomplete"]);
 }
+
+/// A compressed message without which its call cannot begin waits no longer than one that is not.
+#[test]
+fn a_compressed_message_comes_past_the_limit_in_its_turn() {
+    let (_, [mut pair]) = pairs(MIB);
+    upload(&mut pair, 3, MIB, Encoding::Gzip);
+    assert_eq!(come(&pair).len(), 2, "one fills the budget, and one has its turn");
+    pair.run_for(TURN - 2 * RETRY);
+    assert_eq!(come(&pair).len(), 2);
+    pair.run_for(3 * RETRY);
+    assert_eq!(come(&pair).len(), 3);
+}
+
+/// Whose message has come past the limit leaves the next turn to others that wait, though it could ask first.
+#[test]
+fn who_had_a_turn_leaves_the_next_to_others() {
+    let (_, [mut one, mut other]) = pairs(MIB);
+    upload(&mut one, 2, 3 * MIB, Encoding::Identity);
+    upload(&mut other, 1, 3 * MIB, Encoding::Identity);
+    let [call] = come(&one)[..] else { panic!("its first message") };
+    assert_eq!((one.server.messages(call).len(), come(&other).len()), (1, 0));
+    one.server.connection.take_many(call, 1, 3 * MIB);
+    one.run();
+    assert_eq!(come(&one).len(), 0, "its turn lasts as long as its message is in use");
+    one.server.connection.release_many(call, 0, 0);
+    one.run();
+    assert_eq!(come(&one).len(), 0, "it has just had one");
+    other.run_for(RETRY);
+    assert_eq!(come(&other).len(), 1);
+}

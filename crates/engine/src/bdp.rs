@@ -218,4 +218,19 @@ mod tests {
         assert!(!bdp.receive(1 << 30, now + LONGEST));
         assert_eq!(bdp.stream_window(), 4 << 20);
     }
+
+    #[test]
+    fn the_same_bytes_in_more_time_are_no_more_speed() {
+        let mut now = Instant::now();
+        let mut bdp = bdp(now);
+        assert_eq!(probe(&mut bdp, 1300, &mut now), 1800);
+        now += LONGEST;
+        assert!(bdp.receive(1800, now));
+        now += 2 * DELAY;
+        bdp.acknowledge(now);
+        now += 2 * DELAY;
+        bdp.receive(1300, now);
+        bdp.receive(0, now + MICRO);
+        assert_eq!(bdp.stream_window(), 1800);
+    }
 }

@@ -83,4 +83,21 @@ mod tests {
         assert_eq!(deadlines.next(), Some(start + Duration::from_secs(9)));
         assert_eq!(deadlines.heap.len(), 1);
     }
+
+    #[test]
+    fn looks_through_its_calls_once_most_have_ended() {
+        for live in [0, 5] {
+            let most = (2 * live + FEW) as u32;
+            let start = Instant::now();
+            let mut deadlines = Deadlines::default();
+            // The first is the one that lives: those due before it are forgotten at any time.
+            deadlines.insert(start, call(0));
+            (1..most).for_each(|index| deadlines.insert(start + Duration::from_secs(1), call(index)));
+            deadlines.prune(live, |live| live == call(0));
+            assert_eq!(deadlines.heap.len(), most as usize, "as many as there may be");
+            deadlines.insert(start + Duration::from_secs(1), call(most));
+            deadlines.prune(live, |live| live == call(0));
+            assert_eq!(deadlines.heap.len(), 1);
+        }
+    }
 }

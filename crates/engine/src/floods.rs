@@ -146,7 +146,7 @@ impl Floods {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::Floods;
+    use super::{Bucket, Floods};
     use crate::Limits;
 
     #[test]
@@ -251,5 +251,17 @@ mod tests {
         floods.empty_frame(&limits).unwrap();
         floods.empty_frame(&limits).unwrap();
         assert!(floods.empty_frame(&limits).is_err());
+    }
+
+    /// What time gives back does not depend on how often it is asked.
+    #[test]
+    fn what_is_too_little_to_be_given_back_now_is_later() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(10, start);
+        assert!(bucket.take(10, 10, 1, start));
+        for tenth in 1..10 {
+            bucket.refill(10, 1, start + Duration::from_millis(100 * tenth));
+        }
+        assert!(bucket.take(1, 10, 1, start + Duration::from_secs(1)));
     }
 }

@@ -200,7 +200,10 @@ mod tests {
         Growth::{AtOnce, WhenUsed},
         Overflow, ReceiveWindow, SendWindow,
     };
-    use crate::{error::ErrorCode, frame::MAX_U31};
+    use crate::{
+        error::ErrorCode,
+        frame::{DEFAULT_WINDOW, MAX_U31},
+    };
 
     #[test]
     fn send_window_goes_negative_and_never_over_the_top() {
@@ -297,5 +300,41 @@ mod tests {
         window.receive(25).unwrap();
         assert_eq!(window.release(25, 10, AtOnce), None);
         assert_eq!(window.release(10, 10, AtOnce), Some(10));
+    }
+
+    #[test]
+    fn an_empty_frame_is_no_breach_of_a_window_that_settings_made_negative() {
+        let mut window = ReceiveWindow::new(DEFAULT_WINDOW);
+        window.receive(DEFAULT_WINDOW).unwrap();
+        window.settings_acknowledged(10);
+        assert_eq!(window.credit(), 10 - i64::from(DEFAULT_WINDOW));
+        assert_eq!(window.receive(0), Ok(()));
+        assert_eq!(window.receive(1), Err(ErrorCode::FLOW_CONTROL_ERROR));
+    }
+
+    #[test]
+    fn what_a_peer_will_not_send_is_not_given_to_it() {
+        let mut window = ReceiveWindow::new(10);
+        window.receive(10).unwrap();
+        assert_eq!(window.release(10, 40, AtOnce), Some(40));
+        window.receive(15).unwrap();
+        window.close();
+        assert_eq!((window.credit(), window.held()), (0, 15));
+        assert_eq!(window.given(), Given { window: 5, lent: 0 });
+    }
+
+    #[test]
+    fn no_more_is_lent_than_a_window_can_be() {
+        let mut window = ReceiveWindow::new(10);
+        assert_eq!(window.extend(MAX_U31 as usize), Some(MAX_U31 - 10));
+        assert_eq!((window.credit(), window.extend(1)), (i64::from(MAX_U31), None));
+    }
+
+    #[test]
+    fn send_window_is_known_below_nothing() {
+        let mut window = SendWindow::new(100);
+        window.consume(60);
+        window.shift(-70).unwrap();
+        assert_eq!(window.balance(), -30);
     }
 }

@@ -98,8 +98,8 @@ impl GoingAway {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::Farewell;
-    use crate::Limits;
+    use super::{Farewell, ping_payload};
+    use crate::{Limits, bdp::Bdp};
 
     #[test]
     fn a_farewell_ends_by_time_by_bytes_and_by_the_end() {
@@ -112,5 +112,13 @@ mod tests {
         assert!({ farewell }.discard(1, now + Duration::from_millis(1999)));
         assert!(!{ farewell }.discard(1, now + Duration::from_secs(2)));
         assert!(!{ farewell }.discard(0, now));
+    }
+
+    /// A peer that could guess it could answer before it has read what came before.
+    #[test]
+    fn no_two_connections_send_the_same_ping() {
+        let payloads = [0, 1, 2, u64::MAX].map(|seed| [ping_payload(seed), Bdp::payload(seed)]).concat();
+        let different: std::collections::HashSet<_> = payloads.iter().collect();
+        assert_eq!(different.len(), 8);
     }
 }

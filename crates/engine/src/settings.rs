@@ -71,3 +71,25 @@ pub(crate) fn announced(role: Role, limits: &Limits) -> impl Iterator<Item = Set
     .into_iter()
     .flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{PeerSettings, legalize};
+    use crate::Limits;
+
+    #[test]
+    fn a_header_block_may_come_in_the_smallest_frames_there_are() {
+        let mut limits = Limits::default();
+        legalize(&mut limits);
+        assert_eq!(limits.continuations, 1024, "16 MiB in frames of 16 KiB");
+        limits.header_block = 1 << 10;
+        legalize(&mut limits);
+        assert_eq!(limits.header_block, limits.max_header_list_size as usize);
+    }
+
+    #[test]
+    fn settings_are_named_as_in_the_rfc() {
+        let peer = PeerSettings { initial_window: 7, max_concurrent_streams: 3, ..PeerSettings::default() };
+        assert_eq!(peer.to_string(), "INITIAL_WINDOW_SIZE 7, MAX_CONCURRENT_STREAMS 3");
+    }
+}

@@ -73,4 +73,10 @@ mod tests {
         assert_eq!(half(&[("/proc/meminfo", "MemTotal: much"), ("/proc/self/cgroup", "0:\n:\n0::\n")]), 1 << 30);
         assert_eq!(half(&[("/proc/self/cgroup", "0::/"), ("/sys/fs/cgroup/memory.max", "0")]), 1 << 30);
     }
+
+    #[test]
+    fn a_group_that_is_not_of_memory_does_not_bound_it() {
+        let cpu = ("/proc/self/cgroup", "5:cpu,cpuacct:/x\n");
+        assert_eq!(half(&[cpu, ("/sys/fs/cgroup/memory/x/memory.limit_in_bytes", "4096")]), 1 << 30);
+    }
 }

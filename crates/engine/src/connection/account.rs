@@ -305,3 +305,18 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{HIGH_BYTES, high_mark};
+
+    #[test]
+    fn the_high_mark_is_a_part_of_the_limit_and_so_many_bytes() {
+        for (limit, over) in [(0, HIGH_BYTES), (1 << 20, HIGH_BYTES), (64 << 20, HIGH_BYTES), (1 << 30, 128 << 20)] {
+            for times in [1, 2] {
+                assert_eq!(high_mark(limit, times), limit + over * times);
+            }
+        }
+        assert_eq!(high_mark(usize::MAX, 2), usize::MAX);
+    }
+}

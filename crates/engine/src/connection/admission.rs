@@ -354,3 +354,60 @@ impl Connection {
         (self.unread + self.incomplete).saturating_sub(window + lent)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Admission, LINES, Line};
+    use crate::CallId;
+
+    fn call(index: usize) -> CallId {
+        CallId { index: index as u32, generation: 0 }
+    }
+
+    fn lengths(admission: &Admission) -> [usize; 3] {
+        admission.lines.each_ref().map(|line| line.len())
+    }
+
+    #[test]
+    fn a_line_is_looked_through_once_most_in_it_wait_no_more() {
+        for (live, index) in [0, 1, 5].into_iter().flat_map(|live| (0..3).map(move |index| (live, index))) {
+            let most = 2 * live + 16;
+            let mut admission = Admission::default();
+            admission.push((index + 1) % 3, call(1_000));
+            (0..most).for_each(|count| admission.push(index, call(count)));
+            admission.prune(live, |call| call.index < 2);
+            assert_eq!((lengths(&admission)[index], admission.len()), (most, most + 1), "as many as there may be");
+            admission.push(index, call(most));
+            admission.prune(live, |call| call.index < 2);
+            assert_eq!((lengths(&admission)[index], admission.len()), (2, 3), "line {index}, {live} calls");
+            assert_eq!(lengths(&admission)[(index + 1) % 3], 1, "the others are not");
+        }
+    }
+
+    #[test]
+    fn what_is_in_line_is_counted() {
+        let mut admission = Admission::default();
+        (0..6).for_each(|count| admission.push(count % 3, call(count)));
+        assert_eq!(admission.len(), 6);
+        (0..9).for_each(|count| admission.pop(count % 3));
+        assert_eq!((admission.len(), lengths(&admission)), (0, [0; 3]));
+        admission.slim();
+        assert_eq!(admission.lines.each_ref().map(|line| line.capacity()), [0; 3]);
+    }
+
+    /// What comes ahead of its reader leaves half of the memory to others, and what somebody waits for comes alone.
+    #[test]
+    fn there_is_room_for_a_part_of_what_may_be_lent() {
+        let mut admission = Admission::default();
+        for line in LINES {
+            assert!(admission.has_room(line, 1_000, 100), "the only one of its kind");
+        }
+        admission.given.lent = 40;
+        for (line, room) in [(Line::Now, 1_000), (Line::First, 60), (Line::Ahead, 10)] {
+            assert!(admission.has_room(line, room, 100));
+            assert_eq!(admission.has_room(line, room + 1, 100), line == Line::Now, "{line:?}");
+        }
+        admission.begun = 1;
+        assert!(admission.has_room(Line::Now, 60, 100) && !admission.has_room(Line::Now, 61, 100));
+    }
+}

@@ -167,7 +167,7 @@ mod tests {
 
     use bytes::{Buf, Bytes};
 
-    use super::Transmit;
+    use super::{KEPT, Transmit};
 
     fn sample() -> Transmit {
         let mut transmit = Transmit::default();
@@ -224,5 +224,34 @@ mod tests {
         transmit.advance(9);
         transmit.small(|out| out.push(b'f'));
         assert_eq!(transmit.chunk(), b"ef");
+    }
+
+    #[test]
+    fn what_has_gone_is_not_kept() {
+        let mut transmit = Transmit::default();
+        transmit.small(|out| out.resize(3 * KEPT, 7));
+        transmit.advance(KEPT);
+        assert_eq!(transmit.small.len(), 3 * KEPT, "not worth moving the others for");
+        transmit.advance(1);
+        assert_eq!((transmit.small.len(), transmit.remaining()), (2 * KEPT - 1, 2 * KEPT - 1));
+        transmit.advance(2 * KEPT - 1);
+        assert_eq!(transmit.small.len(), 0);
+        assert!(transmit.small.capacity() <= KEPT);
+    }
+
+    #[test]
+    fn gives_back_its_room_when_nothing_waits_and_forgets_nothing() {
+        let mut transmit = sample();
+        transmit.hold();
+        transmit.advance(9);
+        transmit.slim();
+        assert_eq!(transmit.chunk(), b"e", "what waits is kept");
+        transmit.advance(1);
+        transmit.slim();
+        assert_eq!((transmit.small.capacity(), transmit.chunks.capacity()), (0, 0));
+        transmit.small(|out| out.push(b'x'));
+        assert_eq!((transmit.written(), transmit.end(), transmit.is_due()), (10, 11, false));
+        transmit.release();
+        assert!(transmit.is_due());
     }
 }

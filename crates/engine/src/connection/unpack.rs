@@ -184,3 +184,27 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{MESSAGE_OVERHEAD, Packed};
+    use crate::RunBuilder;
+
+    #[test]
+    fn what_waits_costs_its_bytes_and_what_keeping_each_message_takes() {
+        let mut run = RunBuilder::default();
+        for message in [&b"one"[..], b"three"] {
+            let result: Result<(), ()> = run.push(|buffer| {
+                buffer.extend_from_slice(message);
+                Ok(())
+            });
+            result.unwrap();
+        }
+        let body = Bytes::from_static(b"ten bytes.");
+        assert_eq!(Packed::Compressed(body.clone()).cost(), 10 + MESSAGE_OVERHEAD);
+        assert_eq!(Packed::Plain(body).cost(), 10 + MESSAGE_OVERHEAD);
+        assert_eq!(Packed::Run(run.take()).cost(), 8 + 2 * MESSAGE_OVERHEAD);
+    }
+}

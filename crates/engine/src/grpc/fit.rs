@@ -181,4 +181,18 @@ mod tests {
         assert_eq!(*kept, trailers);
         assert!((200..=256).contains(&fitted.message.len()), "{}", fitted.message.len());
     }
+
+    /// What is not looked at closely because it surely fits does.
+    #[test]
+    fn nothing_comes_to_more_than_it_is_said_to_at_most() {
+        let lists: [&[(&str, usize)]; 4] = [&[], &[("k", 1); 100], &[("k", 3_000)], &[("k-bin", 3_000)]];
+        for (text, list) in ["", "a", "\n"].into_iter().flat_map(|text| lists.map(|list| (text.repeat(3_000), list))) {
+            let mut trailers = Metadata::new();
+            list.iter().for_each(|(key, len)| trailers.append(key, vec![b'v'; *len]).unwrap());
+            let status = Status::new(Code::Internal, text);
+            let (size, most) = (measured(&status, &trailers), most(status.message.len(), &trailers));
+            assert!(size <= most, "{size} of {most}");
+            assert!(most <= 3 * size + 1_000, "{most} for {size}");
+        }
+    }
 }

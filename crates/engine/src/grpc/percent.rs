@@ -72,7 +72,7 @@ fn hex(digit: u8) -> Option<u8> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{decode, encode};
+    use super::{cut, decode, encode};
 
     fn encoded(message: &str) -> String {
         let mut out = Vec::new();
@@ -117,6 +117,23 @@ mod tests {
         fn any_bytes_decode(coded: Vec<u8>) {
             // Latin-1 doubles a byte at most.
             prop_assert!(decode(&coded).len() <= 2 * coded.len());
+        }
+    }
+
+    #[test]
+    fn cuts_by_what_is_coded_and_between_characters() {
+        for (message, most, expected) in [
+            ("abc", 2, "ab"),
+            ("abc", 3, "abc"),
+            ("a%c", 3, "a"),
+            ("a%c", 4, "a%"),
+            ("\u{161}b", 5, ""),
+            ("\u{161}b", 6, "\u{161}"),
+            ("\u{161}b", 7, "\u{161}b"),
+            ("\u{2603}b", 8, ""),
+            ("\u{2603}b", 9, "\u{2603}"),
+        ] {
+            assert_eq!(cut(message, most), expected, "{message:?} in {most} bytes");
         }
     }
 }

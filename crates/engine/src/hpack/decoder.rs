@@ -526,4 +526,35 @@ mod tests {
             assert!(decoder.name.capacity() <= SCRATCH_KEPT && decoder.value.capacity() <= SCRATCH_KEPT);
         }
     }
+
+    /// A change of the table's size comes before the first field, also when the block comes in pieces.
+    #[test]
+    fn a_table_is_resized_at_the_begin_of_a_block_only() {
+        for (block, good) in [(&[0x20, 0x82][..], true), (&[0x20, 0x3f, 0x0a, 0x82], true), (&[0x82, 0x20], false)] {
+            for pieces in [1, block.len()] {
+                let result = in_pieces(&mut Decoder::new(4096), block, pieces).map(|(fields, ..)| fields.len());
+                assert_eq!(
+                    result,
+                    if good { Ok(1) } else { Err(Error::SizeUpdate) },
+                    "{block:?} in pieces of {pieces}"
+                );
+            }
+        }
+    }
+
+    /// A field that is passed over counts with all that it has, and must be there to its end.
+    #[test]
+    fn a_field_that_is_passed_over_is_counted_and_has_an_end() {
+        // 20,000 bytes behind `user-agent` of the static table, and behind a name of its own.
+        let length = [0x7f, 0xa1, 0x9b, 0x01];
+        for (begin, name) in [(&[0x0f, 0x2b][..], 10), (&[0x00, 1, b'k'], 1)] {
+            let block = [begin, &length, &[b'v'; 20_000]].concat();
+            for pieces in [100, 19_000] {
+                let (_, list, _) = in_pieces(&mut Decoder::new(4096), &block, pieces).unwrap();
+                assert_eq!((list.size, list.too_large), (20_000 + name + 32, true));
+                let cut = &block[..block.len() - 1];
+                assert_eq!(in_pieces(&mut Decoder::new(4096), cut, pieces).unwrap_err(), Error::Truncated);
+            }
+        }
+    }
 }

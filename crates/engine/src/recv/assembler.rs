@@ -287,7 +287,8 @@ mod tests {
             (assembler.missing(), assembler.finish())
         };
         assert_eq!(push(&[]), (0, Ok(())));
-        assert_eq!(push(&[0, 0, 0, 0]), (1, Err(MessageFault::Truncated)));
+        assert_eq!(push(&[0, 0]), (3, Err(MessageFault::Truncated)));
+        assert_eq!(push(&[0, 0]), (1, Err(MessageFault::Truncated)));
         assert_eq!(push(&[9]), (9, Err(MessageFault::Truncated)));
         assert_eq!(push(b"abc"), (6, Err(MessageFault::Truncated)));
     }
@@ -299,5 +300,31 @@ mod tests {
         push(&[0, 0xff, 0xff, 0xff, 0xff]).unwrap();
         push(b"x").unwrap();
         assert!(assembler.body.capacity() <= LARGE);
+    }
+
+    /// Small messages are copied into blocks that many share, each twice as large as the one before.
+    #[test]
+    fn small_messages_share_memory() {
+        let mut arena = Arena::default();
+        let messages: Vec<Bytes> = (0..1000).map(|_| arena.copy(&[7; 100])).collect();
+        let starts = messages.windows(2).filter(|pair| pair[0].as_ptr().wrapping_add(100) != pair[1].as_ptr());
+        let blocks = starts.count() + 1;
+        assert!((2..=13).contains(&blocks), "{blocks} blocks");
+    }
+
+    /// The buffer of a large message is used again, unless it was of no use for a while.
+    #[test]
+    fn buffers_that_are_of_no_use_are_given_back() {
+        let (mut assembler, mut arena) = (Assembler::default(), Arena::default());
+        let stream = framed(&[vec![1; LARGE]]);
+        let (begin, end) = stream.split_at(1000);
+        for data in [begin, end] {
+            assembler.push(data, None, &mut arena, |_| Ok(())).unwrap();
+            assert_eq!(assembler.held() > 0, data.len() == 1000);
+        }
+        arena.tick();
+        assert!(!arena.spares.is_empty());
+        arena.tick();
+        assert!(arena.spares.is_empty());
     }
 }

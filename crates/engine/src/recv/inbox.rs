@@ -143,4 +143,41 @@ mod tests {
         assert!(inbox.room(3 * MIN).len() >= 3 * MIN);
         assert_eq!(inbox.bytes().len(), MIN - 2);
     }
+
+    /// What is not used yet moves to the front rather than that the buffer grows behind it.
+    #[test]
+    fn stays_as_large_as_reads_are_whatever_is_left_over() {
+        let mut inbox = Inbox::default();
+        for _ in 0..100 {
+            read(&mut inbox, 0, &[7; MIN / 2]);
+            inbox.consume(inbox.bytes().len() - 1);
+        }
+        assert!(inbox.capacity() <= 2 * MIN, "{}", inbox.capacity());
+    }
+
+    /// A buffer that is not much larger than small reads need is kept, and so is one whose reads are not small.
+    #[test]
+    fn a_buffer_that_is_needed_is_kept() {
+        for (size, len, kept) in [(2 * MIN, 5, true), (2 * MIN + 1, 5, false), (MAX, MIN, true), (MAX, MIN - 1, false)]
+        {
+            let mut inbox = Inbox::default();
+            for _ in 0..=PATIENCE {
+                inbox.room(size);
+                inbox.fill(len);
+                inbox.consume(len);
+            }
+            assert_eq!(inbox.room(0).len() == size, kept, "{len} bytes in {size}");
+        }
+    }
+
+    #[test]
+    fn gives_back_its_buffer_when_nothing_is_in_it() {
+        let mut inbox = Inbox::default();
+        read(&mut inbox, 0, b"ab");
+        inbox.slim();
+        assert_eq!(inbox.bytes(), b"ab");
+        inbox.consume(2);
+        inbox.slim();
+        assert_eq!(inbox.capacity(), 0);
+    }
 }

@@ -189,7 +189,7 @@ impl Queue {
 mod tests {
     use bytes::{Buf, Bytes};
 
-    use super::{Class, Queue, TURN};
+    use super::{Class, KEPT, Queue, TURN};
     use crate::connection::{LARGE, Outgoing, Transmit};
 
     #[test]
@@ -267,5 +267,46 @@ mod tests {
         queue.take(queue.len(), &mut out);
         out.advance(5);
         assert_eq!(out.chunk().as_ptr(), large.as_ptr());
+    }
+
+    /// Small messages are copied one behind the other; a large one is a piece of its own behind its prefix, and one that
+    /// takes more than a turn is known as such until it is gone.
+    #[test]
+    fn small_messages_share_a_piece_and_large_ones_have_their_own() {
+        for (len, pieces, larges) in [(0, 1, 0), (LARGE - 1, 1, 0), (LARGE, 4, 0), (TURN, 4, 0), (TURN + 1, 4, 2)] {
+            for shared in [false, true] {
+                let body = Bytes::from(vec![1; len]);
+                let mut queue = Queue::default();
+                for _ in 0..2 {
+                    queue.push([0; 5], if shared { Outgoing::Shared(body.clone()) } else { Outgoing::Copied(&body) });
+                }
+                assert_eq!((queue.pieces.len(), queue.larges), (pieces, larges), "{len} bytes, shared: {shared}");
+                queue.take(queue.len(), &mut Transmit::default());
+                assert_eq!((queue.pieces.len(), queue.larges), (0, 0), "{len} bytes, shared: {shared}");
+            }
+        }
+        for (len, pieces) in [(LARGE - 1, 1), (LARGE, 2)] {
+            let mut queue = Queue::default();
+            for _ in 0..2 {
+                queue.push_wire(Bytes::from(vec![1; len]));
+            }
+            assert_eq!(queue.pieces.len(), pieces, "a run of {len} bytes");
+        }
+    }
+
+    /// What was copied and has gone is kept no longer than it takes to be much, and more than what is left.
+    #[test]
+    fn what_has_gone_is_not_kept() {
+        for (whole, gone) in [(4 * KEPT, 2 * KEPT), (KEPT + 1000, KEPT)] {
+            let (mut queue, mut out) = (Queue::default(), Transmit::default());
+            queue.push_text(&"x".repeat(whole - 1));
+            queue.take(gone, &mut out);
+            assert_eq!(queue.copied.len(), whole, "{gone} of {whole} bytes are not worth it");
+            queue.take(1, &mut out);
+            assert_eq!(queue.copied.len(), whole - gone - 1);
+            queue.take(queue.len(), &mut out);
+            assert_eq!(queue.copied.len(), 0);
+            assert!(queue.copied.capacity() <= KEPT);
+        }
     }
 }

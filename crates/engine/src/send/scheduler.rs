@@ -292,4 +292,56 @@ mod tests {
         assert!(scheduler.is_empty());
         assert_eq!(scheduler.len(), 0);
     }
+
+    fn turns(count: usize, kind: usize, scheduler: &mut Scheduler) {
+        for index in 0..count as u32 {
+            match kind {
+                0 => scheduler.push(call(index), Class::Small),
+                1 => scheduler.block(call(index)),
+                2 => scheduler.push(call(index), Class::Fresh),
+                _ => scheduler.push(call(index), Class::Begun { taken: 1 }),
+            }
+        }
+    }
+
+    #[test]
+    fn calls_that_live_keep_their_turns_whatever_their_kind() {
+        let mut scheduler = Scheduler::default();
+        for (kind, count) in [70, 80, 90, 100].into_iter().enumerate() {
+            turns(count, kind, &mut scheduler);
+        }
+        scheduler.prune(1, |_| true);
+        assert_eq!(scheduler.len(), 340);
+        assert_eq!(std::iter::from_fn(|| popped(&mut scheduler)).count(), 340);
+        assert_eq!((scheduler.counted, scheduler.is_empty()), (0, true));
+    }
+
+    #[test]
+    fn turns_are_looked_through_once_those_of_a_kind_are_many_more_than_calls() {
+        for (live, kind) in [0, 5].into_iter().flat_map(|live| (0..4).map(move |kind| (live, kind))) {
+            let most = 2 * live + FEW;
+            let mut scheduler = Scheduler::default();
+            turns(most, kind, &mut scheduler);
+            scheduler.prune(live, |_| false);
+            assert_eq!(scheduler.len(), most, "as many as there may be");
+            turns(1, (kind + 1) % 4, &mut scheduler);
+            scheduler.prune(live, |_| false);
+            assert_eq!(scheduler.len(), most + 1, "no kind has more");
+            turns(1, kind, &mut scheduler);
+            scheduler.prune(live, |_| false);
+            assert_eq!(scheduler.len(), 1, "kind {kind} had one more");
+            scheduler.clear();
+            assert_eq!((scheduler.is_empty(), scheduler.len()), (true, 0));
+        }
+    }
+
+    #[test]
+    fn an_empty_scheduler_gives_back_its_room() {
+        let mut scheduler = Scheduler::default();
+        (0..4).for_each(|kind| turns(100, kind, &mut scheduler));
+        while popped(&mut scheduler).is_some() {}
+        scheduler.slim();
+        let Scheduler { small, blocked, fresh, begun, .. } = scheduler;
+        assert_eq!([small.capacity(), blocked.capacity(), fresh.capacity(), begun.capacity()], [0; 4]);
+    }
 }

@@ -63,6 +63,8 @@ WORKING = {
     "grpc.enable_channelz": int,
     "grpc.per_rpc_retry_buffer_size": int,
     "grpc.experimental.enable_hedging": int,
+    "grpc.happy_eyeballs_connection_attempt_delay_ms": int,
+    "grpc.inhibit_health_checking": int,
     "grpc.lb_policy_name": str,
     "grpc.http2.lookahead_bytes": int,
     "grpc.http2.bdp_probe": int,
@@ -98,12 +100,10 @@ PLUMBING = {
     "grpc.server_max_unrequested_time_in_server": int,
     "grpc.expand_wildcard_addrs": int,
     "grpc.surface_user_agent": int,
-    "grpc.happy_eyeballs_connection_attempt_delay_ms": int,
     "grpc.address_http_proxy": str,
     "grpc.address_http_proxy_enabled_addresses": str,
     "grpc.dns_ares_query_timeout": int,
     "grpc.dns_enable_srv_queries": int,
-    "grpc.inhibit_health_checking": int,
     "grpc.http2.hpack_table_size.encoder": int,
     "grpc.http2.initial_sequence_number": int,
     "grpc.http2.true_binary": int,
@@ -189,7 +189,6 @@ def test_a_known_option_without_effect_says_so_once(key, warnings):
     ("key", "value"),
     [
         ("grpc.use_local_subchannel_pool", 1),
-        ("grpc.inhibit_health_checking", 1),
         ("grpc.dns_enable_srv_queries", 0),
         ("grpc.per_message_decompression", 1),
     ],
@@ -209,7 +208,6 @@ IDLE = {
     "option with a bad value": ([("grpc.keepalive_time_ms", 1.5)], "grpc.keepalive_time_ms"),
     "policy of xDS": ([("grpc.service_config", balancing("priority_experimental"))], "priority"),
     "policy by its old field": ([("grpc.service_config", '{"loadBalancingPolicy": "grpclb"}')], "grpclb"),
-    "health": ([("grpc.service_config", '{"healthCheckConfig": {"serviceName": "a.B"}}')], "healthCheckConfig"),
 }
 
 # Each opens what has options, with `options`, on the line that a warning should point at.

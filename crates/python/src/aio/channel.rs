@@ -11,13 +11,13 @@ use std::{
 
 use farcall_channel::{
     self as brain, Action, Choice, Connectivity, DialId, Head, How, Lost, MethodConfig, Placed, Refusal, RetryConfig,
-    Snapshot, Target, Throttle, Ticket, Until,
+    Snapshot, StreamId, Target, Throttle, Ticket, Until,
     balancer::PickArgs,
     call::{Budget, Plan, Replay, Rpc},
     limits::{REPLAY_PER_CHANNEL, REPLAY_WITHOUT_POLICY},
 };
 use farcall_core::{Code, Status};
-use farcall_engine::Config;
+use farcall_engine::{CallId, Config};
 use farcall_system::{
     channelz::{Entity, Tally},
     credentials::ClientSecurity,
@@ -73,6 +73,8 @@ pub(super) struct State {
     pub(super) brain: Brain,
     /// Attempts under way, those on a thread of their own without a connection, and what has come of them, to its end.
     pub(super) connections: HashMap<DialId, Option<Arc<Connection>>>,
+    /// Streams of the channel's own.
+    pub(super) streams: HashMap<StreamId, (Arc<Connection>, CallId)>,
     /// Somebody does what the brain asks for, and sees to what comes of it.
     draining: bool,
     /// Who waits for the state to change from this one.
@@ -144,6 +146,7 @@ impl Channel {
             state: Mutex::new(State {
                 brain,
                 connections: HashMap::new(),
+                streams: HashMap::new(),
                 draining: false,
                 watchers: Vec::new(),
                 idle_watchers: Vec::new(),
@@ -334,6 +337,7 @@ impl Channel {
         let mut state = self.lock();
         state.brain.shutdown(&status, Instant::now());
         let connections = std::mem::take(&mut state.connections);
+        let streams = std::mem::take(&mut state.streams);
         let watchers = (std::mem::take(&mut state.watchers), std::mem::take(&mut state.idle_watchers));
         let timer = state.timer.take();
         while let Some(action) = state.brain.poll_action() {
@@ -349,7 +353,7 @@ impl Channel {
         for connection in connections.into_values().flatten() {
             connection.abandon(&status);
         }
-        drop((watchers, timer));
+        drop((watchers, streams, timer));
     }
 
     // The brain.
@@ -417,6 +421,8 @@ impl Channel {
             Action::Abandon(id) => self.give_up(py, id)?,
             Action::Release(connection) => connection.shut_down(py)?,
             Action::Close(connection, status) => connection.close(py, &status)?,
+            Action::Open(id, connection, request) => self.open_stream(py, id, &connection, &request)?,
+            Action::Cancel(id) => self.cancel_stream(py, id)?,
             Action::Start(call, placed) => self.place(py, &call, placed)?,
             Action::Fail(call, refusal) => self.refuse(py, &call, refusal, due)?,
             Action::AskInUse(connections) => {
@@ -426,8 +432,6 @@ impl Channel {
             Action::Publish(snapshot) => self.publish(snapshot),
             Action::StateChanged(connectivity) => self.changed(connectivity, due),
             Action::Note(note) => due.extend(self.reports.note(format!("{}: {note}", self.authority)).map(Due::Trace)),
-            // Its options ask for no streams of its own.
-            Action::Open(..) | Action::Cancel(_) => {}
             Action::StopResolving(_) | Action::Drop(_) => {}
         }
         Ok(())

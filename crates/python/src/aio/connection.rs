@@ -10,12 +10,12 @@ use std::{
 };
 
 use farcall_channel::{
-    Connectivity,
+    Connectivity, StreamId, StreamRequest,
     balancer::Done,
     call::{AttemptId, Seen, Verdict},
 };
 use farcall_core::Status;
-use farcall_engine::{CallId, Config, Connection as Engine, ErrorCode, Event, Farewell};
+use farcall_engine::{CallId, Closed, Config, Connection as Engine, ErrorCode, Event, Farewell};
 use farcall_system::{
     channelz::Entity,
     lock, memory,
@@ -35,6 +35,7 @@ use super::{
     event_loop::{EventLoop, Resume},
     known::names,
     server::Server,
+    standing,
 };
 use crate::calling::Calling;
 
@@ -73,6 +74,8 @@ struct State {
     engine: Engine,
     /// By [`CallId::index`].
     calls: Vec<Option<Stream>>,
+    /// How many of them are of the channel's own.
+    standing: usize,
     /// The handshake of the transport is not over.
     connecting: bool,
     /// The handshake of the transport went well.
@@ -96,10 +99,11 @@ struct State {
 }
 
 /// Who hears what comes on a stream.
-struct Stream {
-    call: Arc<Call>,
-    /// Which attempt at that call it is.
-    attempt: AttemptId,
+enum Stream {
+    /// A call, of which it is this attempt.
+    Call(Arc<Call>, AttemptId),
+    /// The channel, which has opened it for itself. Its messages have so many bytes at most.
+    Standing(StreamId, usize),
 }
 
 struct Timer {
@@ -152,6 +156,7 @@ impl Connection {
                 transport,
                 engine: Engine::new(config, Instant::now()),
                 calls: Vec::new(),
+                standing: 0,
                 connecting,
                 connected: !connecting,
                 answered: false,
@@ -189,12 +194,12 @@ impl Connection {
     /// Client: whether the server has answered a call, or is at work on one.
     pub(crate) fn is_useful(&self) -> bool {
         let state = self.lock();
-        state.answered || state.engine.calls() > 0
+        state.answered || state.calls() > 0
     }
 
     /// Whether no call is on it.
     pub(crate) fn is_idle(&self) -> bool {
-        self.lock().engine.calls() == 0
+        self.lock().calls() == 0
     }
 
     /// A verb on the brain, and everything that follows from it.
@@ -243,13 +248,22 @@ impl Connection {
             let mut call_state = call.lock();
             let begun = call_state.begin(self, &mut state.engine, (authority, call.deadline), done, &mut due);
             let Begun::On { id, attempt, .. } = begun else { return Ok(begun) };
-            state.place(id, Arc::clone(call), attempt);
+            state.place(id, Stream::Call(Arc::clone(call), attempt));
             call_state.satisfied_by_place(&mut due);
             begun
         };
         super::due::wake(py, &self.event_loop, due, Resume::Soon)?;
         self.after_verb(py)?;
         Ok(begun)
+    }
+
+    /// Opens a stream of the channel's own; `None` when it takes none. What that has to say goes out with the next flush.
+    pub(crate) fn open_standing(&self, id: StreamId, request: &StreamRequest, authority: &str) -> Option<CallId> {
+        let mut state = self.lock();
+        let call = standing::open(&mut state.engine, request, authority)?;
+        state.standing += 1;
+        state.place(call, Stream::Standing(id, request.max_message));
+        Some(call)
     }
 
     /// What a verb has to say goes out: now, or with what others have to say in this batch or turn.
@@ -322,13 +336,20 @@ impl Connection {
             std::mem::take(&mut state.calls)
         };
         for stream in calls.into_iter().flatten() {
-            stream.call.abandon(status);
+            if let Stream::Call(call, _) = stream {
+                call.abandon(status);
+            }
         }
     }
 
     /// Every call on it.
     pub(crate) fn calls(&self) -> Vec<Arc<Call>> {
-        self.lock().calls.iter().flatten().map(|stream| Arc::clone(&stream.call)).collect()
+        let state = self.lock();
+        let calls = state.calls.iter().flatten().filter_map(|stream| match stream {
+            Stream::Call(call, _) => Some(Arc::clone(call)),
+            Stream::Standing(..) => None,
+        });
+        calls.collect()
     }
 
     // Bytes.
@@ -415,66 +436,86 @@ impl Connection {
                 }
                 Event::Request { call: id, head } => {
                     let call = Call::of_server(self, id, head.deadline, state.transport.auth());
-                    state.place(id, Arc::clone(&call), AttemptId(0));
+                    state.place(id, Stream::Call(Arc::clone(&call), AttemptId(0)));
                     due.push(Due::Request(call, head));
                 }
                 Event::Headers { call, metadata } => {
-                    state.answered = true;
+                    state.answered |= matches!(state.calls.get(call.index()), Some(Some(Stream::Call(..))));
                     let peer = &self.peer;
                     state.update(call, due, |call, attempt, due| call.headers_arrived(attempt, metadata, peer, due));
                 }
-                Event::Message { call: id, message } => {
-                    let Some(Some(Stream { call, attempt })) = state.calls.get(id.index()) else { continue };
-                    if let Some(status) = call.refuse_response(&message) {
-                        // The server may have ended it already.
-                        call.lock().refuse(*attempt, status.clone());
-                        state.engine.cancel(id, status);
-                    } else {
-                        self.entity.received();
-                        call.update(due, |call, _| call.message_arrived(*attempt, message));
+                Event::Message { call: id, message } => match state.calls.get(id.index()) {
+                    Some(Some(Stream::Call(call, attempt))) => {
+                        if let Some(status) = call.refuse_response(&message) {
+                            // The server may have ended it already.
+                            call.lock().refuse(*attempt, status.clone());
+                            state.engine.cancel(id, status);
+                        } else {
+                            self.entity.received();
+                            call.update(due, |call, _| call.message_arrived(*attempt, message));
+                        }
                     }
-                }
+                    Some(Some(Stream::Standing(stream, most))) => {
+                        if let Some(status) = standing::too_long(message.len(), *most) {
+                            state.engine.cancel(id, status);
+                        } else {
+                            state.engine.release_many(id, 1, message.len());
+                            due.push(Due::Standing(*stream, Ok(message)));
+                        }
+                    }
+                    Some(None) | None => {}
+                },
                 Event::LargeMessage { call: id } => {
-                    let Some(Some(Stream { call, attempt })) = state.calls.get(id.index()) else { continue };
-                    if call.lock().is_large_awaited(*attempt) {
+                    let wanted = match state.calls.get(id.index()) {
+                        Some(Some(Stream::Call(call, attempt))) => call.lock().is_large_awaited(*attempt),
+                        Some(Some(Stream::Standing(..))) => true,
+                        Some(None) | None => false,
+                    };
+                    if wanted {
                         state.engine.want(id);
                     }
                 }
                 Event::HalfClosed { call } => state.update(call, due, |call, _, _| call.half_close_arrived()),
                 Event::Writable { call: id } => {
                     let State { calls, engine, .. } = &mut *state;
-                    let Some(Some(Stream { call, attempt })) = calls.get(id.index()) else { continue };
+                    let Some(Some(Stream::Call(call, attempt))) = calls.get(id.index()) else { continue };
                     call.update(due, |call, _| call.room_came(engine, &self.entity, *attempt, id));
                 }
-                Event::Closed { call: id, mut closed } => {
-                    state.answered |= closed.completed;
-                    let Some(stream) = state.calls.get_mut(id.index()).and_then(Option::take) else { continue };
-                    let Stream { call, attempt } = stream;
-                    let mut call_state = call.lock();
-                    match call_state.attempt_ended(attempt, &closed, &self.peer, due) {
-                        Verdict::Again(at) => {
-                            drop(call_state);
-                            due.push(Due::Again { call, at, unsent: seen(&closed) == Seen::Never });
-                        }
-                        Verdict::Lost => {
-                            drop(call_state);
-                            due.push(Due::Ended(call, GivenUp::default()));
-                        }
-                        Verdict::Deliver => {
-                            if let Some(status) = call_state.refused() {
-                                closed.status = status;
-                                closed.completed = false;
-                            }
-                            let given_up = call_state.end(closed, due);
-                            drop(call_state);
-                            due.push(Due::Ended(call, given_up));
-                        }
+                Event::Closed { call: id, closed } => match state.calls.get_mut(id.index()).and_then(Option::take) {
+                    Some(Stream::Call(call, attempt)) => {
+                        state.answered |= closed.completed;
+                        self.attempt_ended(call, attempt, closed, due);
                     }
-                }
+                    Some(Stream::Standing(stream, _)) => {
+                        state.standing -= 1;
+                        due.push(Due::Standing(stream, Err(closed.status)));
+                    }
+                    None => {}
+                },
                 _ => {}
             }
         }
         told
+    }
+
+    /// An attempt at a call, or a call of a server, has ended.
+    fn attempt_ended(&self, call: Arc<Call>, attempt: AttemptId, mut closed: Box<Closed>, due: &mut Vec<Due>) {
+        let mut state = call.lock();
+        let ended = match state.attempt_ended(attempt, &closed, &self.peer, due) {
+            Verdict::Again(at) => {
+                drop(state);
+                return due.push(Due::Again { call, at, unsent: seen(&closed) == Seen::Never });
+            }
+            Verdict::Lost => GivenUp::default(),
+            Verdict::Deliver => {
+                if let Some(status) = state.refused() {
+                    (closed.status, closed.completed) = (status, false);
+                }
+                state.end(closed, due)
+            }
+        };
+        drop(state);
+        due.push(Due::Ended(call, ended));
     }
 
     /// Tells those who are concerned, without the lock.
@@ -628,16 +669,21 @@ impl Connection {
 }
 
 impl State {
-    fn place(&mut self, id: CallId, call: Arc<Call>, attempt: AttemptId) {
+    /// Calls of the application.
+    fn calls(&self) -> usize {
+        self.engine.calls().saturating_sub(self.standing)
+    }
+
+    fn place(&mut self, id: CallId, stream: Stream) {
         let index = id.index();
         if self.calls.len() <= index {
             self.calls.resize_with(index + 1, || None);
         }
-        self.calls[index] = Some(Stream { call, attempt });
+        self.calls[index] = Some(stream);
     }
 
     fn update(&self, id: CallId, due: &mut Vec<Due>, change: impl FnOnce(&mut CallState, AttemptId, &mut Vec<Due>)) {
-        if let Some(Some(Stream { call, attempt })) = self.calls.get(id.index()) {
+        if let Some(Some(Stream::Call(call, attempt))) = self.calls.get(id.index()) {
             call.update(due, |call, due| change(call, *attempt, due));
         }
     }

@@ -296,7 +296,10 @@ impl Attempt {
                 (Due::Remark(remark), Some(channel)) => {
                     wakes.extend(channel.reports.line(remark, &connection.peer).map(Due::Trace));
                 }
-                (due @ (Due::Ready | Due::Draining | Due::Lost { .. } | Due::Again { .. }), Some(channel)) => {
+                (
+                    due @ (Due::Ready | Due::Draining | Due::Lost { .. } | Due::Again { .. } | Due::Standing(..)),
+                    Some(channel),
+                ) => {
                     told = told.and(self.tell(py, channel, connection, due));
                 }
                 (Due::Again { call, .. }, None) => {
@@ -329,6 +332,8 @@ impl Attempt {
                 // Counts only if it never was connected.
                 lost.and(channel.connect_failed(py, self.id, &error))
             }
+            Due::Standing(id, Ok(message)) => channel.stream_said(py, id, &message),
+            Due::Standing(id, Err(status)) => channel.stream_ended(py, id, &status),
             Due::Again { call, at, unsent } => {
                 if unsent {
                     channel.lost(py, self.id, How::Draining, NO_MORE_CALLS, connection)?;

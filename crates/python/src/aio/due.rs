@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Instant};
 
-use farcall_channel::ConnectError;
+use bytes::Bytes;
+use farcall_channel::{ConnectError, StreamId};
+use farcall_core::Status;
 use farcall_engine::RequestHead;
 use farcall_system::{Callback, reports::Remark};
 use pyo3::prelude::*;
@@ -48,6 +50,8 @@ pub(crate) enum Due {
         /// The attempt never left this side: its connection takes no calls.
         unsent: bool,
     },
+    /// Client: what has come on a stream of the channel's own, or how that has ended.
+    Standing(StreamId, Result<Bytes, Status>),
     /// Client: attempts at a call have lost.
     Beaten(Beaten),
     /// A call has ended, and with it what it held.

@@ -2,7 +2,7 @@
 //!
 //! The loop watches the sockets (`add_reader`, `add_writer`); one callback reads what is there, steps the brain, resumes
 //! whoever waited and writes once. What lives where: [`event_loop`] is what is known of one loop, with the batch and the
-//! turn in which writes are gathered; [`waiter`] is what a task awaits; [`connection`], [`channel`] with [`dial`], [`server`]
+//! turn in which writes are gathered; [`waiter`] is what a task awaits; [`connection`], [`channel`] with [`dial`] and [`standing`], [`server`]
 //! and [`call`] hold the brains; [`client`] and [`serving`] are the classes that Python sees. The blocking hands are in `sync`,
 //! with which these share sockets and listeners, but no thread and no lock.
 //!
@@ -20,6 +20,7 @@ pub(crate) mod known;
 pub(crate) mod listener;
 pub(crate) mod server;
 pub(crate) mod serving;
+pub(crate) mod standing;
 pub(crate) mod waiter;
 
 use pyo3::prelude::*;

@@ -128,7 +128,10 @@ const TABLE: &[Row] = &[
     channel("grpc.testing.fixed_reconnect_backoff_ms", Int(fixed_backoff)),
     // No channel shares its connection with another.
     channel("grpc.use_local_subchannel_pool", NoInt(&[1], "each channel has its own connections")),
-    channel("grpc.happy_eyeballs_connection_attempt_delay_ms", NoInt(&[], "addresses are tried one after the other")),
+    channel(
+        "grpc.happy_eyeballs_connection_attempt_delay_ms",
+        Int(|d, n| d.channel.attempt_delay = Duration::from_millis(u64::from(unsigned(n).clamp(100, 2000)))),
+    ),
     channel("grpc.enable_http_proxy", Int(|d, n| d.environment_proxy = n != 0)),
     channel("grpc.http_proxy", Text(|d, text| d.proxy = Some(text.to_owned()))),
     channel("grpc.address_http_proxy", NoText("use grpc.http_proxy")),
@@ -152,7 +155,7 @@ const TABLE: &[Row] = &[
     channel("grpc.per_rpc_retry_buffer_size", Int(|d, n| d.channel.retry.buffer = unsigned(n) as usize)),
     channel("grpc.experimental.enable_hedging", Int(hedging)),
     channel("grpc.lb_policy_name", Text(lb_policy)),
-    channel("grpc.inhibit_health_checking", NoInt(&[1], "servers are not asked whether they are healthy")),
+    channel("grpc.inhibit_health_checking", Int(|d, n| d.channel.health_checks = n == 0)),
     // Flow, frames, sockets.
     both("grpc.http2.lookahead_bytes", Int(lookahead)),
     both("grpc.http2.bdp_probe", Int(|d, n| d.engine.bdp_probe = n != 0)),
@@ -417,13 +420,8 @@ fn service_config_of_dns(draft: &mut Draft, disabled: i32) {
 fn service_config(draft: &mut Draft, text: &str) {
     match ServiceConfig::parse(text) {
         Ok(config) => {
-            let unasked = config
-                .health_service
-                .as_ref()
-                .map(|_| "healthCheckConfig: servers are not asked whether they are healthy".to_owned());
-            draft.channel.health_checks = false;
             let note = |note| format!("option \"grpc.service_config\": {note}");
-            draft.complaints.extend(config.without_effect.iter().cloned().chain(unasked).map(note));
+            draft.complaints.extend(config.without_effect.iter().cloned().map(note));
             draft.channel.service_config = Arc::new(config);
         }
         Err(error) => {

@@ -1,28 +1,23 @@
 //! Pumps a channel's brain on one loop: does what it asks for, and tells it what came of it.
 
+mod calls;
+
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, Weak, atomic::AtomicU64},
     time::Instant,
 };
 
 use farcall_channel::{
-    self as brain, Action, Choice, Connectivity, DialId, Head, How, Lost, MethodConfig, Placed, Refusal, RetryConfig,
-    Snapshot, StreamId, Target, Throttle, Ticket, Until,
-    balancer::PickArgs,
-    call::{Budget, Plan, Replay, Rpc},
-    limits::{REPLAY_PER_CHANNEL, REPLAY_WITHOUT_POLICY},
+    self as brain, Action, Connectivity, DialId, How, Lost, RetryConfig, Snapshot, StreamId, Target, Throttle,
+    call::Budget, limits::REPLAY_PER_CHANNEL,
 };
 use farcall_core::{Code, Status};
 use farcall_engine::{CallId, Config};
 use farcall_system::{
-    channelz::{Entity, Tally},
+    channelz::Entity,
     credentials::ClientSecurity,
     lock,
-    message::{Message, NO_MORE_CALLS, too_large},
     options::{ChannelOptions, SocketOptions},
     process,
     proxy::Proxied,
@@ -32,7 +27,7 @@ use farcall_system::{
 use pyo3::prelude::*;
 
 use super::{
-    call::{Begun, Call, NewCall, Outgoing, deadline_exceeded},
+    call::Call,
     connection::Connection,
     due::{self, Due},
     event_loop::EventLoop,
@@ -154,130 +149,6 @@ impl Channel {
             }),
             random: AtomicU64::new(process::random()),
             me: Weak::clone(me),
-        })
-    }
-
-    // Calls.
-
-    /// Starts a call, with its only request if one is given; never waits.
-    pub(crate) fn start(
-        self: &Arc<Self>,
-        py: Python<'_>,
-        mut new: NewCall,
-        message: Option<Message<'_>>,
-        deadline: Option<Instant>,
-    ) -> PyResult<Arc<Call>> {
-        let tally = Tally::of_client(&self.entity);
-        let snapshot = Arc::clone(&lock(&self.snapshot));
-        let config = match snapshot.select(&Head { path: &new.path }) {
-            Ok(selection) => selection.method.cloned(),
-            Err(status) => return Ok(Call::failed(status, &self.event_loop)),
-        };
-        let bytes = message.as_ref().map_or(0, Message::len);
-        let (deadline, plan) = match &config {
-            Some(config) => self.plan(config, &mut new, deadline, bytes),
-            None => (deadline, None),
-        };
-        let late = || deadline.filter(|deadline| *deadline <= Instant::now()).map(|_| deadline_exceeded());
-        let refused = config.as_ref().and_then(|config| too_large("Sent", bytes, config.max_request));
-        let refused = refused.or_else(late);
-        let (held, wait_for_ready) = (new.held, new.wait_for_ready.unwrap_or(false));
-        let choice = if held || refused.is_some() {
-            Choice::Queue
-        } else {
-            // Steps of the golden ratio: well spread, and cheap.
-            let random = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-            snapshot.pick(&PickArgs::new(&new.path, random))
-        };
-        let replay = match &plan {
-            Some(_) => Replay::new(self.retry.buffer, Some(Arc::clone(&self.budget))),
-            None => Replay::new(self.retry.buffer.min(REPLAY_WITHOUT_POLICY), None),
-        };
-        let mut outgoing = Outgoing::new(Weak::clone(&self.me), new, Rpc::new(plan), replay);
-        if let Some(message) = message {
-            outgoing.ask(message);
-        }
-        let call = Call::of_client(outgoing, deadline, &self.event_loop, config, tally);
-        match (refused, choice) {
-            (Some(status), _) => call.fail_waiting(status, &mut Vec::new()),
-            (None, Choice::Ready(picked)) => self.place(py, &call, picked.into_placed())?,
-            (None, Choice::Fail(refusal)) if !(wait_for_ready && refusal.may_retry) => {
-                self.refuse(py, &call, refusal, &mut Vec::new())?;
-            }
-            (None, _) if held => self.wait(py, &call, Some(Until::Resumed))?,
-            (None, Choice::Queue | Choice::Fail(_)) => self.wait(py, &call, None)?,
-        }
-        Ok(call)
-    }
-
-    /// What the service config makes of a call: its deadline, and whether it is made again. What is too long to be kept is not.
-    fn plan(
-        &self,
-        config: &Arc<MethodConfig>,
-        new: &mut NewCall,
-        deadline: Option<Instant>,
-        bytes: usize,
-    ) -> (Option<Instant>, Option<Box<Plan>>) {
-        new.wait_for_ready = new.wait_for_ready.or(config.wait_for_ready);
-        let timeout = config.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let enabled = self.retry.enabled && (self.retry.hedging || config.hedging.is_none());
-        let again = enabled && bytes <= self.retry.buffer;
-        let plan = again.then(|| Plan::new(config, self.throttle.as_ref(), process::random())).flatten();
-        ([deadline, timeout].into_iter().flatten().min(), plan)
-    }
-
-    /// Puts an attempt at a call onto a connection, or has it wait for another.
-    fn place(self: &Arc<Self>, py: Python<'_>, call: &Arc<Call>, placed: Placed<Arc<Connection>>) -> PyResult<()> {
-        let Placed { connection, dial, done } = placed;
-        match connection.adopt(py, call, &self.authority, done)? {
-            Begun::On { next: Some(at), .. } => self.wait(py, call, Some(Until::Time(at))),
-            Begun::On { next: None, .. } | Begun::Nothing => Ok(()),
-            Begun::Refused => {
-                // Its end is about to be told; the call waits for what comes after.
-                self.lost(py, dial, How::Draining, NO_MORE_CALLS, &connection)?;
-                self.wait(py, call, None)
-            }
-        }
-    }
-
-    /// There is no connection for a call.
-    fn refuse(
-        self: &Arc<Self>,
-        py: Python<'_>,
-        call: &Arc<Call>,
-        refusal: Refusal,
-        due: &mut Vec<Due>,
-    ) -> PyResult<()> {
-        match call.refuse_place(refusal, due) {
-            Some(at) => self.wait(py, call, Some(Until::Time(at))),
-            None => Ok(()),
-        }
-    }
-
-    /// Has the next attempt at a call wait for a connection, perhaps for something else before.
-    pub(super) fn wait(self: &Arc<Self>, py: Python<'_>, call: &Arc<Call>, until: Option<Until>) -> PyResult<()> {
-        let Some((waiting, before)) = call.waits_again() else { return Ok(()) };
-        self.step(py, |state, now| {
-            if let Some(before) = before {
-                state.brain.forget(before);
-            }
-            let until = until.filter(|until| !matches!(until, Until::Time(at) if *at <= now));
-            call.set_ticket(match until {
-                Some(until) => state.brain.rest(Arc::clone(call), waiting, until, now),
-                None => state.brain.queue(Arc::clone(call), waiting, now),
-            });
-        })
-    }
-
-    /// What a call was held for has come.
-    pub(crate) fn resume(self: &Arc<Self>, py: Python<'_>, ticket: Ticket) -> PyResult<()> {
-        self.step(py, |state, now| state.brain.resume(ticket, now))
-    }
-
-    /// A call that waited has ended.
-    pub(crate) fn forget(self: &Arc<Self>, py: Python<'_>, ticket: Ticket) -> PyResult<()> {
-        self.step(py, |state, _| {
-            state.brain.forget(ticket);
         })
     }
 

@@ -1,43 +1,34 @@
 //! A socket, the brain of its connection, and the calls on it, watched by a loop.
 
+mod events;
+mod watching;
+
 use std::{
     io,
-    sync::{
-        Arc, Mutex, MutexGuard, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, Weak, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
-use farcall_channel::{
-    Connectivity, StreamId, StreamRequest,
-    balancer::Done,
-    call::{AttemptId, Seen, Verdict},
-};
+use farcall_channel::{StreamId, StreamRequest, balancer::Done, call::AttemptId};
 use farcall_core::Status;
-use farcall_engine::{CallId, Closed, Config, Connection as Engine, ErrorCode, Event, Farewell};
+use farcall_engine::{CallId, Config, Connection as Engine, ErrorCode, Farewell};
 use farcall_system::{
     channelz::Entity,
-    lock, memory,
-    message::seen,
-    process,
-    reports::Remark,
+    lock, memory, process,
     socket::{Socket, os_text},
-    trace,
     transport::Transport,
 };
 use pyo3::prelude::*;
 
+pub(super) use self::watching::Watcher;
 use super::{
-    call::{Begun, Call, CallState, GivenUp},
+    call::{Begun, Call, CallState},
     dial::Attempt,
     due::Due,
     event_loop::{EventLoop, Resume},
-    known::names,
     server::Server,
     standing,
 };
-use crate::calling::Calling;
 
 /// Reads of one connection before others get their turn.
 const READS_IN_A_ROW: usize = 16;
@@ -109,28 +100,6 @@ enum Stream {
 struct Timer {
     at: Instant,
     handle: Option<Py<PyAny>>,
-}
-
-/// A connection as its loop sees it.
-#[pyclass(frozen)]
-pub(super) struct Watcher(Arc<Connection>);
-
-#[pymethods]
-impl Watcher {
-    fn on_readable(&self, py: Python<'_>) -> PyResult<()> {
-        let connection = &self.0;
-        connection.event_loop.in_batch(py, || connection.handle_readable(py))
-    }
-
-    fn on_writable(&self, py: Python<'_>) -> PyResult<()> {
-        let connection = &self.0;
-        connection.event_loop.in_batch(py, || connection.handle_writable(py))
-    }
-
-    fn on_timer(&self, py: Python<'_>) -> PyResult<()> {
-        let connection = &self.0;
-        connection.event_loop.in_batch(py, || connection.handle_timer(py))
-    }
 }
 
 impl Connection {
@@ -413,174 +382,6 @@ impl Connection {
         }
     }
 
-    // Events.
-
-    /// Hands what the brain has said to the calls it belongs to, or notes it; whether there was anything.
-    fn tell(self: &Arc<Self>, state: &mut State, due: &mut Vec<Due>) -> bool {
-        let mut told = false;
-        while let Some(event) = state.engine.poll_event() {
-            told = true;
-            due.extend(trace::event(&self.peer, &state.engine, &event).map(Due::Trace));
-            match event {
-                Event::Ready => {
-                    self.entity.becomes(Connectivity::Ready);
-                    due.push(Due::Ready);
-                }
-                Event::Draining => due.push(Due::Draining),
-                Event::Struck { cause, what, times } => due.push(Due::Remark(Remark::of_bound(cause, what, times))),
-                Event::Disconnected(error) => {
-                    due.extend(Remark::of_end(&error, &state.transport).map(Due::Remark));
-                    let refused = state.transport.failure();
-                    self.entity.becomes(Connectivity::Shutdown);
-                    due.push(Due::Lost { why: error.to_string(), connected: state.connected, refused });
-                }
-                Event::Request { call: id, head } => {
-                    let call = Call::of_server(self, id, head.deadline, state.transport.auth());
-                    state.place(id, Stream::Call(Arc::clone(&call), AttemptId(0)));
-                    due.push(Due::Request(call, head));
-                }
-                Event::Headers { call, metadata } => {
-                    state.answered |= matches!(state.calls.get(call.index()), Some(Some(Stream::Call(..))));
-                    let peer = &self.peer;
-                    state.update(call, due, |call, attempt, due| call.headers_arrived(attempt, metadata, peer, due));
-                }
-                Event::Message { call: id, message } => match state.calls.get(id.index()) {
-                    Some(Some(Stream::Call(call, attempt))) => {
-                        if let Some(status) = call.refuse_response(&message) {
-                            // The server may have ended it already.
-                            call.lock().refuse(*attempt, status.clone());
-                            state.engine.cancel(id, status);
-                        } else {
-                            self.entity.received();
-                            call.update(due, |call, _| call.message_arrived(*attempt, message));
-                        }
-                    }
-                    Some(Some(Stream::Standing(stream, most))) => {
-                        if let Some(status) = standing::too_long(message.len(), *most) {
-                            state.engine.cancel(id, status);
-                        } else {
-                            state.engine.release_many(id, 1, message.len());
-                            due.push(Due::Standing(*stream, Ok(message)));
-                        }
-                    }
-                    Some(None) | None => {}
-                },
-                Event::LargeMessage { call: id } => {
-                    let wanted = match state.calls.get(id.index()) {
-                        Some(Some(Stream::Call(call, attempt))) => call.lock().is_large_awaited(*attempt),
-                        Some(Some(Stream::Standing(..))) => true,
-                        Some(None) | None => false,
-                    };
-                    if wanted {
-                        state.engine.want(id);
-                    }
-                }
-                Event::HalfClosed { call } => state.update(call, due, |call, _, _| call.half_close_arrived()),
-                Event::Writable { call: id } => {
-                    let State { calls, engine, .. } = &mut *state;
-                    let Some(Some(Stream::Call(call, attempt))) = calls.get(id.index()) else { continue };
-                    call.update(due, |call, _| call.room_came(engine, &self.entity, *attempt, id));
-                }
-                Event::Closed { call: id, closed } => match state.calls.get_mut(id.index()).and_then(Option::take) {
-                    Some(Stream::Call(call, attempt)) => {
-                        state.answered |= closed.completed;
-                        self.attempt_ended(call, attempt, closed, due);
-                    }
-                    Some(Stream::Standing(stream, _)) => {
-                        state.standing -= 1;
-                        due.push(Due::Standing(stream, Err(closed.status)));
-                    }
-                    None => {}
-                },
-                _ => {}
-            }
-        }
-        told
-    }
-
-    /// An attempt at a call, or a call of a server, has ended.
-    fn attempt_ended(&self, call: Arc<Call>, attempt: AttemptId, mut closed: Box<Closed>, due: &mut Vec<Due>) {
-        let mut state = call.lock();
-        let ended = match state.attempt_ended(attempt, &closed, &self.peer, due) {
-            Verdict::Again(at) => {
-                drop(state);
-                return due.push(Due::Again { call, at, unsent: seen(&closed) == Seen::Never });
-            }
-            Verdict::Lost => GivenUp::default(),
-            Verdict::Deliver => {
-                if let Some(status) = state.refused() {
-                    (closed.status, closed.completed) = (status, false);
-                }
-                state.end(closed, due)
-            }
-        };
-        drop(state);
-        due.push(Due::Ended(call, ended));
-    }
-
-    /// Tells those who are concerned, without the lock.
-    fn deliver(self: &Arc<Self>, py: Python<'_>, due: Vec<Due>) -> PyResult<()> {
-        if due.is_empty() {
-            return Ok(());
-        }
-        let resume = self.event_loop.resume();
-        match &self.owner {
-            Owner::Client(attempt) => attempt.handle(py, self, due, resume),
-            Owner::Server(server) => Server::handle(server, py, self, due, resume),
-        }
-    }
-
-    // The loop.
-
-    fn handle_readable(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
-        let handshaking = self.handshaking.load(Ordering::Relaxed);
-        if !self.is_ours() || (handshaking && !self.event_loop.may_go_on(py)) {
-            return Ok(());
-        }
-        self.tell_first(py, |state, now, due| {
-            if !state.connecting {
-                self.read(state, now, due);
-            }
-            if handshaking {
-                self.handshaking.store(state.transport.in_handshake(), Ordering::Relaxed);
-            }
-        })
-    }
-
-    fn handle_writable(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
-        if !self.is_ours() {
-            return Ok(());
-        }
-        self.settle(py, |state, now| {
-            state.blocked = false;
-            if state.connecting {
-                state.connecting = false;
-                match self.socket.take_error() {
-                    Ok(None) => state.connected = true,
-                    Ok(Some(error)) | Err(error) => state.engine.handle_transport_closed(&os_text(&error), now),
-                }
-            }
-        })
-    }
-
-    fn handle_timer(self: &Arc<Self>, py: Python<'_>) -> PyResult<()> {
-        if !self.is_ours() {
-            return Ok(());
-        }
-        let spent = self.lock().timer.take();
-        drop(spent);
-        let settled = self.settle(py, |state, now| {
-            if state.engine.poll_timeout().is_some_and(|due| due <= now) {
-                state.engine.handle_timeout(now);
-            }
-            if state.cut_at.is_some_and(|cut_at| cut_at <= now) {
-                state.over = true;
-            }
-        });
-        self.event_loop.look_after_memory(py)?;
-        settled
-    }
-
     /// Shuts the transport once the brain is done with it and its last words are written.
     fn end_if_done(&self, state: &mut State, now: Instant) {
         if state.engine.error().is_none() || state.over {
@@ -599,72 +400,6 @@ impl Connection {
         } else {
             state.over = true;
         }
-    }
-
-    /// Asks the loop for what the connection waits for now.
-    fn watch(self: &Arc<Self>, py: Python<'_>, now: Instant) -> PyResult<()> {
-        if !self.event_loop.is_here() {
-            // Its own thread will, at the end of the turn.
-            let ask = {
-                let state = self.lock();
-                state.reader != state.reads() || state.writer != state.writes() || state.timer_is_late().is_some()
-            };
-            if ask {
-                self.event_loop.defer(py, self);
-            }
-            return Ok(());
-        }
-        let (reader, writer, timer, shut) = {
-            let mut state = self.lock();
-            let (reads, writes) = (state.reads(), state.writes());
-            let reader = (state.reader != reads).then_some(reads);
-            let writer = (state.writer != writes).then_some(writes);
-            (state.reader, state.writer) = (reads, writes);
-            let timer = state.timer_is_late();
-            let spent = if timer.is_some() || state.over { state.timer.take() } else { None };
-            let over = state.over;
-            let shut = over && !std::mem::replace(&mut state.shut, over);
-            (reader, writer, (timer, spent), shut)
-        };
-        if (reader.is_some() || writer.is_some())
-            && let Err(error) = self.ask(py, reader, writer)
-        {
-            // Nobody can watch it: better lost now than silent for ever.
-            let why = error.value(py).to_string();
-            return self.settle(py, |state, now| {
-                state.engine.handle_transport_closed(&why, now);
-                state.over = true;
-            });
-        }
-        if let Some(handle) = timer.1.and_then(|timer| timer.handle) {
-            handle.bind(py).call_python_method(names(py).cancel.bind(py), &[])?;
-        }
-        if let Some(at) = timer.0 {
-            let watcher = Bound::new(py, Watcher(Arc::clone(self)))?.getattr(names(py).on_timer.bind(py))?;
-            let handle = self.event_loop.call_at(py, at, now, &watcher);
-            self.lock().timer = Some(Timer { at, handle });
-        }
-        if shut {
-            // Only now: the loop must have let go of it.
-            self.socket.shut_down();
-        }
-        Ok(())
-    }
-
-    fn ask(self: &Arc<Self>, py: Python<'_>, reader: Option<bool>, writer: Option<bool>) -> PyResult<()> {
-        let fd = self.socket.raw();
-        let watcher = Bound::new(py, Watcher(Arc::clone(self)))?;
-        match reader {
-            Some(true) => self.event_loop.add_reader(fd, &watcher.getattr(names(py).on_readable.bind(py))?)?,
-            Some(false) => self.event_loop.remove_reader(py, fd),
-            None => {}
-        }
-        match writer {
-            Some(true) => self.event_loop.add_writer(fd, &watcher.getattr(names(py).on_writable.bind(py))?)?,
-            Some(false) => self.event_loop.remove_writer(py, fd),
-            None => {}
-        }
-        Ok(())
     }
 }
 
@@ -686,23 +421,5 @@ impl State {
         if let Some(Some(Stream::Call(call, attempt))) = self.calls.get(id.index()) {
             call.update(due, |call, due| change(call, *attempt, due));
         }
-    }
-
-    fn reads(&self) -> bool {
-        !self.over && !self.connecting && (self.engine.error().is_none() || self.parting.is_some())
-    }
-
-    fn writes(&self) -> bool {
-        !self.over && (self.blocked || self.connecting)
-    }
-
-    /// When the loop is to look at the clock, if that is before it would anyway. A timer that goes off too early does no
-    /// harm, so only a later one is replaced.
-    fn timer_is_late(&self) -> Option<Instant> {
-        if self.over {
-            return None;
-        }
-        let due = [self.engine.poll_timeout(), self.cut_at].into_iter().flatten().min()?;
-        self.timer.as_ref().is_none_or(|timer| due < timer.at).then_some(due)
     }
 }

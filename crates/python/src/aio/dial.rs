@@ -113,7 +113,7 @@ impl Connected {
 
 /// What a thread has looked up, on its way to the loop.
 #[pyclass(frozen)]
-struct Answered {
+pub(super) struct Answered {
     channel: Weak<Channel>,
     id: QueryId,
     answer: Mutex<Option<Result<Answer, String>>>,

@@ -32,6 +32,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // Those that Python is not told of are made here too, for the reason of `known`.
     py.get_type::<channel::Timer>();
     py.get_type::<client::Closing>();
+    py.get_type::<dial::Answered>();
     py.get_type::<dial::Connected>();
     py.get_type::<connection::Watcher>();
     py.get_type::<event_loop::Turn>();

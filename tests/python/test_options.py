@@ -206,7 +206,7 @@ def balancing(policy):
 IDLE = {
     "option": ([("grpc.census", 1)], "grpc.census"),
     "option with a bad value": ([("grpc.keepalive_time_ms", 1.5)], "grpc.keepalive_time_ms"),
-    "policy of xDS": ([("grpc.service_config", balancing("priority_experimental"))], "priority"),
+    "policy of xDS": ([("grpc.service_config", balancing("rls_experimental"))], "rls_experimental"),
     "policy by its old field": ([("grpc.service_config", '{"loadBalancingPolicy": "grpclb"}')], "grpclb"),
 }
 
@@ -272,7 +272,7 @@ def test_xds_is_warned_of():
 
 @pytest.mark.parametrize(
     "policy",
-    ["round_robin", "weighted_round_robin", "ring_hash_experimental", "priority_experimental", "grpclb"],
+    ["round_robin", "weighted_round_robin", "rls_experimental", "xds_wrr_locality_experimental", "grpclb"],
 )
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_calls_are_made_although_the_policy_is_not_there(policy, serve):

@@ -575,7 +575,8 @@ impl Call {
     pub(crate) fn waiting(&self) -> Option<Waiting> {
         let mut state = self.lock();
         let outbox = state.outbox()?;
-        Some(Waiting::new(outbox.path.as_str(), outbox.wait_for_ready.unwrap_or(false), self.deadline))
+        let waiting = Waiting::new(outbox.path.as_str(), outbox.wait_for_ready.unwrap_or(false), self.deadline);
+        Some(waiting.with_metadata(&outbox.metadata))
     }
 
     /// Client: its name among those that wait; false when it does not wait any more.

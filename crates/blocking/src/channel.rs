@@ -169,7 +169,8 @@ impl Channel {
         let choice = if held || refused.is_some() {
             Choice::Queue
         } else {
-            snapshot.pick(&PickArgs::new(&outbox.path, random()))
+            let args = PickArgs { metadata: Some(&outbox.metadata), ..PickArgs::new(&outbox.path, random()) };
+            snapshot.pick(&args)
         };
         let then = if plan.as_ref().is_some_and(|plan| plan.hedges()) { Then::Go } else { then };
         let call = Call::of_client(

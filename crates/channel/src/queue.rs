@@ -6,6 +6,8 @@ use std::{
     time::Instant,
 };
 
+use farcall_core::Metadata;
+
 use crate::Attributes;
 
 /// Names a call that waits.
@@ -17,6 +19,8 @@ pub struct Ticket(pub u64);
 pub struct Waiting {
     /// `/package.Service/Method`.
     pub path: Box<str>,
+    /// What it sends, for policies that choose by it; `None`: nothing is known of it.
+    pub metadata: Option<Arc<Metadata>>,
     /// Whether it waits out failures to connect (grpc/grpc `doc/wait-for-ready.md`).
     pub wait_for_ready: bool,
     /// When it must be over.
@@ -28,7 +32,14 @@ pub struct Waiting {
 impl Waiting {
     /// A call of this path, of which the selector has said nothing.
     pub fn new(path: &str, wait_for_ready: bool, deadline: Option<Instant>) -> Waiting {
-        Waiting { path: path.into(), wait_for_ready, deadline, attributes: None }
+        Waiting { path: path.into(), metadata: None, wait_for_ready, deadline, attributes: None }
+    }
+
+    /// The same that sends this.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: &Metadata) -> Waiting {
+        self.metadata = (!metadata.is_empty()).then(|| Arc::new(metadata.clone()));
+        self
     }
 }
 

@@ -28,13 +28,10 @@ pub struct ServiceConfig {
 
 /// Load balancing policies of gRPC that are not here. A config that knows only such ones gets `pick_first`, so that a program
 /// of theirs goes on, and a note.
-const POLICIES_ELSEWHERE: [&str; 11] = [
+const POLICIES_ELSEWHERE: [&str; 8] = [
     "cds_experimental",
     "grpclb",
-    "priority_experimental",
-    "ring_hash_experimental",
     "rls_experimental",
-    "weighted_target_experimental",
     "xds_cluster_impl_experimental",
     "xds_cluster_manager_experimental",
     "xds_cluster_resolver_experimental",
@@ -498,7 +495,7 @@ mod tests {
         assert_eq!(notes(r#"{"loadBalancingConfig":[{"fancy":{}},{"pick_first":{}}],"healthCheckConfig":{}}"#), none);
         assert_eq!(notes(r#"{"loadBalancingPolicy":"PICK_FIRST"}"#), none);
         assert_eq!(notes(r#"{"loadBalancingPolicy":"Round_Robin"}"#), none);
-        for policy in ["ring_hash_experimental", "grpclb"] {
+        for policy in ["rls_experimental", "grpclb"] {
             let text = format!("the load balancing policy {policy} is not available: pick_first is used");
             for config in [
                 format!(r#"{{"loadBalancingConfig":[{{"{policy}":{{}}}},{{"pick_first":{{}}}}]}}"#),

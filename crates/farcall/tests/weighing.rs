@@ -85,3 +85,41 @@ async fn outlier_detection_leaves_a_broken_server_out_and_takes_it_in_when_it_is
     })
     .await;
 }
+
+/// Who answers a call of this user.
+async fn of(channel: &Channel, user: usize) -> Result<Bytes, Status> {
+    let mut request = farcall::Request::new(Bytes::new());
+    request.metadata_mut().append("user", user.to_string()).unwrap();
+    channel.unary::<_, _, Bytes>("/test.Service/Method", codec::Bytes, request).await.map(Response::into_inner)
+}
+
+#[tokio::test]
+async fn ring_hash_sends_calls_of_one_user_to_one_server() {
+    within(async {
+        let well = Arc::default();
+        let mut servers = Vec::new();
+        for name in ["a", "b", "c"] {
+            servers.push(serve(server(name, Metadata::new(), &well)).await);
+        }
+        let channel = channel(&servers, r#"{"ring_hash_experimental":{"requestHashHeader":"user"}}"#);
+        let mut before = BTreeMap::new();
+        for user in 0..40 {
+            before.insert(user, of(&channel, user).await.unwrap());
+        }
+        assert_eq!(before.values().collect::<std::collections::BTreeSet<_>>().len(), 3, "{before:?}");
+        for user in 0..40 {
+            assert_eq!(of(&channel, user).await.unwrap(), before[&user]);
+        }
+        servers.remove(1).abort().await;
+        for user in 0..40 {
+            // A call may have been on its way there.
+            let mut now = of(&channel, user).await;
+            while now.is_err() {
+                now = of(&channel, user).await;
+            }
+            let (was, now) = (&before[&user], now.unwrap());
+            assert!(if was == "b" { now != "b" } else { now == was }, "{user}: {was:?} to {now:?}");
+        }
+    })
+    .await;
+}

@@ -183,7 +183,7 @@ impl Channel {
 
     /// Brings a call to a connection, as soon as there is one.
     pub(crate) async fn post(&self, mut open: Box<Open>, wait_for_ready: bool) -> Result<Posted, Refusal> {
-        let mut placed = self.pump().place(&open.path, wait_for_ready, open.deadline).await?;
+        let mut placed = self.pump().place(&open.path, &open.metadata, wait_for_ready, open.deadline).await?;
         loop {
             let Placed { connection: mailbox, dial, done, .. } = placed;
             let slot = Arc::new(Slot::default());
@@ -198,7 +198,7 @@ impl Channel {
             // It takes no more calls, and the word has not reached the brain yet.
             drop(done);
             self.pump().refused(dial, &mailbox);
-            placed = self.pump().wait(&open.path, wait_for_ready, open.deadline).await?;
+            placed = self.pump().wait(&open.path, &open.metadata, wait_for_ready, open.deadline).await?;
         }
     }
 

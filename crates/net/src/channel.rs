@@ -9,7 +9,7 @@ use std::{
 use farcall_channel::{
     self as brain, Connectivity, RetryConfig, Target, Throttle, call::Budget, limits::REPLAY_PER_CHANNEL,
 };
-use farcall_core::Status;
+use farcall_core::{Metadata, Status};
 use farcall_engine as engine;
 
 use crate::pump::{Brain, Pump};
@@ -107,7 +107,7 @@ impl Channel {
     /// `UNAVAILABLE` with the address and the system's reason.
     pub async fn connect(&self) -> Result<(), Status> {
         self.pump().connect();
-        self.pump().place("", false, None).await.map(drop).map_err(|refusal| refusal.status)
+        self.pump().place("", &Metadata::new(), false, None).await.map(drop).map_err(|refusal| refusal.status)
     }
 
     pub(crate) fn pump(&self) -> &Arc<Pump> {

@@ -17,7 +17,7 @@ use farcall_channel::{
     balancer::PickArgs,
     resolver::{Answer, Found, Hop, Query, QueryId},
 };
-use farcall_core::{Code, Status};
+use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{self as engine, ConnectionError, RequestHead};
 use tokio::{
     runtime::Handle,
@@ -111,12 +111,14 @@ impl Pump {
     pub(crate) async fn place(
         self: &Arc<Self>,
         path: &str,
+        metadata: &Metadata,
         wait_for_ready: bool,
         deadline: Option<Instant>,
     ) -> Result<Placed, Refusal> {
         // Steps of the golden ratio: well spread, and nothing to wait for.
         let random = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        match self.snapshot.load().pick(&PickArgs::new(path, random)) {
+        let args = PickArgs { metadata: Some(metadata), ..PickArgs::new(path, random) };
+        match self.snapshot.load().pick(&args) {
             Choice::Ready(picked) => return Ok(picked.into_placed()),
             Choice::Fail(refusal) if !(wait_for_ready && refusal.may_retry) => {
                 // The time to try again may have come in a runtime that is gone.
@@ -125,18 +127,19 @@ impl Pump {
             }
             Choice::Queue | Choice::Fail(_) => {}
         }
-        self.wait(path, wait_for_ready, deadline).await
+        self.wait(path, metadata, wait_for_ready, deadline).await
     }
 
     /// Waits for a connection.
     pub(crate) async fn wait(
         self: &Arc<Self>,
         path: &str,
+        metadata: &Metadata,
         wait_for_ready: bool,
         deadline: Option<Instant>,
     ) -> Result<Placed, Refusal> {
         let (sender, receiver) = oneshot::channel();
-        let waiting = Waiting::new(path, wait_for_ready, deadline);
+        let waiting = Waiting::new(path, wait_for_ready, deadline).with_metadata(metadata);
         let ticket = self.step(|state| state.brain.queue(sender, waiting, Instant::now()));
         let mut place = InQueue { pump: self, ticket: Some(ticket) };
         let outcome = receiver.await;

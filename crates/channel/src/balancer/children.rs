@@ -8,6 +8,14 @@ pub trait ChildPolicy: Policy + Default {}
 
 impl<P: Policy + Default> ChildPolicy for P {}
 
+/// What a child is known by: the set of its endpoint's addresses.
+fn name(endpoint: &Endpoint) -> Vec<Address> {
+    let mut addresses = endpoint.addresses.clone();
+    addresses.sort();
+    addresses.dedup();
+    addresses
+}
+
 /// One child policy for each endpoint (gRFC A61).
 ///
 /// A child is known by the set of its endpoint's addresses, and lives as long as an endpoint has that set.
@@ -34,9 +42,7 @@ impl<P: ChildPolicy> Children<P> {
     pub fn handle_resolution(&mut self, endpoints: &[Endpoint], config: &Arc<dyn PolicyConfig>, helper: &mut Helper) {
         let mut gone = std::mem::take(&mut self.keys);
         for endpoint in endpoints {
-            let mut addresses = endpoint.addresses.clone();
-            addresses.sort();
-            addresses.dedup();
+            let addresses = name(endpoint);
             if self.keys.contains_key(&addresses) {
                 continue;
             }
@@ -105,6 +111,11 @@ impl<P: ChildPolicy> Children<P> {
     /// How many are in which state.
     pub fn states(&self) -> States {
         self.states
+    }
+
+    /// The key of this endpoint's child.
+    pub fn key(&self, endpoint: &Endpoint) -> Option<u32> {
+        self.keys.get(&name(endpoint)).copied()
     }
 
     /// The child of this key.

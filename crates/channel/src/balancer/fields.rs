@@ -8,13 +8,13 @@ use super::{PolicyConfig, Registry};
 pub(super) struct Fields<'a> {
     config: &'a Value,
     /// Before the names of fields: the object they are in.
-    within: &'a str,
+    within: String,
     faults: Vec<String>,
 }
 
 impl<'a> Fields<'a> {
     pub(super) fn new(config: &'a Value) -> Fields<'a> {
-        Fields { config, within: "", faults: Vec::new() }
+        Fields { config, within: String::new(), faults: Vec::new() }
     }
 
     /// Reads the object that is a field of this one, if it is there.
@@ -24,15 +24,51 @@ impl<'a> Fields<'a> {
             self.fault(key, "is not an object");
             return None;
         }
-        let mut inner = Fields { config: value, within: key, faults: Vec::new() };
+        Some(self.inner(value, key, read))
+    }
+
+    fn inner<T>(&mut self, value: &'a Value, key: &str, read: impl FnOnce(&mut Fields<'a>) -> T) -> T {
+        let mut inner = Fields { config: value, within: self.name(key), faults: Vec::new() };
         let read = read(&mut inner);
         self.faults.append(&mut inner.faults);
-        Some(read)
+        read
+    }
+
+    /// Reads the objects of a field that must be there, which is an object of them by name.
+    pub(super) fn objects(&mut self, key: &str, mut read: impl FnMut(&str, &mut Fields<'a>)) {
+        if self.required(key).is_none() {
+            return;
+        }
+        let Some(objects) = self.config.get(key).and_then(Value::as_object) else {
+            return self.fault(key, "is not an object");
+        };
+        for (name, value) in objects {
+            let field = format!("{key}[\"{name}\"]");
+            if value.is_object() {
+                self.inner(value, &field, |fields| read(name, fields));
+            } else {
+                self.fault(&field, "is not an object");
+            }
+        }
+    }
+
+    /// Whether a field is there that must be.
+    pub(super) fn required(&mut self, key: &str) -> Option<()> {
+        if self.config.get(key).is_none() {
+            self.fault(key, "field not present");
+            return None;
+        }
+        Some(())
     }
 
     pub(super) fn fault(&mut self, key: &str, why: &str) {
+        let name = self.name(key);
+        self.faults.push(format!("field:{name} error:{why}"));
+    }
+
+    fn name(&self, key: &str) -> String {
         let dot = if self.within.is_empty() { "" } else { "." };
-        self.faults.push(format!("field:{}{dot}{key} error:{why}", self.within));
+        format!("{}{dot}{key}", self.within)
     }
 
     /// A number, which may be written as a string.
@@ -76,6 +112,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    pub(super) fn string(&mut self, key: &str) -> Option<String> {
+        let text = self.config.get(key)?.as_str();
+        if text.is_none() {
+            self.fault(key, "is not a string");
+        }
+        text.map(str::to_owned)
+    }
+
     pub(super) fn strings(&mut self, key: &str) -> Vec<String> {
         let Some(value) = self.config.get(key) else { return Vec::new() };
         let Some(list) = value.as_array() else {
@@ -94,11 +138,8 @@ impl<'a> Fields<'a> {
 
     /// A list of policies, of which the first that is known counts.
     pub(super) fn policy(&mut self, key: &str, registry: &Registry) -> Option<Arc<dyn PolicyConfig>> {
-        let Some(value) = self.config.get(key) else {
-            self.fault(key, "field not present");
-            return None;
-        };
-        let Some(list) = value.as_array() else {
+        self.required(key)?;
+        let Some(list) = self.config.get(key).and_then(Value::as_array) else {
             self.fault(key, "type should be array");
             return None;
         };

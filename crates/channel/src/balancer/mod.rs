@@ -13,18 +13,24 @@ mod graceful_switch;
 mod helper;
 mod hooks;
 mod least_request;
+mod named;
 mod outlier_detection;
 mod pick_first;
+mod priority;
 mod random_subsetting;
 mod registry;
+mod ring;
+mod ring_hash;
 mod round_robin;
 mod sharded;
 mod stride;
 mod weighted_round_robin;
+mod weighted_target;
+mod xxhash;
 
 use std::{any::Any, fmt, sync::Arc, time::Instant};
 
-use farcall_core::Status;
+use farcall_core::{Metadata, Status};
 
 pub use aggregate::{States, aggregate};
 pub use children::{ChildPolicy, Children};
@@ -38,10 +44,13 @@ pub use outlier_detection::{
     FailurePercentage, OutlierDetection, OutlierDetectionConfig, OutlierDetectionFactory, SuccessRate,
 };
 pub use pick_first::{PickFirst, PickFirstConfig};
+pub use priority::{Priority, PriorityChild, PriorityConfig, PriorityFactory};
 pub use random_subsetting::{RandomSubsetting, RandomSubsettingConfig, RandomSubsettingFactory};
 pub use registry::{PolicyFactory, Registry};
+pub use ring_hash::{RingHash, RingHashConfig};
 pub use round_robin::{RoundRobin, RoundRobinConfig};
 pub use weighted_round_robin::{WeightedRoundRobin, WeightedRoundRobinConfig};
+pub use weighted_target::{WeightedTarget, WeightedTargetChild, WeightedTargetConfig, WeightedTargetFactory};
 
 use crate::{Attributes, Connectivity, resolver::Endpoint};
 
@@ -152,12 +161,14 @@ pub struct PickArgs<'a> {
     pub random: u64,
     /// What the selector has said of the call.
     pub attributes: Option<&'a Attributes>,
+    /// What the call sends; `None`: nothing is known of it.
+    pub metadata: Option<&'a Metadata>,
 }
 
 impl<'a> PickArgs<'a> {
     /// Those of a call of this path, of which nothing more is known.
     pub fn new(path: &'a str, random: u64) -> PickArgs<'a> {
-        PickArgs { path, random, attributes: None }
+        PickArgs { path, random, attributes: None, metadata: None }
     }
 }
 

@@ -3,8 +3,8 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use serde_json::Value;
 
 use super::{
-    LeastRequestConfig, OutlierDetectionFactory, PickFirstConfig, PolicyConfig, RandomSubsettingFactory,
-    RoundRobinConfig, WeightedRoundRobinConfig,
+    LeastRequestConfig, OutlierDetectionFactory, PickFirstConfig, PolicyConfig, PriorityFactory,
+    RandomSubsettingFactory, RingHashConfig, RoundRobinConfig, WeightedRoundRobinConfig, WeightedTargetFactory,
 };
 
 /// Reads the configs of one policy.
@@ -34,6 +34,9 @@ impl Default for Registry {
         registry.register(Arc::new(LeastRequestConfig::default()));
         registry.register(Arc::new(OutlierDetectionFactory));
         registry.register(Arc::new(RandomSubsettingFactory));
+        registry.register(Arc::new(RingHashConfig::default()));
+        registry.register(Arc::new(WeightedTargetFactory));
+        registry.register(Arc::new(PriorityFactory));
         registry
     }
 }

@@ -49,8 +49,8 @@ impl<C: Clone, K> Channel<C, K> {
 
     pub(super) fn choose(&mut self, call: &Waiting) -> Chosen<C> {
         let snapshot = Arc::clone(&self.snapshot);
-        let attributes = call.attributes.as_deref();
-        let args = PickArgs { attributes, ..PickArgs::new(&call.path, self.random.next()) };
+        let (attributes, metadata) = (call.attributes.as_deref(), call.metadata.as_deref());
+        let args = PickArgs { path: &call.path, random: self.random.next(), attributes, metadata };
         match snapshot.choose(&args) {
             (Pick::Ready(_), Some(place)) => Chosen::Done(place.placed()),
             (Pick::Ready(_) | Pick::Queue, _) => Chosen::Wait,

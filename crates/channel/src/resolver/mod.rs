@@ -149,12 +149,17 @@ pub struct Endpoint {
     pub addresses: Vec<Address>,
     /// Its share among others, where a policy weighs them. Default 1.
     pub weight: u32,
+    /// Which of their named children policies like `priority` give it to, from the root of the policies down (gRFC A56).
+    /// Default: none, and each child gets it.
+    pub path: Arc<[Arc<str>]>,
+    /// What places it on the ring of `ring_hash` (gRFC A76). Default: its first address.
+    pub hash_key: Option<Arc<str>>,
 }
 
 impl Endpoint {
     /// A server at these addresses.
     pub fn new(addresses: Vec<Address>) -> Endpoint {
-        Endpoint { addresses, weight: 1 }
+        Endpoint { addresses, weight: 1, path: [].into(), hash_key: None }
     }
 
     /// A server at one address of TCP.

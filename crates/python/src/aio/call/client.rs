@@ -174,6 +174,7 @@ impl Call {
         }
         let call = &outgoing.call;
         let waiting = Waiting::new(call.path.as_str(), call.wait_for_ready.unwrap_or(false), self.deadline);
+        let waiting = waiting.with_metadata(&call.metadata);
         Some((waiting, outgoing.ticket))
     }
 

@@ -55,7 +55,7 @@ impl Channel {
         } else {
             // Steps of the golden ratio: well spread, and cheap.
             let random = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-            snapshot.pick(&PickArgs::new(&new.path, random))
+            snapshot.pick(&PickArgs { metadata: Some(&new.metadata), ..PickArgs::new(&new.path, random) })
         };
         let replay = match &plan {
             Some(_) => Replay::new(self.retry.buffer, Some(Arc::clone(&self.budget))),

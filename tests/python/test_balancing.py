@@ -110,6 +110,16 @@ def test_pick_first_stays_with_the_first_server(face, options):
             assert set(spread(channel, 10)) == {ports[0]}
 
 
+def test_ring_hash_sends_calls_of_one_user_to_one_server(face):
+    options = service_config({"loadBalancingConfig": [{"ring_hash_experimental": {"requestHashHeader": "user"}}]})
+    with servers(3) as three:
+        ports = [server.port for server in three]
+        with face(target(*ports), options) as channel:
+            first, again = ([ask(channel, metadata=(("user", str(user)),)) for user in range(60)] for _ in range(2))
+            assert first == again
+            assert set(first) == set(ports)
+
+
 def test_shuffled_addresses_are_tried_in_any_order(face):
     options = service_config({"loadBalancingConfig": [{"pick_first": {"shuffleAddressList": True}}]})
     with servers(3) as three:

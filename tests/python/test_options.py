@@ -86,6 +86,9 @@ WORKING = {
     "farcall.unread": int,
     "farcall.unsent": int,
     "grpc.ssl_session_cache": object,
+    "grpc.happy_eyeballs_connection_attempt_delay_ms": int,
+    "grpc.priority_failover_timeout_ms": int,
+    "grpc.lb.ring_hash.ring_size_cap": int,
 }
 PLUMBING = {
     # No channel shares its connection with another anyway.
@@ -120,8 +123,6 @@ PLUMBING = {
     "grpc.socket_mutator": object,
     "grpc.authorization_policy_provider": object,
     "grpc.disable_client_authority_filter": int,
-    "grpc.priority_failover_timeout_ms": int,
-    "grpc.lb.ring_hash.ring_size_cap": int,
     "grpc.grpclb_call_timeout_ms": int,
     "grpc.grpclb_fallback_timeout_ms": int,
     "grpc.xds_resource_does_not_exist_timeout_ms": int,

@@ -102,6 +102,8 @@ pub enum Note {
     InvalidServiceConfig(String),
     /// The server at this address cannot be asked for its health, though the service config wants that.
     NoHealthService(Address),
+    /// The server at this address does not report its load out of band, though a policy wants that.
+    NoLoadReports(Address),
     /// A resolver has something to say.
     Resolver(String),
 }
@@ -118,6 +120,7 @@ impl fmt::Display for Note {
                 "{address}: health checking Watch method returned UNIMPLEMENTED; \
                  disabling health checks but assuming server is healthy"
             ),
+            Note::NoLoadReports(address) => write!(f, "{address}: ORCA stream returned UNIMPLEMENTED; disabling"),
             Note::Resolver(text) => f.write_str(text),
             Note::InvalidServiceConfig(why) => write!(f, "the resolver's service config is not used: {why}"),
         }

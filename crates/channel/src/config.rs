@@ -7,6 +7,7 @@ use farcall_core::Code;
 use crate::{
     Backoff, Limits, Proxy, RetryConfig, ServiceConfig,
     balancer::{PolicyConfig, Registry},
+    limits::RING_PLACES,
     resolver::Client,
 };
 
@@ -20,6 +21,10 @@ pub struct Config {
     /// `pick_first` begins the attempt at the next address when the one before it has taken this long (happy eyeballs,
     /// RFC 8305). Default 250 ms.
     pub attempt_delay: Duration,
+    /// `priority` waits so long for a child that connects before it tries the next beside it. Default 10 s.
+    pub priority_failover: Duration,
+    /// Places on the ring of `ring_hash` at most, 16 bytes each. Default 4096.
+    pub ring_places: u32,
     /// A channel without calls for this long closes its connections and is IDLE until the next call. It is looked at once
     /// in that time, so that up to twice of it may pass. `None`: never. Default 30 minutes.
     pub idle_timeout: Option<Duration>,
@@ -53,6 +58,8 @@ impl Config {
             backoff: Backoff::new(seed),
             connect_timeout: Duration::from_secs(20),
             attempt_delay: Duration::from_millis(250),
+            priority_failover: Duration::from_secs(10),
+            ring_places: RING_PLACES,
             idle_timeout: Some(Duration::from_secs(30 * 60)),
             min_resolution_interval: Duration::from_secs(30),
             refresh_interval: None,

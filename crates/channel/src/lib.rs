@@ -22,7 +22,7 @@
 //! - **One answer.** Each [`Dial`](Action::Dial) and [`Resolve`](Action::Resolve) gets exactly one, also after it was
 //!   given up and when the thread, task or loop that was at it ends. Each connection gets exactly one
 //!   [`Lost`] that is [`Broken`](How::Broken), after at most one that is [`Draining`](How::Draining).
-//! - **Streams of the channel's own** ([`Open`](Action::Open)): servers are asked for their health on them (gRFC A17). Each ends with
+//! - **Streams of the channel's own** ([`Open`](Action::Open)): servers are asked on them for their health (gRFC A17) and their load (gRFC A51). Each ends with
 //!   exactly one [`Ended`](StreamEvent::Ended). They are no calls: they keep no channel from being IDLE, and a connection that lets its
 //!   calls finish does not wait for them, for they are cancelled first.
 //! - **A new call** reads the newest [`Snapshot`] without a lock: [`select`](Snapshot::select) once, then

@@ -16,8 +16,8 @@ pub const REPLAY_WITHOUT_POLICY: usize = 64 << 10;
 pub const REPLAY_PER_CHANNEL: usize = 16 << 20;
 
 /// Places on the ring of `ring_hash`, 16 bytes each, and a hash each when endpoints change. Default 4096, as in other gRPC
-/// libraries. A config that asks for more gets these.
-pub const RING_PLACES: usize = 4096;
+/// libraries; [`Config::ring_places`](crate::Config::ring_places) changes it. A policy's config that asks for more gets these.
+pub const RING_PLACES: u32 = 4096;
 
 /// Bytes of one message of a stream of the channel's own. Default 64 KiB: what servers say of themselves is short. A longer one
 /// ends the stream, which is opened again after a back-off.

@@ -1,4 +1,4 @@
-//! Streams of the channel's own: on them servers say how they are (gRFC A17).
+//! Streams of the channel's own: on them servers say how they are (gRFC A17, A51).
 
 use std::time::{Duration, Instant};
 

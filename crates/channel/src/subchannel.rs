@@ -4,6 +4,8 @@
 //! the same address share its connection, and what has been found out about an address outlives those who wanted it.
 
 mod health;
+mod loads;
+mod streams;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -11,10 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::health::Watch;
+use self::{health::Watch, loads::Loads, streams::Kind};
 use crate::{
     Address, Backoff, ConnectError, Note,
-    balancer::{CallHook, Collected, Hooks, New, Slots, SubchannelId, Update},
+    balancer::{CallHook, Collected, Hooks, LoadReports, New, Slots, SubchannelId, Update},
     random::Random,
     stream::{StreamId, StreamRequest},
 };
@@ -54,6 +56,9 @@ struct Connector {
     health: Option<Watch>,
     /// It has been noted that its server cannot be asked.
     health_noted: bool,
+    /// The same for its server's load.
+    loads: Option<Loads>,
+    loads_noted: bool,
     /// When the clock is to be looked at; the key in [`Subchannels::timers`].
     timer: Option<Instant>,
 }
@@ -103,6 +108,7 @@ struct Share {
     hooks: Shown,
     /// Its policy hears of the server's health.
     health: bool,
+    loads: Option<LoadReports>,
 }
 
 struct Shown(Hooks);
@@ -135,7 +141,7 @@ pub(crate) struct Subchannels {
     /// The service whose health servers are asked for.
     health_service: Option<Arc<str>>,
     /// Streams that are open, with the addresses they lead to.
-    streams: BTreeMap<StreamId, Address>,
+    streams: BTreeMap<StreamId, (Address, Kind)>,
     next_stream: u64,
     connect_timeout: Duration,
     backoff: Backoff,
@@ -182,6 +188,7 @@ impl Subchannels {
                 Collected::New(new) => self.add(new, now),
                 Collected::Connect(id) => self.connect(id, now),
                 Collected::Release(id) => self.release(id, slots, now),
+                Collected::Loads(route, period) => self.report_loads(&route, period, now),
                 Collected::Dropped(_) => {}
             }
         }
@@ -210,13 +217,14 @@ impl Subchannels {
     }
 
     fn add(&mut self, new: New, now: Instant) {
-        let New { id, address, hooks, route, health } = new;
+        let New { id, address, hooks, route, health, loads } = new;
         let slot = id.slot as usize;
         if self.shares.len() <= slot {
             self.shares.resize_with(slot + 1, || None);
         }
         let hooks: Hooks = (!hooks.is_empty()).then(|| Arc::<[Arc<dyn CallHook>]>::from(hooks));
-        let share = Share { generation: id.generation, address: address.clone(), route, hooks: Shown(hooks), health };
+        let share =
+            Share { generation: id.generation, address: address.clone(), route, hooks: Shown(hooks), health, loads };
         if let Some(place) = self.shares.get_mut(slot) {
             *place = Some(share);
             self.live += 1;
@@ -230,11 +238,13 @@ impl Subchannels {
             users: BTreeSet::new(),
             health: None,
             health_noted: false,
+            loads: None,
+            loads_noted: false,
             timer: None,
         });
         connector.users.insert(id);
         let (address, idle) = (connector.address.clone(), connector.state == State::Idle);
-        self.mind_health(&address, now);
+        self.mind_streams(&address, now);
         if !idle {
             self.tell(id);
         }
@@ -286,7 +296,7 @@ impl Subchannels {
         let Some(connector) = self.connectors.get_mut(&share.address) else { return };
         connector.users.remove(&id);
         let unused = connector.users.is_empty();
-        self.mind_health(&share.address, now);
+        self.mind_streams(&share.address, now);
         if unused {
             self.rest(&share.address, now);
         }
@@ -373,7 +383,7 @@ impl Subchannels {
             }
             State::BackingOff { .. } => self.set(address, State::Idle, now),
             State::Ready { .. } => {
-                self.retry_health(address, now);
+                self.retry_streams(address, now);
                 self.set_timer(address, now);
             }
             State::Idle => {
@@ -446,7 +456,7 @@ impl Subchannels {
             self.held_back.remove(&turn);
         }
         let users: Vec<SubchannelId> = connector.users.iter().copied().collect();
-        self.mind_health(address, now);
+        self.mind_streams(address, now);
         users.into_iter().for_each(|id| self.tell(id));
         self.set_timer(address, now);
         if ended {
@@ -472,7 +482,7 @@ impl Subchannels {
             State::Idle if !wanted && connector.short_lives > 0 => {
                 connector.timer.filter(|due| *due > now).or(Some(now + connector.backoff.initial))
             }
-            State::Ready { .. } => connector.health.as_ref().and_then(Watch::poll_timeout),
+            State::Ready { .. } => connector.streams_due(),
             State::Idle | State::HeldBack { .. } => None,
         };
         if let Some(before) = std::mem::replace(&mut connector.timer, due) {

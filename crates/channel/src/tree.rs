@@ -46,7 +46,7 @@ impl Tree {
     pub(crate) fn new(config: &Config, seed: u64, now: Instant) -> Tree {
         Tree {
             policy: None,
-            helper: Helper::new(now, seed, config.attempt_delay),
+            helper: Helper::new(now, seed, config.into()),
             subchannels: Subchannels::new(
                 config.backoff.clone(),
                 config.connect_timeout,

@@ -1,6 +1,8 @@
 //! The messages of gRPC's own that a channel reads and writes, by hand: an ORCA load report (gRFC A51), and those of health
 //! checks (gRFC A17).
 
+use std::time::Duration;
+
 /// What a server says of its load, as far as weights need it.
 #[derive(Clone, Copy, Default, PartialEq, Debug)]
 pub(crate) struct Load {
@@ -50,15 +52,33 @@ pub(crate) fn health_request(service: &str) -> Vec<u8> {
     let mut request = Vec::with_capacity(service.len() + 6);
     if !service.is_empty() {
         request.push(1 << 3 | 2);
-        let mut len = service.len();
-        while len >= 0x80 {
-            request.push(len.to_le_bytes()[0] | 0x80);
-            len >>= 7;
-        }
-        request.push(len.to_le_bytes()[0]);
+        push_varint(&mut request, service.len() as u64);
         request.extend_from_slice(service.as_bytes());
     }
     request
+}
+
+/// An `xds.service.orca.v3.OrcaLoadReportRequest` for a report in each such period.
+pub(crate) fn load_request(period: Duration) -> Vec<u8> {
+    let mut interval = Vec::new();
+    for (field, number) in [(1, period.as_secs()), (2, period.subsec_nanos().into())] {
+        if number > 0 {
+            interval.push(field << 3);
+            push_varint(&mut interval, number);
+        }
+    }
+    let mut request = vec![1 << 3 | 2];
+    push_varint(&mut request, interval.len() as u64);
+    request.append(&mut interval);
+    request
+}
+
+fn push_varint(to: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        to.push(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    to.push(number.to_le_bytes()[0]);
 }
 
 /// Whether a `grpc.health.v1.HealthCheckResponse` says SERVING; `None` for what is no such message.
@@ -194,6 +214,13 @@ mod tests {
         {
             assert_eq!(load(nonsense, &[]), None);
         }
+    }
+
+    #[test]
+    fn loads_are_asked_for() {
+        assert_eq!(load_request(Duration::from_secs(10)), [10, 2, 8, 10]);
+        assert_eq!(load_request(Duration::from_millis(1500)), [10, 8, 8, 1, 16, 0x80, 0xca, 0xb5, 0xee, 1]);
+        assert_eq!(load_request(Duration::ZERO), [10, 0]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use crate::bench::Bench;
 use farcall_channel::{
-    Config, ConnectError, Connectivity, How, ServiceConfig, Ticket, Until, Waiting,
+    Config, ConnectError, Connectivity, How, Note, ServiceConfig, StreamId, Ticket, Until, Waiting,
     resolver::{Answer, Query},
 };
 use farcall_core::{Code, Status};
@@ -38,11 +38,23 @@ struct World {
 
 const HOSTS: usize = 6;
 
+const POLICIES: [&str; 6] = [
+    r#"{"pick_first":{}}"#,
+    r#"{"round_robin":{}}"#,
+    r#"{"least_request_experimental":{}}"#,
+    r#"{"weighted_round_robin":{"enableOobLoadReport":true,"slowStartConfig":{"slowStartWindow":"5s"}}}"#,
+    r#"{"weighted_target_experimental":{"targets":{
+        "a":{"weight":1,"childPolicy":[{"round_robin":{}}]},"b":{"weight":2,"childPolicy":[{"pick_first":{}}]}}}}"#,
+    r#"{"priority_experimental":{"priorities":["a","b"],"children":{
+        "a":{"config":[{"round_robin":{}}]},"b":{"config":[{"round_robin":{}}]}}}}"#,
+];
+
 impl World {
     fn new(seed: u64) -> World {
         let mut random = Random(seed);
-        let policy = ["pick_first", "round_robin"][random.next(2)];
-        let text = format!(r#"{{"loadBalancingConfig":[{{"{policy}":{{}}}}]}}"#);
+        let policy = POLICIES[random.next(POLICIES.len())];
+        let health = ["{}", r#"{"serviceName":"a.B"}"#][random.next(2)];
+        let text = format!(r#"{{"loadBalancingConfig":[{policy}],"healthCheckConfig":{health}}}"#);
         let config = Config {
             service_config: Arc::new(ServiceConfig::parse(&text).unwrap()),
             idle_timeout: Some(Duration::from_secs(20)),
@@ -63,7 +75,7 @@ impl World {
     }
 
     fn step(&mut self) {
-        match self.random.next(12) {
+        match self.random.next(15) {
             0 | 1 => self.call(),
             2 => self.forget(),
             3 => self.answer(),
@@ -71,6 +83,7 @@ impl World {
             6 => self.refuse(),
             7 | 8 => self.lose(),
             9 => self.rest(),
+            12..15 => self.stream(),
             _ => self.pass(),
         }
         self.check();
@@ -111,6 +124,27 @@ impl World {
         self.next_call += 1;
         self.expected.insert(self.next_call);
         self.next_call
+    }
+
+    /// A server says something of itself, or stops to.
+    fn stream(&mut self) {
+        let open: Vec<StreamId> = self.bench.streams.keys().copied().collect();
+        let Some(id) = self.pick(&open) else { return };
+        match self.random.next(6) {
+            0..3 => self.bench.stream_message(id, &[8, 1]),
+            3 => self.bench.stream_message(id, &[8, 2]),
+            4 => {
+                let strange: Vec<u8> =
+                    (0..self.random.next(12)).map(|_| self.random.next(256).to_le_bytes()[0]).collect();
+                self.bench.stream_message(id, &strange);
+            }
+            _ => {
+                let code = [Code::Unimplemented, Code::Unavailable, Code::Internal, Code::Ok][self.random.next(4)];
+                self.bench.stream_ended(id, &Status::from(code));
+                // What comes after the end is passed over.
+                self.bench.stream_message(id, &[8, 2]);
+            }
+        }
     }
 
     fn forget(&mut self) {
@@ -221,7 +255,8 @@ impl World {
             assert_ne!(Some(state), before, "a change is a change");
             before = Some(state);
         }
-        assert!(self.bench.notes.is_empty(), "{:?}", self.bench.notes);
+        let unwell = |note: &Note| matches!(note, Note::NoHealthService(_) | Note::NoLoadReports(_));
+        assert!(self.bench.notes.iter().all(unwell), "{:?}", self.bench.notes);
     }
 
     fn end(mut self) {

@@ -8,11 +8,11 @@ use std::{
 
 use crate::bench::{Bench, Connection, at, list};
 use farcall_channel::{
-    Address, Channel, Choice, Config, How, Placed, ServiceConfig, Target,
+    Address, Channel, Choice, Config, Connectivity, How, Placed, ServiceConfig, Target,
     balancer::{End, PickArgs},
     resolver::{Answer, Endpoint, Found},
 };
-use farcall_core::{Code, Metadata};
+use farcall_core::{Code, Metadata, Status};
 
 /// A channel to so many endpoints, all of which have connected.
 fn connected(count: usize, policy: &str) -> Bench {
@@ -345,4 +345,165 @@ fn pick_first_shuffles_so_that_nine_times_the_weight_is_first_nine_times_as_ofte
         first += usize::from(bench.dialling() == [at(2)]);
     }
     assert!((425..475).contains(&first), "{first} of 500");
+}
+
+// weighted_round_robin, out of band
+
+const OUT_OF_BAND: &str =
+    r#"{"weighted_round_robin":{"enableOobLoadReport":true,"oobReportingPeriod":"5s","blackoutPeriod":"0s"}}"#;
+
+fn loads(utilization: f64, rate: f64) -> Vec<u8> {
+    let field = |number: u8, value: f64| [&[number << 3 | 1][..], &value.to_le_bytes()].concat();
+    [field(9, utilization), field(6, rate)].concat()
+}
+
+/// Each of three servers reports, the second with half the load of the others.
+fn report_all(bench: &mut Bench) {
+    for host in 1..=3 {
+        let stream = bench.stream_to(&at(host));
+        bench.stream_message(stream, &loads(if host == 2 { 0.25 } else { 0.5 }, 100.0));
+    }
+    bench.pass(Duration::from_secs(1));
+}
+
+#[test]
+fn weighted_round_robin_asks_for_loads_out_of_band() {
+    let mut bench = connected(3, OUT_OF_BAND);
+    assert_eq!(bench.channel.state(), Connectivity::Ready, "nothing waits for them");
+    let (_, request) = bench.streams.values().next().unwrap();
+    assert_eq!(
+        (request.path, &*request.message),
+        ("/xds.service.orca.v3.OpenRcaService/StreamCoreMetrics", &[10, 2, 8, 5][..])
+    );
+    assert!(is_even(&call(&bench, 3000, |_| (Code::Ok, None))));
+    report_all(&mut bench);
+    // What trailers say does not count.
+    let spread = call(&bench, 4000, |to| (Code::Ok, report(if to == at(1) { 0.01 } else { 1.0 }, 100.0, 0.0)));
+    assert!(spread[&at(2)].abs_diff(2000) < 30, "{spread:?}");
+    bench.pass(Duration::from_secs(1));
+    let spread = call(&bench, 4000, |_| (Code::Ok, None));
+    assert!(spread[&at(2)].abs_diff(2000) < 30, "{spread:?}");
+}
+
+#[test]
+fn a_stream_of_loads_that_ends_is_opened_again_and_a_server_without_it_is_noted_once() {
+    let mut bench = connected(2, OUT_OF_BAND);
+    let (first, second) = (bench.stream_to(&at(1)), bench.stream_to(&at(2)));
+    bench.stream_ended(first, &Status::new(Code::Internal, "boom"));
+    bench.stream_ended(second, &Status::new(Code::Unimplemented, ""));
+    assert_eq!(
+        bench.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["ipv4:127.0.0.2:1: ORCA stream returned UNIMPLEMENTED; disabling"]
+    );
+    assert_eq!((bench.streams.len(), bench.channel.state()), (0, Connectivity::Ready));
+    bench.pass(Duration::from_secs(2));
+    assert_eq!(bench.streams.len(), 1);
+    bench.stream_to(&at(1));
+    bench.lose(&at(2), How::Broken, true);
+    bench.accept(&at(2));
+    let second = bench.stream_to(&at(2));
+    bench.stream_ended(second, &Status::new(Code::Unimplemented, ""));
+    assert_eq!(bench.notes.len(), 1);
+}
+
+#[test]
+fn a_server_that_reports_without_end_loses_its_stream() {
+    let mut bench = connected(1, OUT_OF_BAND);
+    let stream = bench.stream_to(&at(1));
+    for _ in 0..farcall_channel::limits::STREAM_MESSAGES {
+        bench.stream_message(stream, &loads(0.5, 1.0));
+    }
+    assert_eq!(bench.streams.len(), 1);
+    bench.stream_message(stream, &loads(0.5, 1.0));
+    assert_eq!(bench.streams.len(), 0);
+    bench.pass(Duration::from_secs(2));
+    assert_eq!(bench.streams.len(), 1);
+}
+
+#[test]
+fn loads_are_asked_for_as_the_config_has_it_now() {
+    let mut bench = Bench::with("name:1", Config { idle_timeout: None, ..Config::new(7) });
+    bench.connect();
+    let tell = |bench: &mut Bench, policy: &str| {
+        let text = format!(r#"{{"loadBalancingConfig":[{policy}]}}"#);
+        let service_config = Some(Ok(Arc::new(ServiceConfig::parse(&text).unwrap())));
+        let endpoints = (1..=3).map(|host: u8| Endpoint::from(Address::Ip(([127, 0, 0, host], 1).into()))).collect();
+        bench.tell(Ok(Answer { endpoints, service_config }));
+    };
+    let again = |bench: &mut Bench| {
+        bench.pass(Duration::from_secs(31));
+        bench.lose(&at(3), How::Draining, true);
+        bench.accept(&at(3));
+    };
+    tell(&mut bench, r#"{"weighted_round_robin":{"blackoutPeriod":"0s"}}"#);
+    (1..=3).for_each(|host| assert_eq!(bench.accept(&at(host)), bench.connection_to(&at(host))));
+    assert!(bench.streams.is_empty());
+    again(&mut bench);
+    tell(&mut bench, OUT_OF_BAND);
+    assert_eq!(bench.streams.len(), 3, "on connections that are there");
+    report_all(&mut bench);
+    let spread = call(&bench, 4000, |_| (Code::Ok, None));
+    assert!(spread[&at(2)].abs_diff(2000) < 30, "{spread:?}");
+    again(&mut bench);
+    tell(&mut bench, &OUT_OF_BAND.replace("5s", "7s"));
+    let periods: Vec<u8> = bench.streams.values().map(|(_, request)| request.message[3]).collect();
+    assert_eq!(periods, [7, 7, 7]);
+    again(&mut bench);
+    tell(&mut bench, r#"{"round_robin":{}}"#);
+    assert!(bench.streams.is_empty());
+    bench.channel.shutdown(&Status::new(Code::Cancelled, ""), bench.now);
+    bench.drain();
+    bench.assert_nothing_left();
+}
+
+#[test]
+fn loads_and_health_are_streams_of_their_own() {
+    let text = format!(r#"{{"loadBalancingConfig":[{OUT_OF_BAND}],"healthCheckConfig":{{"serviceName":"a"}}}}"#);
+    let service_config = Arc::new(ServiceConfig::parse(&text).unwrap());
+    let mut bench = Bench::with(&list(1), Config { service_config, ..Config::new(7) });
+    bench.connect();
+    bench.accept(&at(1));
+    let ids: Vec<_> = bench.streams.keys().copied().collect();
+    assert_eq!(ids.len(), 2);
+    bench.stream_message(ids[1], &loads(0.5, 1.0));
+    assert_eq!(bench.channel.state(), Connectivity::Connecting, "that says nothing of its health");
+    bench.stream_message(ids[0], &[8, 1]);
+    assert_eq!(bench.channel.state(), Connectivity::Ready);
+    bench.lose(&at(1), How::Draining, true);
+    assert!(bench.streams.is_empty());
+}
+
+// Slow start
+
+#[test]
+fn weighted_round_robin_warms_an_endpoint_up_that_has_just_connected() {
+    let policy = r#"{"weighted_round_robin":{"blackoutPeriod":"0s","slowStartConfig":{"slowStartWindow":"20s"}}}"#;
+    let mut bench = connected(3, policy);
+    bench.pass(Duration::from_secs(60));
+    call(&bench, 30, |_| (Code::Ok, report(0.5, 100.0, 0.0)));
+    bench.pass(Duration::from_secs(1));
+    assert!(is_even(&call(&bench, 3000, |_| (Code::Ok, report(0.5, 100.0, 0.0)))));
+    bench.lose(&at(2), How::Broken, true);
+    bench.accept(&at(2));
+    let mut shares = Vec::new();
+    for _ in 0..4 {
+        let spread = call(&bench, 4000, |_| (Code::Ok, report(0.5, 100.0, 0.0)));
+        shares.push(spread[&at(2)]);
+        bench.pass(Duration::from_secs(7));
+    }
+    // A tenth of a third, then 7, 14 and all of 20 seconds' worth.
+    for (calls, expected) in shares.iter().zip([190, 596, 1037, 1333]) {
+        assert!(calls.abs_diff(expected) < 40, "{shares:?}");
+    }
+}
+
+#[test]
+fn slow_start_says_what_is_wrong_with_its_config() {
+    let text = fault(r#"{"weighted_round_robin":{"slowStartConfig":{"aggression":0,"minWeightPercent":101}}}"#);
+    let faults = "[field:slowStartConfig.aggression error:must be greater than 0; \
+                  field:slowStartConfig.minWeightPercent error:must be in the range [0, 100]; \
+                  field:slowStartConfig.slowStartWindow error:field not present]";
+    assert!(text.contains(faults), "{text}");
+    let text = fault(r#"{"weighted_round_robin":{"slowStartConfig":{"slowStartWindow":"0s"}}}"#);
+    assert!(text.contains("field:slowStartConfig.slowStartWindow error:must be greater than 0"), "{text}");
 }

@@ -8,9 +8,12 @@ use std::{
     },
 };
 
-use crate::common::{Running, serve, unary, within};
+use crate::common::{Running, fed, serve, serve_with, unary, within};
 use bytes::Bytes;
-use farcall::{Channel, Metadata, Response, Status, codec, server::Call};
+use farcall::{
+    Channel, Metadata, Response, Server, Status, codec,
+    server::{Call, Service},
+};
 
 /// Answers with this name and these trailers, or fails while `fails` is set.
 fn server(name: &'static str, trailers: Metadata, fails: &Arc<AtomicBool>) -> impl Fn(Call) + Send + Sync + 'static {
@@ -120,6 +123,45 @@ async fn ring_hash_sends_calls_of_one_user_to_one_server() {
             let (was, now) = (&before[&user], now.unwrap());
             assert!(if was == "b" { now != "b" } else { now == was }, "{user}: {was:?} to {now:?}");
         }
+    })
+    .await;
+}
+
+/// `xds.service.orca.v3.OpenRcaService`, which reports once.
+struct Loads(f64);
+
+impl Service for Loads {
+    fn name(&self) -> &'static str {
+        "xds.service.orca.v3.OpenRcaService"
+    }
+
+    fn call(&self, call: Call) {
+        let field = |number: u8, value: f64| [&[number << 3 | 1][..], &value.to_le_bytes()].concat();
+        let report = Bytes::from([field(9, self.0), field(6, 100.0)].concat());
+        call.server_streaming(codec::Bytes, move |request: farcall::Request<Bytes>| async move {
+            assert_eq!(*request.into_inner(), [10, 2, 8, 10], "a report in ten seconds");
+            let (sender, responses) = fed();
+            tokio::spawn(async move {
+                let _ = sender.send(Ok::<_, Status>(report)).await;
+                sender.closed().await;
+            });
+            Ok(Response::new(responses))
+        });
+    }
+}
+
+#[tokio::test]
+async fn weighted_round_robin_learns_out_of_band_who_can_do_more() {
+    within(async {
+        let well = Arc::default();
+        let mut servers = Vec::new();
+        for (name, utilization) in [("a", 0.8), ("b", 0.2), ("c", 0.8)] {
+            let builder = Server::builder().add_service(Loads(utilization));
+            servers.push(serve_with(builder, "127.0.0.1:0", server(name, Metadata::new(), &well)).await);
+        }
+        let config = r#"{"weighted_round_robin":{"enableOobLoadReport":true,"blackoutPeriod":"0s","weightUpdatePeriod":"0.1s"}}"#;
+        let channel = channel(&servers, config);
+        while spread(&channel, 60).await.get(&Bytes::from("b")).is_none_or(|calls| calls.abs_diff(40) > 2) {}
     })
     .await;
 }

@@ -3,8 +3,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{CallHook, SubchannelId};
-use crate::{Address, random::Random};
+use super::{CallHook, LoadReports, SubchannelId};
+use crate::{Address, Config, random::Random};
 
 /// What a policy may ask for, collected until it has returned.
 pub struct Helper {
@@ -14,9 +14,24 @@ pub struct Helper {
     pub(crate) resolve_again: bool,
     pub(crate) changed: bool,
     pub(crate) discarded: Vec<Box<dyn Send>>,
-    attempt_delay: Duration,
+    settings: Settings,
     random: Random,
     route: Vec<u32>,
+}
+
+/// What the owner of a channel chooses for its policies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) attempt_delay: Duration,
+    pub(crate) priority_failover: Duration,
+    pub(crate) ring_places: u32,
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Settings {
+        let Config { attempt_delay, priority_failover, ring_places, .. } = *config;
+        Settings { attempt_delay, priority_failover, ring_places }
+    }
 }
 
 impl std::fmt::Debug for Helper {
@@ -33,6 +48,8 @@ pub(crate) enum Collected {
     Release(SubchannelId),
     /// All that was made at this route or below.
     Dropped(Box<[u32]>),
+    /// Servers of all that was made at this route or below are asked to report their load so often.
+    Loads(Box<[u32]>, Option<Duration>),
 }
 
 /// A subchannel that has been asked for and is not there yet: a parent may add to what its child has asked for.
@@ -47,6 +64,8 @@ pub struct New {
     /// [`Checking`](super::Update::Checking) and [`Unhealthy`](super::Update::Unhealthy) may come in place of
     /// [`Ready`](super::Update::Ready).
     pub health: bool,
+    /// Who hears of the server's load, and whether the server is asked to report it.
+    pub loads: Option<LoadReports>,
     pub(crate) route: Box<[u32]>,
 }
 
@@ -82,7 +101,7 @@ impl Slots {
 }
 
 impl Helper {
-    pub(crate) fn new(now: Instant, seed: u64, attempt_delay: Duration) -> Helper {
+    pub(crate) fn new(now: Instant, seed: u64, settings: Settings) -> Helper {
         Helper {
             now,
             collected: Vec::new(),
@@ -90,7 +109,7 @@ impl Helper {
             resolve_again: false,
             changed: false,
             discarded: Vec::new(),
-            attempt_delay,
+            settings,
             random: Random::new(seed),
             route: Vec::new(),
         }
@@ -108,7 +127,11 @@ impl Helper {
 
     /// How long an attempt at one address may take before the next is begun beside it.
     pub fn attempt_delay(&self) -> Duration {
-        self.attempt_delay
+        self.settings.attempt_delay
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Where the policy stands that is called now; for [`Pick::Wake`](super::Pick::Wake).
@@ -130,6 +153,7 @@ impl Helper {
             address: address.clone(),
             hooks: Vec::new(),
             health: false,
+            loads: None,
             route,
         }));
         id
@@ -143,6 +167,12 @@ impl Helper {
     /// Lets a subchannel go: nothing more is heard of it, and its calls may finish.
     pub fn release(&mut self, id: SubchannelId) {
         self.collected.push(Collected::Release(id));
+    }
+
+    /// Servers of all subchannels that were made here or below, with someone who hears of their load, are asked to report it so
+    /// often from now on; `None`: they are not asked.
+    pub fn report_loads(&mut self, period: Option<Duration>) {
+        self.collected.push(Collected::Loads(self.route.as_slice().into(), period));
     }
 
     /// The endpoints may be out of date.

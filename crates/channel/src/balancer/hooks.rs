@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use farcall_core::{Code, Metadata};
 
@@ -18,6 +18,27 @@ pub struct End<'a> {
     pub code: Option<Code>,
     /// Trailing metadata, if the server has sent any.
     pub trailers: Option<&'a Metadata>,
+}
+
+/// Hears of the load of one server. It is called while the channel is locked, and takes no locks itself.
+pub trait LoadListener: Send + Sync {
+    /// The server has sent this `xds.data.orca.v3.OrcaLoadReport`.
+    fn reported(&self, report: &[u8]);
+}
+
+/// The reports of a server's load (gRFC A51) out of band.
+#[derive(Clone)]
+pub struct LoadReports {
+    /// Who hears of them.
+    pub listener: Arc<dyn LoadListener>,
+    /// How often the server is asked to report; it may do so less often. `None`: it is not asked.
+    pub period: Option<Duration>,
+}
+
+impl fmt::Debug for LoadReports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LoadReports").field(&self.period).finish()
+    }
 }
 
 /// Who hears of the calls on a subchannel.

@@ -93,7 +93,7 @@ impl LeastRequest {
     fn step<T>(&mut self, helper: &mut Helper, step: impl FnOnce(&mut Sharded, &mut Helper) -> T) -> T {
         let mark = helper.mark();
         let value = step(&mut self.endpoints, helper);
-        attach(helper, mark, |key| Arc::clone(self.in_flight.entry(key).or_default()) as Arc<dyn CallHook>);
+        attach(helper, mark, |key, new| new.hooks.push(Arc::clone(self.in_flight.entry(key).or_default()) as _));
         value
     }
 }

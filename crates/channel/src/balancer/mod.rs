@@ -23,6 +23,7 @@ mod ring;
 mod ring_hash;
 mod round_robin;
 mod sharded;
+mod slow_start;
 mod stride;
 mod weighted_round_robin;
 mod weighted_target;
@@ -38,7 +39,7 @@ pub use failing::{Failing, Queueing};
 pub use graceful_switch::GracefulSwitch;
 pub(crate) use helper::{Collected, Slots};
 pub use helper::{Helper, New};
-pub use hooks::{CallHook, Done, End, Hooks};
+pub use hooks::{CallHook, Done, End, Hooks, LoadListener, LoadReports};
 pub use least_request::{LeastRequest, LeastRequestConfig};
 pub use outlier_detection::{
     FailurePercentage, OutlierDetection, OutlierDetectionConfig, OutlierDetectionFactory, SuccessRate,
@@ -49,6 +50,7 @@ pub use random_subsetting::{RandomSubsetting, RandomSubsettingConfig, RandomSubs
 pub use registry::{PolicyFactory, Registry};
 pub use ring_hash::{RingHash, RingHashConfig};
 pub use round_robin::{RoundRobin, RoundRobinConfig};
+pub use slow_start::SlowStart;
 pub use weighted_round_robin::{WeightedRoundRobin, WeightedRoundRobinConfig};
 pub use weighted_target::{WeightedTarget, WeightedTargetChild, WeightedTargetConfig, WeightedTargetFactory};
 

@@ -17,9 +17,6 @@ use super::{
 };
 use crate::Connectivity;
 
-/// A child that connects is waited for so long before the next one is tried beside it.
-const FAILOVER: Duration = Duration::from_secs(10);
-
 /// A child that one before it has made needless is kept for so long, in case it is needed again.
 const RETENTION: Duration = Duration::from_secs(15 * 60);
 
@@ -125,7 +122,7 @@ impl Priority {
         helper.resolve_again &= asked || !tried.ignore_reresolution;
         match state {
             Connectivity::Connecting if tried.trusted => {
-                tried.wait_until = tried.wait_until.or(helper.now().checked_add(FAILOVER));
+                tried.wait_until = tried.wait_until.or(helper.now().checked_add(helper.settings().priority_failover));
             }
             Connectivity::Connecting | Connectivity::Shutdown => {}
             state => {

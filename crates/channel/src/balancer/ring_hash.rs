@@ -11,9 +11,9 @@ use super::{
     fields::Fields,
     ring::{Ring, hash},
 };
-use crate::{Address, Connectivity, limits::RING_PLACES, resolver::Endpoint};
+use crate::{Address, Connectivity, resolver::Endpoint};
 
-/// As many places as a config may ask for; what is more than [`RING_PLACES`] is not made.
+/// As many places as a config may ask for; not all of them may be made.
 const MOST: u32 = 8 << 20;
 
 const NAME: &str = "ring_hash_experimental";
@@ -21,7 +21,8 @@ const NAME: &str = "ring_hash_experimental";
 /// The config of `ring_hash`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RingHashConfig {
-    /// Places on the ring: more spread calls more evenly. 1 to 8,388,608, of which 4,096 are made. Default 1024.
+    /// Places on the ring: more spread calls more evenly. 1 to 8,388,608, of which [`Config::ring_places`](crate::Config::ring_places)
+    /// are made. Default 1024.
     pub min_ring_size: u32,
     /// Places on the ring at most, 1 to 8,388,608. Default 4096.
     pub max_ring_size: u32,
@@ -162,7 +163,7 @@ impl Policy for RingHash {
         let endpoints = merged(&resolution.endpoints);
         let points: Vec<(String, u32)> =
             endpoints.iter().map(|endpoint| (place(endpoint), endpoint.weight.max(1))).collect();
-        let cap = u32::try_from(RING_PLACES).unwrap_or(u32::MAX);
+        let cap = helper.settings().ring_places.max(1);
         self.ring = Arc::new(Ring::new(&points, config.min_ring_size.min(cap), config.max_ring_size.min(cap)));
         self.header = config.request_hash_header;
         let child: Arc<dyn PolicyConfig> = Arc::new(PickFirstConfig::default());

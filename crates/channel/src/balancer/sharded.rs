@@ -3,8 +3,8 @@ use std::{sync::Arc, time::Instant};
 use farcall_core::{Code, Status};
 
 use super::{
-    CallHook, Children, Failing, Helper, PickFirst, PickFirstConfig, Picker, Policy, PolicyConfig, Queueing,
-    Resolution, Route, SubchannelId, Update,
+    Children, Failing, Helper, New, PickFirst, PickFirstConfig, Picker, Policy, PolicyConfig, Queueing, Resolution,
+    Route, SubchannelId, Update,
 };
 use crate::Connectivity;
 
@@ -120,13 +120,12 @@ impl Sharded {
     }
 }
 
-/// Has a hook hear of the calls on each subchannel that a child has asked for since the mark; `hook` knows the child's key.
-pub(super) fn attach(helper: &mut Helper, mark: usize, mut hook: impl FnMut(u32) -> Arc<dyn CallHook>) {
+/// Adds to each subchannel that a child has asked for since the mark; `add` knows the child's key.
+pub(super) fn attach(helper: &mut Helper, mark: usize, mut add: impl FnMut(u32, &mut New)) {
     let depth = helper.depth();
     for new in helper.made_since(mark) {
-        if let Some(key) = new.route.get(depth) {
-            let hook = hook(*key);
-            new.hooks.push(hook);
+        if let Some(key) = new.route.get(depth).copied() {
+            add(key, new);
         }
     }
 }

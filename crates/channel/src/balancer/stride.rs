@@ -12,9 +12,10 @@ const MOST_OF_MEAN: f32 = 10.0;
 const LEAST_OF_MEAN: f32 = 0.01;
 
 impl Stride {
-    /// One for these weights, of which 0 is not known and counts as the mean; `None` when fewer than two are known.
-    pub(super) fn new(weights: &[f32]) -> Option<Stride> {
-        let known: Vec<f32> = weights.iter().copied().filter(|weight| *weight > 0.0).collect();
+    /// One for these weights, of which 0 is not known and counts as the mean, each with the share of it that counts now;
+    /// `None` when fewer than two are known.
+    pub(super) fn new(weights: &[(f32, f32)]) -> Option<Stride> {
+        let known: Vec<f32> = weights.iter().map(|(weight, _)| *weight).filter(|weight| *weight > 0.0).collect();
         if known.len() < 2 {
             return None;
         }
@@ -25,9 +26,9 @@ impl Stride {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Clamped to the range.
         let scaled = |weight: f32| (weight * scale).round().clamp(1.0, f32::from(u16::MAX)) as u16;
         let least = scaled(mean * LEAST_OF_MEAN);
-        let weights = weights.iter().map(|weight| match *weight > 0.0 {
-            true => scaled(*weight).max(least),
-            false => scaled(mean),
+        let weights = weights.iter().map(|(weight, share)| match *weight > 0.0 {
+            true => scaled(*weight * share).max(least),
+            false => scaled(mean * share).max(least),
         });
         Some(Stride { weights: weights.collect() })
     }
@@ -56,7 +57,8 @@ mod tests {
     use super::Stride;
 
     fn spread(weights: &[f32], picks: usize) -> Vec<usize> {
-        let (stride, turn) = (Stride::new(weights).unwrap(), Cell::new(0));
+        let weights: Vec<(f32, f32)> = weights.iter().map(|weight| (*weight, 1.0)).collect();
+        let (stride, turn) = (Stride::new(&weights).unwrap(), Cell::new(0));
         let mut spread = vec![0; weights.len()];
         for _ in 0..picks {
             spread[stride.next(|| turn.replace(turn.get() + 1))] += 1;
@@ -76,7 +78,7 @@ mod tests {
     fn what_is_not_known_counts_as_the_mean() {
         let spread = spread(&[1.0, 0.0, 3.0], 6000);
         assert!(spread[1].abs_diff(2000) < 30, "{spread:?}");
-        assert!(Stride::new(&[1.0, 0.0]).is_none() && Stride::new(&[]).is_none());
+        assert!(Stride::new(&[(1.0, 1.0), (0.0, 1.0)]).is_none() && Stride::new(&[]).is_none());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -12,10 +12,11 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    CallHook, End, Helper, Pick, PickArgs, Picker, Policy, PolicyConfig, PolicyFactory, Registry, Resolution, Route,
-    SubchannelId, Update,
+    CallHook, End, Helper, LoadListener, LoadReports, Pick, PickArgs, Picker, Policy, PolicyConfig, PolicyFactory,
+    Registry, Resolution, Route, SubchannelId, Update,
     fields::Fields,
-    sharded::{Sharded, attach},
+    sharded::{Keyed, Sharded, attach},
+    slow_start::SlowStart,
     stride::Stride,
 };
 use crate::{Connectivity, wire};
@@ -31,6 +32,9 @@ const NAME: &str = "weighted_round_robin";
 /// The config of `weighted_round_robin`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct WeightedRoundRobinConfig {
+    /// How often servers are asked to report their load out of band, by a stream of the channel's own; what trailers say does
+    /// not count then. Default: loads are read from the trailers of calls.
+    pub reports: Option<Duration>,
     /// How long an endpoint must have reported before its weight counts. Default 10 s.
     pub blackout: Duration,
     /// How often weights are computed. Default 1 s, at least 100 ms.
@@ -42,16 +46,20 @@ pub struct WeightedRoundRobinConfig {
     /// What makes up an endpoint's utilization (gRFC A114): the greatest of these. Default none: the application's, or else
     /// the processor's.
     pub metrics: Arc<[String]>,
+    /// How endpoints that have just connected get their calls (gRFC A100). Default: at once.
+    pub slow_start: Option<SlowStart>,
 }
 
 impl Default for WeightedRoundRobinConfig {
     fn default() -> WeightedRoundRobinConfig {
         WeightedRoundRobinConfig {
+            reports: None,
             blackout: Duration::from_secs(10),
             period: Duration::from_secs(1),
             expiration: Duration::from_secs(180),
             penalty: 1.0,
             metrics: Arc::default(),
+            slow_start: None,
         }
     }
 }
@@ -73,19 +81,22 @@ impl PolicyFactory for WeightedRoundRobinConfig {
 
     fn parse(&self, config: &Value, _: &Registry) -> Result<Arc<dyn PolicyConfig>, String> {
         let (mut fields, default) = (Fields::new(config), WeightedRoundRobinConfig::default());
-        // Loads are read from the trailers of calls; reports out of band are for servers whose calls are long.
-        fields.boolean("enableOobLoadReport", false);
-        fields.duration("oobReportingPeriod", Duration::from_secs(10));
+        let (out_of_band, often) = (
+            fields.boolean("enableOobLoadReport", false),
+            fields.duration("oobReportingPeriod", Duration::from_secs(10)),
+        );
         let penalty = fields.number("errorUtilizationPenalty", default.penalty);
         if penalty < 0.0 {
             fields.fault("errorUtilizationPenalty", "must be non-negative");
         }
         let parsed = WeightedRoundRobinConfig {
+            reports: out_of_band.then_some(often),
             blackout: fields.duration("blackoutPeriod", default.blackout),
             period: fields.duration("weightUpdatePeriod", default.period).max(SHORTEST_PERIOD),
             expiration: fields.duration("weightExpirationPeriod", default.expiration),
             penalty,
             metrics: fields.strings("metricNamesForComputingUtilization").into(),
+            slow_start: fields.object("slowStartConfig", SlowStart::read),
         };
         fields.finish("weighted_round_robin")?;
         Ok(Arc::new(parsed))
@@ -115,12 +126,18 @@ struct Weight {
     since: Option<Instant>,
     /// What counts now; 0 when there is nothing to count.
     now: f32,
+    /// Since when it is READY.
+    ready_since: Option<Instant>,
+    /// The share of what counts that it gets, which grows after it has connected.
+    share: f32,
 }
 
 /// Hears of the calls at one endpoint.
 struct Reports {
     metrics: Arc<[String]>,
     penalty: f64,
+    /// What counts is reported out of band.
+    out_of_band: AtomicBool,
     /// The weight that follows from the last report, as bits of an `f32`, and [`FRESH`] until it is looked at.
     weight: AtomicU64,
 }
@@ -129,8 +146,23 @@ const FRESH: u64 = 1 << 32;
 
 impl CallHook for Reports {
     fn ended(&self, end: &End<'_>) {
-        let report = end.trailers.and_then(|trailers| trailers.first(REPORT));
-        let Some(load) = report.and_then(|report| wire::load(report, &self.metrics)) else { return };
+        if !self.out_of_band.load(Ordering::Relaxed)
+            && let Some(report) = end.trailers.and_then(|trailers| trailers.first(REPORT))
+        {
+            self.note(report);
+        }
+    }
+}
+
+impl LoadListener for Reports {
+    fn reported(&self, report: &[u8]) {
+        self.note(report);
+    }
+}
+
+impl Reports {
+    fn note(&self, report: &[u8]) {
+        let Some(load) = wire::load(report, &self.metrics) else { return };
         let weight = worth(load, self.penalty);
         if weight > 0.0 {
             self.weight.store(FRESH | u64::from(weight.to_bits()), Ordering::Relaxed);
@@ -165,7 +197,12 @@ impl Weight {
         }
         let dark = self.since.is_none_or(|since| now.saturating_duration_since(since) < config.blackout);
         let counts = if expired || dark { 0.0 } else { self.latest };
-        std::mem::replace(&mut self.now, counts) != counts
+        let share = match (config.slow_start, self.ready_since) {
+            (Some(slow), Some(since)) => slow.share(since, now),
+            _ => 1.0,
+        };
+        let before = (std::mem::replace(&mut self.now, counts), std::mem::replace(&mut self.share, share));
+        before != (counts, share)
     }
 }
 
@@ -174,10 +211,16 @@ impl WeightedRoundRobin {
         let mark = helper.mark();
         let value = step(&mut self.endpoints, helper);
         let config = &self.config;
-        attach(helper, mark, |key| {
-            let weight = self.weights.entry(key).or_default();
-            let reports = || Reports { metrics: config.metrics.clone(), penalty: config.penalty, weight: 0.into() };
-            Arc::clone(weight.reports.get_or_insert_with(|| Arc::new(reports()))) as Arc<dyn CallHook>
+        attach(helper, mark, |key, new| {
+            let reports = || Reports {
+                metrics: config.metrics.clone(),
+                penalty: config.penalty,
+                out_of_band: config.reports.is_some().into(),
+                weight: 0.into(),
+            };
+            let reports = self.weights.entry(key).or_default().reports.get_or_insert_with(|| Arc::new(reports()));
+            new.hooks.push(Arc::clone(reports) as Arc<dyn CallHook>);
+            new.loads = Some(LoadReports { listener: Arc::clone(reports) as _, period: config.reports });
         });
         if self.endpoints.state() == Connectivity::Ready {
             self.due = self.due.or(helper.now().checked_add(self.config.period));
@@ -203,7 +246,13 @@ impl Policy for WeightedRoundRobin {
         if !std::mem::replace(&mut self.begun, true) {
             self.turn.store(helper.random() >> 32, Ordering::Relaxed);
         }
-        self.config = resolution.config().cloned().unwrap_or_default();
+        let before = std::mem::replace(&mut self.config, resolution.config().cloned().unwrap_or_default());
+        if before.reports != self.config.reports {
+            for reports in self.weights.values().filter_map(|weight| weight.reports.as_ref()) {
+                reports.out_of_band.store(self.config.reports.is_some(), Ordering::Relaxed);
+            }
+            helper.report_loads(self.config.reports);
+        }
         let result = self.step(helper, |endpoints, helper| endpoints.handle_resolution(resolution, helper));
         self.weights.retain(|key, _| self.endpoints.has(*key));
         result
@@ -214,6 +263,8 @@ impl Policy for WeightedRoundRobin {
         if let Some(weight) = ready.and_then(|key| self.weights.get_mut(&key)) {
             // It may be another program, which has to report for a while first.
             weight.since = None;
+            weight.ready_since = Some(helper.now());
+            weight.share = self.config.slow_start.map_or(1.0, |slow| slow.share(helper.now(), helper.now()));
         }
     }
 
@@ -239,8 +290,9 @@ impl Policy for WeightedRoundRobin {
     fn picker(&self) -> Arc<dyn Picker> {
         match self.endpoints.ready() {
             Ok(ready) => {
-                let weights: Vec<f32> =
-                    ready.iter().map(|(key, _)| self.weights.get(key).map_or(0.0, |weight| weight.now)).collect();
+                let weight =
+                    |(key, _): &Keyed| self.weights.get(key).map_or((0.0, 1.0), |weight| (weight.now, weight.share));
+                let weights: Vec<(f32, f32)> = ready.iter().map(weight).collect();
                 let pickers = ready.into_iter().map(|(_, picker)| picker).collect();
                 Arc::new(Weighted { pickers, stride: Stride::new(&weights), turn: Arc::clone(&self.turn) })
             }

@@ -79,6 +79,8 @@ struct Target {
     weight: u32,
     /// What it counts as: one that has failed does until it is READY.
     shown: Connectivity,
+    /// What fails calls meanwhile.
+    failing: Option<Arc<dyn Picker>>,
 }
 
 impl WeightedTarget {
@@ -93,8 +95,11 @@ impl WeightedTarget {
         if self.children.get(key)?.state() == Connectivity::Idle {
             changed |= self.children.step(key, helper, |child, helper| child.wake(&[], helper))?.1;
         }
-        let state = self.children.get(key)?.state();
+        let child = self.children.get(key)?;
+        let state = child.state();
+        let failing = (state == Connectivity::TransientFailure).then(|| child.policy.picker());
         let target = self.children.data(key)?;
+        target.failing = failing.or(target.failing.take());
         if target.shown != Connectivity::TransientFailure || state == Connectivity::Ready {
             target.shown = state;
         }
@@ -110,7 +115,8 @@ impl WeightedTarget {
         let those = self.children.iter().filter(|(_, child)| child.data.shown == shown);
         let targets = those.map(|(_, child)| {
             total += u64::from(child.data.weight);
-            (total, child.policy.picker())
+            let failing = child.data.failing.as_ref().filter(|_| shown == Connectivity::TransientFailure);
+            (total, failing.map_or_else(|| child.policy.picker(), Arc::clone))
         });
         Arc::new(Weighted { targets: targets.collect() })
     }
@@ -125,7 +131,7 @@ impl Policy for WeightedTarget {
         let mut faults = Vec::new();
         for (name, target) in &config.targets {
             let WeightedTargetChild { weight, policy } = target;
-            let new = || Target { weight: *weight, shown: Connectivity::Connecting };
+            let new = || Target { weight: *weight, shown: Connectivity::Connecting, failing: None };
             let key = self.children.key(name).unwrap_or_else(|| self.children.add(name, new()));
             self.children.data(key).into_iter().for_each(|target| target.weight = *weight);
             let below = Resolution { endpoints: split.below(name), config: Arc::clone(policy) };

@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Instant};
 
 use farcall_core::{Code, Status};
 
-use super::{Connector, Order, Share, State, Subchannels};
+use super::{Connector, Order, Share, State, Subchannels, streams::Kind};
 use crate::{
     Address, Note,
     balancer::{SubchannelId, Update},
-    stream::{Standing, StreamEvent, StreamId, request},
+    stream::{Standing, request},
     wire,
 };
 
@@ -17,7 +17,7 @@ const WATCH: &str = "/grpc.health.v1.Health/Watch";
 /// The stream of one connection, and what has come of it.
 #[derive(Debug)]
 pub(super) struct Watch {
-    stream: Standing,
+    pub(super) stream: Standing,
     verdict: Verdict,
 }
 
@@ -28,12 +28,6 @@ enum Verdict {
     Healthy,
     /// Why, with the address.
     Unhealthy(Arc<str>),
-}
-
-impl Watch {
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.stream.poll_timeout()
-    }
 }
 
 impl Connector {
@@ -105,13 +99,12 @@ impl Subchannels {
 
     fn open_watch(&mut self, address: &Address, now: Instant) {
         let Some(service) = self.health_service.clone() else { return };
-        let Some(connector) = self.connectors.get_mut(address) else { return };
-        let (State::Ready { dial, .. }, Some(watch)) = (&connector.state, &mut connector.health) else { return };
-        let id = StreamId(self.next_stream);
-        self.next_stream += 1;
-        watch.stream.open(id, now);
-        self.streams.insert(id, address.clone());
-        self.orders.push(Order::Open(id, *dial, request(WATCH, wire::health_request(&service))));
+        let Some(connector) = self.connectors.get(address) else { return };
+        let Some(dial) = connector.connection() else { return };
+        let id = self.open_stream(address, dial, Kind::Health, request(WATCH, wire::health_request(&service)));
+        if let Some(watch) = self.connectors.get_mut(address).and_then(|connector| connector.health.as_mut()) {
+            watch.stream.open(id, now);
+        }
     }
 
     fn end_watch(&mut self, address: &Address) -> Option<Watch> {
@@ -120,36 +113,27 @@ impl Subchannels {
         Some(watch)
     }
 
-    fn cancel(&mut self, id: Option<StreamId>) {
-        if let Some(id) = id
-            && self.streams.remove(&id).is_some()
-        {
-            self.orders.push(Order::Cancel(id));
+    pub(super) fn handle_health(&mut self, address: &Address, message: &[u8], now: Instant) {
+        let before = self.verdict(address);
+        self.judge(address, message, now);
+        if self.verdict(address) != before {
+            self.tell_health(address);
         }
     }
 
-    /// Something has come on a stream.
-    pub(crate) fn handle_stream(&mut self, id: StreamId, event: StreamEvent<'_>, now: Instant) {
-        let Some(address) = self.streams.get(&id).cloned() else { return };
-        let before = self.verdict(&address);
-        match event {
-            StreamEvent::Message(message) => self.handle_health(&address, id, message, now),
-            StreamEvent::Ended(status) => {
-                self.streams.remove(&id);
-                self.handle_watch_ended(&address, status, now);
-            }
+    pub(super) fn handle_health_ended(&mut self, address: &Address, status: &Status, now: Instant) {
+        let before = self.verdict(address);
+        self.handle_watch_ended(address, status, now);
+        if self.verdict(address) != before {
+            self.tell_health(address);
         }
-        if self.verdict(&address) != before {
-            self.tell_health(&address);
-        }
-        self.set_timer(&address, now);
     }
 
     fn verdict(&self, address: &Address) -> Option<Verdict> {
         self.connectors.get(address)?.health.as_ref().map(|watch| watch.verdict.clone())
     }
 
-    fn handle_health(&mut self, address: &Address, id: StreamId, message: &[u8], now: Instant) {
+    fn judge(&mut self, address: &Address, message: &[u8], now: Instant) {
         let serving = wire::is_serving(message);
         let Some(watch) = self.connectors.get_mut(address).and_then(|connector| connector.health.as_mut()) else {
             return;
@@ -165,8 +149,9 @@ impl Subchannels {
         };
         watch.verdict = verdict;
         if !goes_on {
+            let id = watch.stream.id();
             watch.stream.ended(now);
-            self.cancel(Some(id));
+            self.cancel(id);
         }
     }
 

@@ -3,7 +3,7 @@
 use farcall_core::Code;
 
 use super::*;
-use crate::balancer::Helper;
+use crate::{Config, balancer::Helper};
 
 /// Subchannels with what gives them their names.
 struct Table {
@@ -18,7 +18,7 @@ impl Table {
     fn new() -> Table {
         let now = Instant::now();
         let subchannels = Subchannels::new(Backoff::new(1), Duration::from_secs(20), 256, 1);
-        Table { helper: Helper::new(now, 1, Duration::ZERO), subchannels, now }
+        Table { helper: Helper::new(now, 1, (&Config::new(1)).into()), subchannels, now }
     }
 
     fn apply(&mut self) {

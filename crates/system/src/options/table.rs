@@ -128,10 +128,7 @@ const TABLE: &[Row] = &[
     channel("grpc.testing.fixed_reconnect_backoff_ms", Int(fixed_backoff)),
     // No channel shares its connection with another.
     channel("grpc.use_local_subchannel_pool", NoInt(&[1], "each channel has its own connections")),
-    channel(
-        "grpc.happy_eyeballs_connection_attempt_delay_ms",
-        Int(|d, n| d.channel.attempt_delay = Duration::from_millis(u64::from(unsigned(n).clamp(100, 2000)))),
-    ),
+    channel("grpc.happy_eyeballs_connection_attempt_delay_ms", Int(|d, n| d.channel.attempt_delay = attempt_delay(n))),
     channel("grpc.enable_http_proxy", Int(|d, n| d.environment_proxy = n != 0)),
     channel("grpc.http_proxy", Text(|d, text| d.proxy = Some(text.to_owned()))),
     channel("grpc.address_http_proxy", NoText("use grpc.http_proxy")),
@@ -195,8 +192,8 @@ const TABLE: &[Row] = &[
     both("grpc.socket_mutator", NoObject(OF_THE_CORE)),
     server("grpc.authorization_policy_provider", NoObject("there is no authorization engine")),
     channel("grpc.disable_client_authority_filter", NoInt(&[0], OF_THE_CORE)),
-    channel("grpc.priority_failover_timeout_ms", NoInt(&[], NO_POLICY)),
-    channel("grpc.lb.ring_hash.ring_size_cap", NoInt(&[], NO_POLICY)),
+    channel("grpc.priority_failover_timeout_ms", Int(|d, n| d.channel.priority_failover = non_negative(n))),
+    channel("grpc.lb.ring_hash.ring_size_cap", Int(|d, n| d.channel.ring_places = unsigned(n))),
     channel("grpc.grpclb_call_timeout_ms", NoInt(&[], NO_POLICY)),
     channel("grpc.grpclb_fallback_timeout_ms", NoInt(&[], NO_POLICY)),
     channel("grpc.xds_resource_does_not_exist_timeout_ms", NoInt(&[], NO_XDS)),
@@ -382,6 +379,15 @@ fn stream_window(draft: &mut Draft, number: i32) {
 /// A negative number means no limit.
 fn memory_budget(draft: &mut Draft, number: i64) {
     draft.engine.budget = Some(Arc::new(Budget::new(usize::try_from(number).unwrap_or(usize::MAX))));
+}
+
+/// Between attempts at addresses: grpcio keeps it from 100 ms to 2 s.
+fn attempt_delay(number: i32) -> Duration {
+    non_negative(number.clamp(100, 2000))
+}
+
+fn non_negative(number: i32) -> Duration {
+    Duration::from_millis(unsigned(number).into())
 }
 
 /// A bound in bytes.

@@ -18,4 +18,5 @@ mod round_robin;
 mod rpc;
 mod single;
 mod toy_resolver;
+mod users_policies;
 mod weighing;

@@ -206,6 +206,16 @@ impl Helper {
         self.discarded.push(Box::new(what));
     }
 
+    /// What the policy that is called now has made is gone, and what is below it.
+    pub(crate) fn dropped_here(&mut self) {
+        self.collected.push(Collected::Dropped(self.route.as_slice().into()));
+    }
+
+    /// A policy at this depth has panicked, and children that it had called with it.
+    pub(crate) fn unwound(&mut self, depth: usize) {
+        self.route.truncate(depth);
+    }
+
     /// A point in what has been asked for, for [`made_since`](Helper::made_since).
     pub fn mark(&self) -> usize {
         self.collected.len()

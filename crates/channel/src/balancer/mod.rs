@@ -4,12 +4,19 @@
 //! through a [`Helper`], which collects. Nothing that it asks for happens before it has returned, so no policy is entered
 //! from within. Policies nest: a parent calls its child [`within`](Helper::within) a key, and looks at the child's
 //! state once, when the child has returned.
+//!
+//! A policy of a user's own is [registered](Registry::register) by name, and has its place in service configs like any other. It must not
+//! block, take locks or make calls on its channel, for it runs while the channel is locked. When it panics its subchannels are
+//! let go, and calls fail with the panic's text until the next resolution, for which it is made anew; a picker that panics
+//! fails the call that it was to place. A policy that goes on without end holds nobody up: it gets so many
+//! [steps at a time](crate::Limits::steps_per_subchannel).
 
 mod aggregate;
 mod children;
 mod failing;
 mod fields;
 mod graceful_switch;
+mod guarded;
 mod helper;
 mod hooks;
 mod least_request;

@@ -39,8 +39,9 @@ impl<T> Named<T> {
         let children = &mut self.children;
         self.keys.retain(|name, key| {
             let kept = children.get(key).is_some_and(|child| keep(name, &child.data));
-            if !kept && children.remove(key).is_some() {
+            if !kept && let Some(gone) = children.remove(key) {
                 helper.dropped(*key);
+                helper.discard(gone.policy);
             }
             kept
         });

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{
     LeastRequestConfig, OutlierDetectionFactory, PickFirstConfig, PolicyConfig, PriorityFactory,
     RandomSubsettingFactory, RingHashConfig, RoundRobinConfig, WeightedRoundRobinConfig, WeightedTargetFactory,
+    guarded::Foreign,
 };
 
 /// Reads the configs of one policy.
@@ -28,22 +29,26 @@ pub struct Registry {
 impl Default for Registry {
     fn default() -> Registry {
         let mut registry = Registry { factories: BTreeMap::new() };
-        registry.register(Arc::new(PickFirstConfig::default()));
-        registry.register(Arc::new(RoundRobinConfig));
-        registry.register(Arc::new(WeightedRoundRobinConfig::default()));
-        registry.register(Arc::new(LeastRequestConfig::default()));
-        registry.register(Arc::new(OutlierDetectionFactory));
-        registry.register(Arc::new(RandomSubsettingFactory));
-        registry.register(Arc::new(RingHashConfig::default()));
-        registry.register(Arc::new(WeightedTargetFactory));
-        registry.register(Arc::new(PriorityFactory));
+        registry.insert(Arc::new(PickFirstConfig::default()));
+        registry.insert(Arc::new(RoundRobinConfig));
+        registry.insert(Arc::new(WeightedRoundRobinConfig::default()));
+        registry.insert(Arc::new(LeastRequestConfig::default()));
+        registry.insert(Arc::new(OutlierDetectionFactory));
+        registry.insert(Arc::new(RandomSubsettingFactory));
+        registry.insert(Arc::new(RingHashConfig::default()));
+        registry.insert(Arc::new(WeightedTargetFactory));
+        registry.insert(Arc::new(PriorityFactory));
         registry
     }
 }
 
 impl Registry {
-    /// Adds a policy, or puts it in the place of that of the same name.
+    /// Adds a policy, or puts it in the place of that of the same name. Panics of it go no further.
     pub fn register(&mut self, factory: Arc<dyn PolicyFactory>) {
+        self.insert(Arc::new(Foreign(factory)));
+    }
+
+    fn insert(&mut self, factory: Arc<dyn PolicyFactory>) {
         self.factories.insert(factory.name().to_owned(), factory);
     }
 

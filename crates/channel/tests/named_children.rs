@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use crate::bench::{Bench, at};
 use farcall_channel::{
     Address, Config, Connectivity, How, ServiceConfig,
-    resolver::{Answer, Endpoint},
+    resolver::{Endpoint, Found},
 };
 use farcall_core::Code;
 
@@ -32,8 +32,8 @@ fn found(policy: &str, endpoints: &[(u8, &[&str])]) -> Bench {
 }
 
 fn tell(bench: &mut Bench, policy: &str, endpoints: &[(u8, &[&str])]) {
-    let endpoints = endpoints.iter().map(|(host, path)| endpoint(*host, path)).collect();
-    bench.tell(Ok(Answer { endpoints, service_config: Some(Ok(config(policy))) }));
+    let endpoints = endpoints.iter().map(|(host, path)| endpoint(*host, path));
+    bench.tell(Ok(Found::new(endpoints).with_service_config(Ok(config(policy))).into()));
 }
 
 /// The same after the name may be resolved again.

@@ -6,7 +6,7 @@ use crate::bench::{Bench, at, list};
 use farcall_channel::{
     Address, Attributes, Choice, Config, Connectivity, How, ServiceConfig, Waiting,
     balancer::PickArgs,
-    resolver::{Answer, Endpoint},
+    resolver::{Endpoint, Found},
 };
 use farcall_core::{Code, Metadata};
 
@@ -197,8 +197,8 @@ fn find(bench: &mut Bench, endpoints: Vec<Endpoint>) {
         bench.pass(Duration::from_secs(31));
     }
     let config = format!(r#"{{"loadBalancingConfig":[{BY_USER}]}}"#);
-    let service_config = Some(Ok(Arc::new(ServiceConfig::parse(&config).unwrap())));
-    bench.tell(Ok(Answer { endpoints, service_config }));
+    let service_config = Ok(Arc::new(ServiceConfig::parse(&config).unwrap()));
+    bench.tell(Ok(Found::new(endpoints).with_service_config(service_config).into()));
 }
 
 fn endpoint(host: u8, key: Option<&str>, weight: u32) -> Endpoint {

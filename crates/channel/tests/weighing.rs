@@ -426,9 +426,9 @@ fn loads_are_asked_for_as_the_config_has_it_now() {
     bench.connect();
     let tell = |bench: &mut Bench, policy: &str| {
         let text = format!(r#"{{"loadBalancingConfig":[{policy}]}}"#);
-        let service_config = Some(Ok(Arc::new(ServiceConfig::parse(&text).unwrap())));
-        let endpoints = (1..=3).map(|host: u8| Endpoint::from(Address::Ip(([127, 0, 0, host], 1).into()))).collect();
-        bench.tell(Ok(Answer { endpoints, service_config }));
+        let service_config = Ok(Arc::new(ServiceConfig::parse(&text).unwrap()));
+        let endpoints = (1..=3).map(|host: u8| Endpoint::from(Address::Ip(([127, 0, 0, host], 1).into())));
+        bench.tell(Ok(Found::new(endpoints).with_service_config(service_config).into()));
     };
     let again = |bench: &mut Bench| {
         bench.pass(Duration::from_secs(31));

@@ -158,7 +158,7 @@ impl Channel {
             // What the resolver wants of it comes with, or before, the connection that it waits for anyway. Boxed, so that
             // other calls are no larger for it.
             let wait_for_ready = call.wait_for_ready.unwrap_or(false);
-            let placed = Box::pin(self.pump().place(&call.path, wait_for_ready, call.deadline)).await;
+            let placed = Box::pin(self.pump().place(&call.path, &call.metadata, wait_for_ready, call.deadline)).await;
             // One that may be made again fails below, unless its service config has it wait.
             placed.map(drop).or_else(|refusal| if refusal.may_retry { Ok(()) } else { Err(refusal.status) })?;
         }

@@ -17,6 +17,8 @@ pub(crate) struct Tree {
     helper: Helper,
     pub(crate) subchannels: Subchannels,
     steps_per_subchannel: usize,
+    /// The state that was given out last.
+    state: Option<Connectivity>,
     /// It has not settled.
     busy: bool,
 }
@@ -54,6 +56,7 @@ impl Tree {
                 seed ^ 1,
             ),
             steps_per_subchannel: config.limits.steps_per_subchannel,
+            state: None,
             busy: false,
         }
     }
@@ -103,11 +106,11 @@ impl Tree {
         let mut steps = 0;
         self.busy = false;
         self.helper.now = now;
-        let mut state = self.state();
         loop {
             self.subchannels.apply(&mut self.helper.collected, &mut self.helper.slots, now);
-            if state != self.state() {
-                state = self.state();
+            // Since the last time, for what a policy was stepped with may have changed it already.
+            let state = self.state();
+            if std::mem::replace(&mut self.state, state) != state {
                 settled.states.extend(state);
             }
             let bound = FEWEST_STEPS + self.steps_per_subchannel.saturating_mul(self.subchannels.len());

@@ -1,10 +1,13 @@
 //! What a channel does whatever its policy is: names, calls that wait, idleness, its end. Stepped with virtual time.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::bench::{Bench, at, list};
 use farcall_channel::{
-    Action, Address, Channel, Config, Connectivity, How, Limits, Lost, Note, Target, Until, Waiting,
+    Action, Address, Channel, Config, Connectivity, How, Limits, Lost, Note, ServiceConfig, Target, Until, Waiting,
     resolver::{Answer, Endpoint, Found, Query},
 };
 use farcall_core::{Code, Status};
@@ -170,6 +173,36 @@ fn addresses_are_used_up_to_the_bound_and_not_past_it() {
         }
         assert_eq!(bench.channel.state(), Connectivity::TransientFailure);
     }
+}
+
+#[test]
+fn of_an_endpoint_with_too_many_addresses_the_first_are_used() {
+    let limits = Limits { addresses: 4, ..Limits::default() };
+    let mut bench = Bench::with("name:1", Config { limits, ..Config::new(7) });
+    bench.connect();
+    let addresses = (1..=5).map(|host| Address::Ip(([127, 0, 0, host], 1).into())).collect();
+    bench.tell(Ok(Answer { endpoints: vec![Endpoint::new(addresses)], service_config: None }));
+    assert_eq!(bench.notes, [Note::TooManyAddresses { found: 5, used: 4 }]);
+    for host in 1..=4 {
+        bench.refuse(&at(host));
+    }
+    assert_eq!(bench.channel.state(), Connectivity::TransientFailure);
+}
+
+#[test]
+fn a_state_that_does_not_last_is_reported_too() {
+    let mut bench = Bench::with("name:1", Config { min_resolution_interval: Duration::ZERO, ..Config::new(7) });
+    bench.connect();
+    bench.answer(&["127.0.0.1:1", "127.0.0.2:1"]);
+    bench.refuse(&at(1));
+    bench.accept(&at(2));
+    bench.lose(&at(2), How::Draining, true);
+    assert_eq!(bench.take_states().last(), Some(&Connectivity::Idle));
+    // A policy that connects by itself finds that the only address has just failed.
+    let config = ServiceConfig::parse(r#"{"loadBalancingPolicy":"round_robin"}"#).unwrap();
+    let address = Address::Ip("127.0.0.1:1".parse().unwrap());
+    bench.tell(Ok(Answer { service_config: Some(Ok(Arc::new(config))), ..Answer::addresses([address]) }));
+    assert_eq!(bench.take_states(), [Connectivity::Connecting, Connectivity::TransientFailure]);
 }
 
 // Calls that wait.

@@ -6,9 +6,9 @@ use farcall_core::{Code, Status};
 
 use super::{Channel, Idle, Phase};
 use crate::{
-    Action, Discarded, Note, ServiceConfig,
+    Action, Address, Discarded, Note, ServiceConfig,
     balancer::{PickFirstConfig, PolicyConfig, Resolution},
-    resolver::{Found, Outcome},
+    resolver::{Endpoint, Found, Outcome},
 };
 
 /// How often a resolver may find something else at one time, because policies want it to look again.
@@ -74,17 +74,11 @@ impl<C: Clone, K> Channel<C, K> {
             }
             Some(Err(why)) => self.actions.push_back(Action::Note(Note::InvalidServiceConfig(why))),
         }
-        let most = self.config.limits.addresses;
-        let mut used = 0;
-        let within = endpoints.iter().take_while(|endpoint| {
-            used += endpoint.addresses.len();
-            used <= most
-        });
-        let kept = within.count();
-        if kept < endpoints.len() {
-            let found = endpoints.iter().map(|endpoint| endpoint.addresses.len()).sum();
-            self.actions.push_back(Action::Note(Note::TooManyAddresses { found, used: most }));
-            endpoints = endpoints.iter().take(kept).cloned().collect();
+        let used = self.config.limits.addresses;
+        let found = endpoints.iter().map(|endpoint| endpoint.addresses.len()).sum();
+        if found > used {
+            self.actions.push_back(Action::Note(Note::TooManyAddresses { found, used }));
+            endpoints = first(&endpoints, used);
         }
         let chosen = self.service_config.load_balancing.as_ref().or(self.config.policy.as_ref());
         let config: Arc<dyn PolicyConfig> =
@@ -146,4 +140,14 @@ impl<C: Clone, K> Channel<C, K> {
         self.tree.clear(self.now);
         self.settle();
     }
+}
+
+/// So many addresses, of the first endpoints.
+fn first(endpoints: &[Endpoint], mut most: usize) -> Arc<[Endpoint]> {
+    let take = |endpoint: &Endpoint| {
+        let addresses: Vec<Address> = endpoint.addresses.iter().take(most).cloned().collect();
+        most -= addresses.len();
+        (!addresses.is_empty()).then_some(Endpoint { addresses, weight: endpoint.weight })
+    };
+    endpoints.iter().map_while(take).collect()
 }

@@ -181,7 +181,7 @@ fn of_an_endpoint_with_too_many_addresses_the_first_are_used() {
     let mut bench = Bench::with("name:1", Config { limits, ..Config::new(7) });
     bench.connect();
     let addresses = (1..=5).map(|host| Address::Ip(([127, 0, 0, host], 1).into())).collect();
-    bench.tell(Ok(Answer { endpoints: vec![Endpoint::new(addresses)], service_config: None }));
+    bench.tell(Ok(Found::new([Endpoint::new(addresses)]).into()));
     assert_eq!(bench.notes, [Note::TooManyAddresses { found: 5, used: 4 }]);
     for host in 1..=4 {
         bench.refuse(&at(host));
@@ -201,7 +201,20 @@ fn a_state_that_does_not_last_is_reported_too() {
     // A policy that connects by itself finds that the only address has just failed.
     let config = ServiceConfig::parse(r#"{"loadBalancingPolicy":"round_robin"}"#).unwrap();
     let address = Address::Ip("127.0.0.1:1".parse().unwrap());
-    bench.tell(Ok(Answer { service_config: Some(Ok(Arc::new(config))), ..Answer::addresses([address]) }));
+    bench.tell(Ok(Found::new([Endpoint::from(address)]).with_service_config(Ok(Arc::new(config))).into()));
+    assert_eq!(bench.take_states(), [Connectivity::Connecting, Connectivity::TransientFailure]);
+}
+
+#[test]
+fn a_channel_that_knows_already_why_it_fails_connects_first() {
+    let mut bench = Bench::with("name:1", Config { idle_timeout: Some(Duration::from_secs(10)), ..Config::new(7) });
+    bench.connect();
+    let address = Address::Ip("127.0.0.1:1".parse().unwrap());
+    let nonsense = Err("it is nonsense".to_owned());
+    bench.tell(Ok(Found::new([Endpoint::from(address)]).with_service_config(nonsense).into()));
+    bench.pass(Duration::from_secs(15));
+    assert_eq!(bench.take_states().last(), Some(&Connectivity::Idle));
+    bench.connect();
     assert_eq!(bench.take_states(), [Connectivity::Connecting, Connectivity::TransientFailure]);
 }
 

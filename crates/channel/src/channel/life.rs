@@ -58,6 +58,8 @@ impl<C: Clone, K> Channel<C, K> {
     /// Nothing is to be balanced; what was found before still counts.
     pub(super) fn fail(&mut self, text: String) {
         if self.tree.state().is_none() {
+            // One that fails as soon as it leaves IDLE has been CONNECTING.
+            self.report(self.state());
             self.failure = Some(Arc::new(Status::new(Code::Unavailable, text)));
             self.stale = true;
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Instant};
 
-use farcall_channel::call::AttemptId;
+use farcall_channel::{balancer::Done, call::AttemptId};
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::{CallId, Closed};
 
@@ -26,6 +26,8 @@ pub(crate) struct Attempt {
     pub(crate) link: usize,
     /// The client's.
     pub(crate) deadline: Option<Instant>,
+    /// Hears how it ends.
+    pub(crate) done: Option<Done>,
     pub(crate) client: Side,
     /// `None` until the server sees the request.
     pub(crate) server: Option<Side>,

@@ -5,12 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use farcall_channel::single::ConnectionId;
-use farcall_engine::{Config, Ledger};
+use farcall_channel::DialId;
+use farcall_core::Status;
+use farcall_engine::{Config, ErrorCode, Ledger};
 use fastrand::Rng;
 
 use crate::{
     end::{End, Seen},
+    raw::Frame,
     wire::{Arrival, Weather, Wire},
 };
 
@@ -18,7 +20,7 @@ use crate::{
 pub(crate) struct Link {
     pub(crate) client: usize,
     /// The name the client's channel has for it.
-    pub(crate) id: ConnectionId,
+    pub(crate) id: DialId,
     pub(crate) server: usize,
     /// The client's and the server's.
     pub(crate) ends: [End; 2],
@@ -35,7 +37,10 @@ pub(crate) struct Link {
     /// What the channel has been told of it.
     pub(crate) told_ready: Option<Instant>,
     pub(crate) told_lost: bool,
+    pub(crate) told_broken: bool,
     silent: bool,
+    /// What one end says of itself is not so: there is nothing to compare.
+    lies: bool,
 }
 
 /// Whether the two ends' configurations alone may end calls.
@@ -60,7 +65,7 @@ impl fmt::Debug for Link {
 
 impl Link {
     pub(crate) fn new(
-        (client, id, server): (usize, ConnectionId, usize),
+        (client, id, server): (usize, DialId, usize),
         configs: [Config; 2],
         weather: [Weather; 2],
         now: Instant,
@@ -86,7 +91,9 @@ impl Link {
             alone_since: [None; 2],
             told_ready: None,
             told_lost: false,
+            told_broken: false,
             silent: false,
+            lies: false,
         }
     }
 
@@ -145,6 +152,47 @@ impl Link {
         self.ends.iter_mut().for_each(|end| end.inbound.silence());
     }
 
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silent
+    }
+
+    /// Before anything else the client reads what makes no sense.
+    pub(crate) fn garble(&mut self, now: Instant, rng: &mut Rng) {
+        let mut noise = vec![0; rng.usize(1..200)];
+        rng.fill(&mut noise);
+        self.foist(noise, now, rng);
+    }
+
+    /// Before anything else the client reads settings of which the server knows nothing.
+    pub(crate) fn lie(&mut self, now: Instant, rng: &mut Rng) {
+        let windows = [0, 1, 65_535, (1 << 31) - 1];
+        let mut settings = Vec::new();
+        for _ in 0..rng.usize(1..5) {
+            settings.push(match rng.u8(0..6) {
+                0 => (1, *rng.choice(&[0, 4096, 1 << 30]).expect("a choice")),
+                1 => (3, *rng.choice(&[0, 1, u32::MAX]).expect("a choice")),
+                2 => (4, *rng.choice(&windows).expect("a choice")),
+                3 => (5, *rng.choice(&[16_384, (1 << 24) - 1]).expect("a choice")),
+                4 => (6, *rng.choice(&[0, 100, 100_000]).expect("a choice")),
+                _ => (rng.u16(7..), rng.u32(..)),
+            });
+        }
+        self.foist(Frame::settings(&settings).encode(), now, rng);
+    }
+
+    fn foist(&mut self, bytes: Vec<u8>, now: Instant, rng: &mut Rng) {
+        (self.disturbed, self.lies) = (true, true);
+        self.ends[0].inbound.send(Arrival::Bytes(bytes.into()), now, rng);
+    }
+
+    /// The client closes it, and its calls end.
+    pub(crate) fn close(&mut self, status: &Status, now: Instant) {
+        self.disturbed = true;
+        let [client, _] = &mut self.ends;
+        client.connection.close(ErrorCode::NO_ERROR, "", status, now);
+        client.drain();
+    }
+
     /// Both ends are told that it is lost, and what is on the way is.
     pub(crate) fn reset(&mut self, now: Instant) {
         (self.disturbed, self.silent) = (true, false);
@@ -176,7 +224,7 @@ impl Link {
     /// another.
     pub(crate) fn heal(&mut self, now: Instant) {
         self.ends.iter_mut().for_each(|end| end.inbound.mend());
-        if self.silent || self.quarrels {
+        if self.silent || self.quarrels || self.lies {
             self.reset(now);
         }
     }
@@ -187,7 +235,7 @@ impl Link {
             end.drain();
             end.disconnected.is_none() && end.inbound.is_empty() && end.connection.poll_transmit(now).is_none()
         };
-        if self.silent || !self.ends.iter_mut().all(quiet) {
+        if self.silent || self.lies || !self.ends.iter_mut().all(quiet) {
             return false;
         }
         let books: [Ledger; 2] = [0, 1].map(|side| self.ends[side].connection.ledger());

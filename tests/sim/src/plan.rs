@@ -3,10 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use farcall_channel::{HedgingPolicy, MethodConfig, RetryPolicy};
+use farcall_channel::MethodConfig;
 use farcall_core::{Code, Metadata, Status};
 use farcall_engine::Encoding;
 use fastrand::Rng;
+
+use crate::names::SERVICES;
 
 /// The plan of one call.
 #[derive(Clone, Debug)]
@@ -36,7 +38,9 @@ pub(crate) struct Plan {
     pub(crate) think: [Duration; 2],
     /// How long the client, the server holds each message it has read.
     pub(crate) hold: [Duration; 2],
-    /// How the call is made again, or several times at once.
+    /// Which service it is of.
+    pub(crate) service: usize,
+    /// How the call is made again, or several times at once; known when it begins.
     pub(crate) policy: Option<Arc<MethodConfig>>,
     /// So many attempts that count fail, and what the server says about coming back then.
     pub(crate) failing: u32,
@@ -84,7 +88,7 @@ impl Plan {
             order,
             early,
             status,
-            trailers: metadata(rng),
+            trailers: trailers(rng),
             metadata: metadata(rng),
             encoding: [encoding(rng), encoding(rng)],
             timeout: (rng.u8(0..3) == 0).then(|| Duration::from_micros(rng.u64(0..8_000_000))),
@@ -94,7 +98,8 @@ impl Plan {
             headers_first: rng.bool(),
             think: [pause(rng), pause(rng)],
             hold: [pause(rng), pause(rng)],
-            policy: policy(rng),
+            service: service(rng),
+            policy: None,
             failing: rng.u32(0..7).saturating_sub(2),
             pushback: *rng.choice(&[None, None, None, Some("0"), Some("700"), Some("-1")]).expect("a choice"),
             kept: *rng.choice(&[1 << 30, 100_000, 1000]).expect("a choice"),
@@ -133,6 +138,7 @@ impl Plan {
             headers_first: false,
             think: [Duration::ZERO; 2],
             hold: [Duration::ZERO; 2],
+            service: 0,
             policy: None,
             failing: 0,
             pushback: None,
@@ -141,24 +147,9 @@ impl Plan {
     }
 }
 
-/// None for most calls.
-fn policy(rng: &mut Rng) -> Option<Arc<MethodConfig>> {
-    let max_attempts = rng.u32(2..6);
-    let codes = vec![Code::Unavailable, Code::Aborted];
-    let mut method = MethodConfig::default();
-    match rng.u8(0..6) {
-        0 | 1 => {
-            let delay = Duration::from_millis([0, 20, 500, 3000][rng.usize(0..4)]);
-            method.hedging = Some(HedgingPolicy { max_attempts, delay, codes });
-        }
-        2 | 3 => {
-            let initial_backoff = Duration::from_millis([1, 100, 1000][rng.usize(0..3)]);
-            let max_backoff = Duration::from_secs(3);
-            method.retry = Some(RetryPolicy { max_attempts, initial_backoff, max_backoff, multiplier: 2.0, codes });
-        }
-        _ => return None,
-    }
-    Some(Arc::new(method))
+/// Every third call is of one that nothing is asked of.
+fn service(rng: &mut Rng) -> usize {
+    if rng.u8(0..3) == 0 { 0 } else { rng.usize(1..SERVICES) }
 }
 
 fn lengths(count: usize, rng: &mut Rng) -> Vec<usize> {
@@ -185,6 +176,19 @@ fn metadata(rng: &mut Rng) -> Metadata {
         added.expect("legal metadata");
     }
     metadata
+}
+
+/// With a report of the server's load, now and then (gRFC A51), which need not make sense.
+fn trailers(rng: &mut Rng) -> Metadata {
+    let mut trailers = metadata(rng);
+    let report = match rng.u8(0..6) {
+        0 => (0..rng.usize(0..20)).map(|_| rng.u8(..)).collect::<Vec<_>>(),
+        // cpu_utilization and rps_fractional.
+        1 | 2 => [&[0x09][..], &rng.f64().to_le_bytes(), &[0x31], &(100.0 * rng.f64()).to_le_bytes()].concat(),
+        _ => return trailers,
+    };
+    trailers.append("endpoint-load-metrics-bin", report).expect("legal metadata");
+    trailers
 }
 
 fn encoding(rng: &mut Rng) -> Encoding {

@@ -146,6 +146,11 @@ sim: ## Plays SEEDS=n simulated worlds from seed FIRST=n on.
 	@cargo build --quiet --release -p farcall-sim
 	@$(TARGET)/release/farcall-sim $(SEEDS) $(FIRST)
 
+.PHONY: fleet
+fleet: ## Plays fleets of channels and servers through faults, and draws docs/fleet anew.
+	@cargo build --quiet --release -p farcall-sim
+	@$(TARGET)/release/farcall-fleet docs/fleet
+
 MINUTES := 30
 
 .PHONY: soak

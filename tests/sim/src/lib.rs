@@ -27,6 +27,7 @@ mod calls;
 #[path = "../../../crates/engine/tests/support/end.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "shared with the engine's tests")]
 mod end;
+pub mod fleet;
 mod guests;
 mod hand;
 mod link;

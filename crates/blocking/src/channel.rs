@@ -11,7 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use farcall_channel::{
     self as brain, Action, Choice, Connectivity, DialId, Head, How, Lost, MethodConfig, Picked, Placed, Refusal,
-    RetryConfig, Snapshot, StreamEvent, StreamId, StreamRequest, Target, Throttle, Ticket, Until, Waiting,
+    RetryConfig, Snapshot, StreamEvent, StreamId, StreamRequest, Target, Ticket, Until, Waiting,
     balancer::{Done, PickArgs},
     call::{Budget, Plan},
     limits::REPLAY_PER_CHANNEL,
@@ -59,7 +59,6 @@ pub struct Channel {
     /// What the server is known as to TLS.
     pub(crate) server_name: String,
     retry: RetryConfig,
-    throttle: Option<Arc<Throttle>>,
     /// What calls under a policy keep to be sent again.
     budget: Arc<Budget>,
     pub(crate) reactor: Arc<Reactor>,
@@ -115,7 +114,6 @@ impl Channel {
             authority,
             engine: options.engine.clone(),
             socket: options.socket.clone(),
-            throttle: options.channel.service_config.throttling.map(|config| Arc::new(Throttle::new(config))),
             budget: Arc::new(Budget::new(REPLAY_PER_CHANNEL)),
             retry: options.channel.retry.clone(),
             reactor: Reactor::of_clients()?,
@@ -202,7 +200,7 @@ impl Channel {
         outbox.wait_for_ready = outbox.wait_for_ready.or(config.wait_for_ready);
         let timeout = config.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let again = self.retry.enabled && (self.retry.hedging || config.hedging.is_none());
-        let plan = again.then(|| Plan::new(config, self.throttle.as_ref(), process::random())).flatten();
+        let plan = again.then(|| Plan::new(config, self.snapshot.load().throttle(), process::random())).flatten();
         ([deadline, timeout].into_iter().flatten().min(), plan)
     }
 

@@ -15,7 +15,7 @@ use farcall_core::{Code, Status};
 use self::{publish::picker_of, waiting::late};
 use crate::{
     Action, Activity, Config, ConfigSelector, ConnectError, Connectivity, DialId, Discarded, How, Lost, Queue, Refusal,
-    ServiceConfig, Snapshot, Target, Ticket, Until, Waiting,
+    ServiceConfig, Snapshot, Target, Throttle, Ticket, Until, Waiting,
     queue::Due,
     random::Random,
     resolver::{Answer, Doorbell, Names, QueryId, Resolver},
@@ -39,6 +39,7 @@ pub struct Channel<C, K> {
     service_config: Arc<ServiceConfig>,
     /// Says in its place what is asked of calls.
     selector: Option<Arc<dyn ConfigSelector>>,
+    throttle: Option<Arc<Throttle>>,
     /// A resolver has found something that could be used: a service config of its, or that it has none.
     accepted: bool,
     /// What the resolver has asked for is being done.
@@ -115,12 +116,14 @@ impl<C: Clone, K> Channel<C, K> {
         let names = Names::of(&target, &config, &mut random, now);
         let activity = Arc::<Activity>::default();
         let service_config = Arc::clone(&config.service_config);
+        let throttle = Throttle::follow(None, service_config.throttling);
         let snapshot = Snapshot {
             generation: 0,
             state: Connectivity::Idle,
             picker: picker_of(&phase),
             places: Box::default(),
             selector: service_config.clone(),
+            throttle: throttle.clone(),
             knows: !names.configures(),
             activity: Arc::clone(&activity),
         };
@@ -132,6 +135,7 @@ impl<C: Clone, K> Channel<C, K> {
             failure: None,
             service_config,
             selector: None,
+            throttle,
             accepted: false,
             resolving: false,
             connections: BTreeMap::new(),

@@ -11,7 +11,7 @@ use std::{
 use farcall_core::Status;
 
 use crate::{
-    Address, ConfigSelector, Connectivity, DialId, Head, Selection,
+    Address, ConfigSelector, Connectivity, DialId, Head, Selection, Throttle,
     balancer::{Done, Hooks, Pick, PickArgs, Picker},
 };
 
@@ -23,6 +23,7 @@ pub struct Snapshot<C> {
     /// By the slot of subchannels.
     pub(crate) places: Box<[Option<Arc<Place<C>>>]>,
     pub(crate) selector: Arc<dyn ConfigSelector>,
+    pub(crate) throttle: Option<Arc<Throttle>>,
     /// The selector is not to change because something is found for the first time.
     pub(crate) knows: bool,
     pub(crate) activity: Arc<Activity>,
@@ -112,6 +113,11 @@ impl<C> Snapshot<C> {
     /// The connectivity state.
     pub fn state(&self) -> Connectivity {
         self.state
+    }
+
+    /// What counts the channel's failures, if its service config has `retryThrottling`: for the plan of a call.
+    pub fn throttle(&self) -> Option<&Arc<Throttle>> {
+        self.throttle.as_ref()
     }
 
     /// Whether [`select`](Snapshot::select) knows what the resolver wants of calls. Where service configs come from a resolver, it

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use farcall_channel::{
-    Address, Channel, Config, Connectivity, DnsConfig, Head, How, Limits, Note, ServiceConfig, Target,
+    Address, Channel, Config, Connectivity, DnsConfig, Head, How, Limits, Note, ServiceConfig, Target, Throttle,
     balancer::Registry,
     resolver::{Answer, Client, Endpoint, Found, Query, Question, Records, Service, choose},
 };
@@ -146,6 +146,27 @@ fn without_a_text_the_channels_own_service_config_counts_and_a_failed_look_up_ke
     assert!(matches!(bench.notes.last(), Some(Note::InvalidServiceConfig(_))));
     assert_eq!(round(&mut bench, Ok(Answer::Texts(Vec::new()))), 9);
     assert_eq!(round(&mut bench, bad()), 9, "that there was none is what was said last");
+}
+
+#[test]
+fn throttling_comes_with_the_config_and_keeps_its_share_when_that_changes() {
+    let (a, txt) = (host("name", 1), records("_grpc_config.name", Records::Texts));
+    let refreshed = Config { refresh_interval: Some(Duration::from_secs(5)), ..with_texts() };
+    let mut bench = Bench::with("name:1", refreshed);
+    bench.connect();
+    assert!(bench.snapshot.throttle().is_none());
+    let mut before: Option<Arc<Throttle>> = None;
+    for (tokens, expected, lives_on) in [(10, 10_000, false), (10, 10_000, true), (20, 20_000, false)] {
+        let config = format!(r#"{{"retryThrottling":{{"maxTokens":{tokens},"tokenRatio":0.1}}}}"#);
+        let text = Answer::Texts(vec![format!(r#"grpc_config=[{{"serviceConfig":{config}}}]"#)]);
+        tell(&mut bench, &txt, Ok(text));
+        tell(&mut bench, &a, found(&["127.0.0.1:1"]));
+        let throttle = Arc::clone(bench.snapshot.throttle().unwrap());
+        assert_eq!(throttle.tokens(), expected);
+        let same = before.replace(Arc::clone(&throttle)).is_some_and(|before| Arc::ptr_eq(&before, &throttle));
+        assert_eq!(same, lives_on, "{tokens}");
+        bench.pass(Duration::from_secs(5));
+    }
 }
 
 #[test]

@@ -169,6 +169,30 @@ async fn a_service_config_comes_with_the_endpoints() {
 }
 
 #[tokio::test]
+async fn retries_and_their_throttling_come_with_the_endpoints() {
+    within(async {
+        let calls = Arc::<AtomicUsize>::default();
+        let counted = Arc::clone(&calls);
+        let server = serve(move |call: Call| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            call.unary(codec::Bytes, |_: farcall::Request<Bytes>| async {
+                Err::<Response<Bytes>, _>(Status::unavailable("no"))
+            });
+        });
+        let address = server.await.address;
+        let method = r#""methodConfig":[{"name":[{}],"retryPolicy":{"maxAttempts":3,"initialBackoff":"0.001s",
+            "maxBackoff":"0.001s","backoffMultiplier":1,"retryableStatusCodes":["UNAVAILABLE"]}}]"#;
+        for (throttling, attempts) in [("", 3), (r#","retryThrottling":{"maxTokens":2,"tokenRatio":0.1}"#, 1)] {
+            let channel = channel(WithConfig(address, format!("{{{method}{throttling}}}").leak()));
+            calls.store(0, Ordering::Relaxed);
+            assert_eq!(unary(&channel, "").await.unwrap_err().message(), "no");
+            assert_eq!(calls.load(Ordering::Relaxed), attempts, "{throttling}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_scheme_that_is_known_may_be_resolved_otherwise_and_one_that_is_not_is_refused() {
     within(async {
         let server = serve(named("a")).await;

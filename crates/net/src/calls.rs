@@ -170,7 +170,7 @@ impl Channel {
         call.wait_for_ready = call.wait_for_ready.or(wait_for_ready);
         let policies = self.policies();
         // Different for each call; nothing secret depends on it.
-        let plan = || Plan::new(method, policies.throttle.as_ref(), RandomState::new().hash_one(0));
+        let plan = || Plan::new(method, snapshot.throttle(), RandomState::new().hash_one(0));
         let plan = if policies.retry.enabled { plan() } else { None };
         Ok(Asked { rpc: Rpc::new(plan), max_request, max_response })
     }

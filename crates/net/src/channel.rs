@@ -6,9 +6,7 @@ use std::{
     time::Instant,
 };
 
-use farcall_channel::{
-    self as brain, Connectivity, RetryConfig, Target, Throttle, call::Budget, limits::REPLAY_PER_CHANNEL,
-};
+use farcall_channel::{self as brain, Connectivity, RetryConfig, Target, call::Budget, limits::REPLAY_PER_CHANNEL};
 use farcall_core::{Metadata, Status};
 use farcall_engine as engine;
 
@@ -50,7 +48,6 @@ struct Alive {
 #[derive(Debug)]
 pub(crate) struct Policies {
     pub(crate) retry: RetryConfig,
-    pub(crate) throttle: Option<Arc<Throttle>>,
     pub(crate) budget: Arc<Budget>,
 }
 
@@ -70,11 +67,8 @@ impl Channel {
     }
 
     fn of(brain: Brain, config: ChannelConfig, authority: Arc<str>) -> Channel {
-        let policies = Policies {
-            retry: config.channel.retry.clone(),
-            throttle: config.channel.service_config.throttling.map(|config| Arc::new(Throttle::new(config))),
-            budget: Arc::new(Budget::new(REPLAY_PER_CHANNEL)),
-        };
+        let policies =
+            Policies { retry: config.channel.retry.clone(), budget: Arc::new(Budget::new(REPLAY_PER_CHANNEL)) };
         Channel { alive: Arc::new(Alive { pump: Arc::new(Pump::new(brain, config, authority)), policies }) }
     }
 

@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
 use crate::ThrottlingConfig;
 
@@ -23,6 +26,16 @@ impl Throttle {
         let scaled = u64::from(self.tokens()) * u64::from(config.max_tokens) / most;
         let tokens = u32::try_from(scaled).unwrap_or(u32::MAX).min(config.max_tokens * 1000);
         Throttle { config, tokens: AtomicU32::new(tokens) }
+    }
+
+    /// That of a config, which may be the one before it, or none.
+    pub(crate) fn follow(before: Option<&Arc<Throttle>>, config: Option<ThrottlingConfig>) -> Option<Arc<Throttle>> {
+        let config = config?;
+        Some(match before {
+            Some(same) if same.config == config => Arc::clone(same),
+            Some(other) => Arc::new(other.updated(config)),
+            None => Arc::new(Throttle::new(config)),
+        })
     }
 
     /// What is left, in thousandths of tokens.

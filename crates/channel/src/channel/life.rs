@@ -6,7 +6,7 @@ use farcall_core::{Code, Status};
 
 use super::{Channel, Idle, Phase};
 use crate::{
-    Action, Address, Discarded, Note, ServiceConfig,
+    Action, Address, Discarded, Note, ServiceConfig, Throttle,
     balancer::{PickFirstConfig, PolicyConfig, Resolution},
     resolver::{Endpoint, Found, Outcome},
 };
@@ -100,6 +100,7 @@ impl<C: Clone, K> Channel<C, K> {
 
     fn replace_config(&mut self, config: Arc<ServiceConfig>) {
         if !Arc::ptr_eq(&self.service_config, &config) {
+            self.throttle = Throttle::follow(self.throttle.as_ref(), config.throttling);
             let old = std::mem::replace(&mut self.service_config, config);
             self.discard(old);
         }

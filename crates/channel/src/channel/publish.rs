@@ -124,6 +124,7 @@ impl<C: Clone, K> Channel<C, K> {
             picker,
             places: places.into(),
             selector: self.selector.clone().unwrap_or_else(|| self.service_config.clone()),
+            throttle: self.throttle.clone(),
             knows: self.accepted || !self.names.configures(),
             activity: Arc::clone(&self.activity),
         }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use farcall_channel::{
-    self as brain, Action, Connectivity, DialId, How, Lost, RetryConfig, Snapshot, StreamId, Target, Throttle,
-    call::Budget, limits::REPLAY_PER_CHANNEL,
+    self as brain, Action, Connectivity, DialId, How, Lost, RetryConfig, Snapshot, StreamId, Target, call::Budget,
+    limits::REPLAY_PER_CHANNEL,
 };
 use farcall_core::{Code, Status};
 use farcall_engine::{CallId, Config};
@@ -51,7 +51,6 @@ pub(crate) struct Channel {
     pub(super) server_name: String,
     pub(super) reports: Reports,
     retry: RetryConfig,
-    throttle: Option<Arc<Throttle>>,
     /// What all calls may keep to be sent again.
     budget: Arc<Budget>,
     /// The Python function that resolves names on a loop.
@@ -133,7 +132,6 @@ impl Channel {
             engine: options.engine.clone(),
             socket: options.socket.clone(),
             reports: Reports::to("grpc.aio._channel"),
-            throttle: options.channel.service_config.throttling.map(|config| Arc::new(Throttle::new(config))),
             retry: options.channel.retry.clone(),
             budget: Arc::new(Budget::new(REPLAY_PER_CHANNEL)),
             resolve: Arc::clone(resolve),

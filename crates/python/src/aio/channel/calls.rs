@@ -90,7 +90,7 @@ impl Channel {
         let timeout = config.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let enabled = self.retry.enabled && (self.retry.hedging || config.hedging.is_none());
         let again = enabled && bytes <= self.retry.buffer;
-        let plan = again.then(|| Plan::new(config, self.throttle.as_ref(), process::random())).flatten();
+        let plan = again.then(|| Plan::new(config, lock(&self.snapshot).throttle(), process::random())).flatten();
         ([deadline, timeout].into_iter().flatten().min(), plan)
     }
 

@@ -11,7 +11,12 @@ use std::{
 
 use bytes::Bytes;
 use farcall::{
-    Channel, Code, Response, Status, codec,
+    Channel, Code, Connectivity, Response, Status,
+    balancer::{
+        Helper, PickFirst, PickFirstConfig, Picker, Policy, PolicyConfig, PolicyFactory, Registry, Resolution, Route,
+        SubchannelId, Update,
+    },
+    codec,
     resolver::{Endpoint, Found, Query, Resolver},
     server::Call,
 };
@@ -201,6 +206,77 @@ async fn a_scheme_that_is_known_may_be_resolved_otherwise_and_one_that_is_not_is
         assert_eq!(unary(&channel, "").await.unwrap(), "a");
         let error = builder("other:///name", Silent).connect_lazy().unwrap_err();
         assert!(error.to_string().contains("no resolver for the scheme \"other\""), "{error}");
+    })
+    .await;
+}
+
+/// `pick_first` from behind.
+#[derive(Default)]
+struct LastFirst(PickFirst);
+
+#[derive(Debug)]
+struct LastFirstConfig;
+
+impl PolicyConfig for LastFirstConfig {
+    fn name(&self) -> &str {
+        "last_first"
+    }
+    fn policy(&self) -> Box<dyn Policy> {
+        Box::<LastFirst>::default()
+    }
+}
+
+impl PolicyFactory for LastFirstConfig {
+    fn name(&self) -> &str {
+        "last_first"
+    }
+    fn parse(&self, _: &serde_json::Value, _: &Registry) -> Result<Arc<dyn PolicyConfig>, String> {
+        Ok(Arc::new(LastFirstConfig))
+    }
+}
+
+impl Policy for LastFirst {
+    fn handle_resolution(&mut self, resolution: &Resolution, helper: &mut Helper) -> Result<(), String> {
+        let endpoints = resolution.endpoints.iter().rev().cloned().collect();
+        let below = Resolution { endpoints, config: Arc::new(PickFirstConfig::default()) };
+        self.0.handle_resolution(&below, helper)
+    }
+    fn handle_subchannel(&mut self, route: Route<'_>, id: SubchannelId, update: &Update, helper: &mut Helper) {
+        self.0.handle_subchannel(route, id, update, helper);
+    }
+    fn handle_timeout(&mut self, helper: &mut Helper) {
+        self.0.handle_timeout(helper);
+    }
+    fn wake(&mut self, route: Route<'_>, helper: &mut Helper) {
+        self.0.wake(route, helper);
+    }
+    fn poll_timeout(&self) -> Option<std::time::Instant> {
+        self.0.poll_timeout()
+    }
+    fn state(&self) -> Connectivity {
+        self.0.state()
+    }
+    fn picker(&self) -> Arc<dyn Picker> {
+        self.0.picker()
+    }
+    fn failure(&self) -> Option<Arc<str>> {
+        self.0.failure()
+    }
+}
+
+#[tokio::test]
+async fn a_policy_of_the_users_is_known_by_its_name() {
+    within(async {
+        let (first, last) = (serve(named("a")).await, serve(named("b")).await);
+        let target = format!("ipv4:{},{}", first.address, last.address);
+        let builder = || Channel::builder(target.clone()).policy(LastFirstConfig);
+        let config = r#"{"loadBalancingConfig":[{"last_first":{}}]}"#;
+        let by_name = builder().load_balancing_policy("last_first").unwrap();
+        let by_config = builder().service_config(config).unwrap();
+        for endpoint in [by_name, by_config] {
+            assert_eq!(unary(&endpoint.connect().await.unwrap(), "").await.unwrap(), "b");
+        }
+        assert!(Channel::builder(target.clone()).service_config(config).is_err(), "it is known where it is given");
     })
     .await;
 }

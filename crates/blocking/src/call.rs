@@ -1,33 +1,30 @@
 //! One call, seen from its threads: what has arrived, how it ended, and who waits for it.
 
+mod client;
+mod server;
+mod waiting;
+
 use std::{
     collections::VecDeque,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
     time::Instant,
 };
 
 use bytes::Bytes;
 use farcall_channel::{
-    MethodConfig, Ticket, Waiting,
+    MethodConfig,
     balancer::Done,
-    call::{AttemptId, Budget, Plan, Rpc},
+    call::{AttemptId, Rpc},
 };
 use farcall_core::{Code, Metadata, Status};
-use farcall_engine::{CallError, CallId, Closed, Connection as Engine, Encoding};
-use farcall_system::{
-    Callback,
-    channelz::Tally,
-    lock,
-    message::{Message, too_large},
-    process,
-    transport::Auth,
-};
+use farcall_engine::{CallId, Closed, Connection as Engine};
+use farcall_system::{Callback, channelz::Tally, lock, message::Message, process, transport::Auth};
 
+pub(crate) use self::client::deadline_exceeded;
+pub use self::{client::Outbox, server::Last};
 use crate::{
     attempts::{At, Trial},
-    channel::Channel,
     connection::Connection,
-    leader,
     notifier::Notifier,
 };
 
@@ -124,44 +121,6 @@ pub(crate) enum Place {
     Gone,
 }
 
-/// What a call asked for before it had a connection.
-#[derive(Default)]
-pub struct Outbox {
-    pub(crate) channel: Weak<Channel>,
-    /// `/package.Service/Method`.
-    pub path: String,
-    /// Sent at its beginning.
-    pub metadata: Metadata,
-    /// `None` leaves it to the service config.
-    pub wait_for_ready: Option<bool>,
-    /// How its messages are compressed.
-    pub encoding: Encoding,
-    pub(crate) messages: Vec<Bytes>,
-    /// Of all messages.
-    pub(crate) bytes: usize,
-    /// How many bytes are kept to be sent again.
-    pub(crate) retry_buffer: usize,
-    /// No more messages will be sent.
-    pub half_closed: bool,
-    /// It waits for metadata that somebody else makes, and goes nowhere before.
-    pub held: bool,
-    /// Its name among those that wait.
-    pub(crate) ticket: Option<Ticket>,
-    pub(crate) tally: Option<Tally>,
-}
-
-impl Outbox {
-    /// Of a call of this method with this metadata, and no requests yet.
-    pub fn new(path: String, metadata: Metadata) -> Outbox {
-        Outbox { path, metadata, ..Outbox::default() }
-    }
-
-    pub(crate) fn push(&mut self, message: Bytes) {
-        self.bytes += message.len();
-        self.messages.push(message);
-    }
-}
-
 impl CallState {
     fn is_over(&self) -> bool {
         self.closed.is_some()
@@ -181,26 +140,6 @@ impl CallState {
         }
     }
 
-    /// Client: what it asks for, as long as it may have to be asked for on another connection.
-    fn outbox(&mut self) -> Option<&mut Outbox> {
-        match &mut self.place {
-            Place::Waiting(outbox) => Some(outbox),
-            Place::Trying(trial) => Some(&mut trial.outbox),
-            Place::On(..) | Place::Gone => None,
-        }
-    }
-
-    /// Server: whether this is the call, and it waits for its request.
-    pub(crate) fn lacks_request(&self, id: CallId) -> bool {
-        self.awaits_request() && matches!(&self.place, Place::On(_, mine) if *mine == id)
-    }
-
-    /// Server: whether this is the call, and no thread has taken its request.
-    pub(crate) fn is_before_handler(&self, id: CallId) -> bool {
-        let waits = self.awaits_request() || !self.inbox.is_empty();
-        waits && matches!(&self.place, Place::On(_, mine) if *mine == id)
-    }
-
     /// A message is here, or none will come.
     pub fn receivable(&self) -> bool {
         !self.inbox.is_empty() || self.half_closed || self.is_over()
@@ -211,11 +150,6 @@ impl CallState {
         let awaited = self.waiting > 0 && self.inbox.is_empty();
         self.large = !awaited;
         awaited
-    }
-
-    /// Server: whether it goes to a thread only once its request is here, and that is not so.
-    pub(crate) fn awaits_request(&self) -> bool {
-        self.when_receivable.is_some()
     }
 
     /// Response headers are here, or none will come.
@@ -241,40 +175,6 @@ impl CallState {
 }
 
 impl Call {
-    /// A call of a client that has no connection yet.
-    pub(crate) fn of_client(
-        mut outbox: Outbox,
-        deadline: Option<Instant>,
-        notifier: Arc<Notifier>,
-        config: Option<Arc<MethodConfig>>,
-        plan: Option<(Box<Plan>, &Arc<Budget>)>,
-    ) -> Arc<Call> {
-        let tally = outbox.tally.take();
-        let outbox = Box::new(outbox);
-        let hedges = plan.as_ref().is_some_and(|(plan, _)| plan.hedges());
-        let place = match plan {
-            None => Place::Waiting(outbox),
-            Some((plan, budget)) => Place::Trying(Box::new(Trial::new(outbox, plan, budget))),
-        };
-        let mut call =
-            Call::new(deadline, Some(notifier), config, None, CallState { place, tally, ..CallState::default() });
-        call.hedges = hedges;
-        Arc::new(call)
-    }
-
-    /// A call that a server received.
-    pub(crate) fn of_server(
-        connection: &Arc<Connection>,
-        id: CallId,
-        deadline: Option<Instant>,
-        auth: Option<Auth>,
-    ) -> Arc<Call> {
-        let place = Place::On(Arc::clone(connection), id);
-        let peer = Arc::clone(&connection.peer);
-        let tally = Some(Tally::of_server(&connection.entity));
-        Arc::new(Call::new(deadline, None, None, auth, CallState { place, peer, tally, ..CallState::default() }))
-    }
-
     /// A call that ended before it began.
     pub fn failed(status: Status) -> Arc<Call> {
         let state = CallState { closed: Some(locally_ended(status)), ..CallState::default() };
@@ -327,83 +227,6 @@ impl Call {
         self.update(|_| ());
     }
 
-    /// Waits until `done`; a client's thread reads the connection itself if no other does.
-    pub fn wait(self: &Arc<Self>, until: Option<Instant>, done: &dyn Fn(&CallState) -> bool) -> Waited {
-        let mut state = self.lock();
-        if done(&state) {
-            return Waited::Done;
-        }
-        state.waiting += 1;
-        let wanted = state.inbox.is_empty() && std::mem::take(&mut state.large);
-        drop(state);
-        if wanted {
-            self.with_engine(|engine, id| engine.want(id));
-        }
-        let waited = self.wait_for(until, done);
-        self.lock().waiting -= 1;
-        waited
-    }
-
-    fn wait_for(self: &Arc<Self>, until: Option<Instant>, done: &dyn Fn(&CallState) -> bool) -> Waited {
-        loop {
-            let state = self.lock();
-            if done(&state) {
-                return Waited::Done;
-            }
-            let connection = match (&state.place, state.connection()) {
-                (Place::Gone, _) => return Waited::Done,
-                (_, Some(connection)) if connection.can_be_led() || state.awaits_answer() => Arc::clone(connection),
-                (_, Some(_)) => return self.park(state, until, done),
-                (_, None) => {
-                    let moved = |state: &CallState| {
-                        state.connection().is_some() || matches!(state.place, Place::Gone) || done(state)
-                    };
-                    match self.park(state, until, &moved) {
-                        Waited::Done => continue,
-                        other => return other,
-                    }
-                }
-            };
-            drop(state);
-            if !connection.can_be_led() {
-                let waited = leader::wait_alone(&connection, self, until, done);
-                return waited.unwrap_or_else(|| self.park(self.lock(), until, done));
-            }
-            match leader::wait(&connection, self, until, done) {
-                // It may have gone back to waiting for a connection.
-                Waited::Done if !self.lock().is_on(&connection) => {}
-                other => return other,
-            }
-        }
-    }
-
-    /// Waits for [`update`](Call::update)s of others until `done`.
-    pub(crate) fn park(
-        &self,
-        mut state: MutexGuard<'_, CallState>,
-        until: Option<Instant>,
-        done: &dyn Fn(&CallState) -> bool,
-    ) -> Waited {
-        state.parked += 1;
-        let waited = loop {
-            if done(&state) {
-                break Waited::Done;
-            }
-            state = match until {
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(until) => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        break Waited::TimedOut;
-                    }
-                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        };
-        state.parked -= 1;
-        waited
-    }
-
     /// Queues a message; false when the call is over. Ask [`CallState::sendable`] before.
     /// `compress` says whether this message may be compressed at all.
     pub fn send(self: &Arc<Self>, message: Message<'_>, compress: bool) -> bool {
@@ -437,28 +260,6 @@ impl Call {
             sent
         });
         matches!(sent, Some(Ok(())))
-    }
-
-    /// Client: no more messages will be sent.
-    pub fn half_close(self: &Arc<Self>) {
-        let tries = {
-            let mut state = self.lock();
-            if let Place::Waiting(outbox) = &mut state.place {
-                outbox.half_closed = true;
-                return;
-            }
-            matches!(state.place, Place::Trying(_))
-        };
-        if tries && self.send_by_attempts(Trial::half_close) {
-            return;
-        }
-        // Over or half-closed already: nothing is left to say.
-        let _ = self.with_engine(|engine, id| {
-            if let Some(replay) = &mut self.lock().replay {
-                replay.half_closed = true;
-            }
-            engine.half_close(id)
-        });
     }
 
     /// The next message, if one is here.
@@ -497,45 +298,6 @@ impl Call {
         }
     }
 
-    /// Client: why the service config does not allow this request, if it does not.
-    fn refuse_request(&self, message: &Message<'_>) -> Option<Status> {
-        too_large("Sent", message.len(), self.config.as_ref()?.max_request)
-    }
-
-    /// Client: why the service config does not allow this response, if it does not.
-    pub(crate) fn refuse_response(&self, message: &Bytes) -> Option<Status> {
-        too_large("Received", message.len(), self.config.as_ref()?.max_response)
-    }
-
-    /// Server: how its messages are compressed from now on; too late once the headers are gone.
-    pub fn set_encoding(self: &Arc<Self>, encoding: Encoding) {
-        // What is left to do then is nothing: the messages go as the headers said.
-        let _ = self.with_engine(|engine, id| engine.set_encoding(id, encoding));
-    }
-
-    /// Server: sends initial metadata now.
-    pub fn send_headers(self: &Arc<Self>, metadata: &Metadata) -> Result<(), CallError> {
-        self.with_engine(|engine, id| engine.send_headers(id, metadata)).unwrap_or(Err(CallError::NoSuchCall))
-    }
-
-    /// Server: answers, with a last message if given, in one write.
-    pub fn finish(self: &Arc<Self>, message: Option<Last<'_>>, status: &Status, trailers: &Metadata) -> bool {
-        let answered = self.with_engine(|engine, id| {
-            if let Some(Last { message, compress }) = message {
-                engine.send_message_with(id, message.into_outgoing(), compress)?;
-                self.lock().count_sent();
-            }
-            engine.respond(id, status, trailers)
-        });
-        matches!(answered, Some(Ok(())))
-    }
-
-    /// Server: refuses a call whose method reads messages of another codec.
-    pub fn refuse_subtype(self: &Arc<Self>, codec: &str) {
-        // A call that is over needs no answer.
-        let _ = self.with_engine(|engine, id| engine.refuse_subtype(id, codec));
-    }
-
     /// Ends the call at once; false when it was over.
     pub fn cancel(self: &Arc<Self>, status: Status) -> bool {
         {
@@ -557,53 +319,6 @@ impl Call {
             }
         }
         self.with_engine(|engine, id| engine.cancel(id, status)).is_some()
-    }
-
-    /// Client: ends a call that still waits for a connection, with `status`. No lock may be held.
-    pub(crate) fn fail_waiting(self: &Arc<Self>, status: Status) {
-        let mut state = self.lock();
-        if state.outbox().is_some() {
-            let attempts = state.give_up();
-            let ended = state.end(locally_ended(status));
-            drop(state);
-            attempts.into_iter().for_each(At::cancel);
-            self.after_end(ended);
-        }
-    }
-
-    /// Client: what the channel is told of a call that is to wait; `None` when it does not wait any more.
-    pub(crate) fn waiting(&self) -> Option<Waiting> {
-        let mut state = self.lock();
-        let outbox = state.outbox()?;
-        let waiting = Waiting::new(outbox.path.as_str(), outbox.wait_for_ready.unwrap_or(false), self.deadline);
-        Some(waiting.with_metadata(&outbox.metadata))
-    }
-
-    /// Client: its name among those that wait; false when it does not wait any more.
-    pub(crate) fn set_ticket(&self, ticket: Ticket) -> bool {
-        let mut state = self.lock();
-        let Some(outbox) = state.outbox() else { return false };
-        outbox.ticket = Some(ticket);
-        true
-    }
-
-    /// Client: the metadata that a held call waited for is here; false when it was not waited for.
-    pub fn proceed(self: &Arc<Self>, metadata: &Metadata) -> bool {
-        let (channel, ticket) = {
-            let mut state = self.lock();
-            let Some(outbox) = state.outbox() else { return false };
-            if !std::mem::take(&mut outbox.held) {
-                return false;
-            }
-            // Only their sum can be too much, and that the server says.
-            let _ = outbox.metadata.extend(metadata);
-            (outbox.channel.upgrade(), outbox.ticket)
-        };
-        match channel {
-            Some(channel) => ticket.iter().for_each(|ticket| channel.resume(*ticket)),
-            None => self.fail_waiting(Status::new(Code::Cancelled, "Channel deallocated!")),
-        }
-        true
     }
 
     /// Wakes the waiting and runs the callbacks of a call that has just [ended](CallState::end).
@@ -630,23 +345,6 @@ impl Call {
         Ok(())
     }
 
-    /// Has `callback` run once there is something to receive, or nothing will come; false when that is so already.
-    pub fn when_receivable(&self, callback: Callback) -> bool {
-        let mut state = self.lock();
-        if state.receivable() {
-            return false;
-        }
-        state.when_receivable = Some(callback);
-        if std::mem::take(&mut state.large)
-            && let Place::On(connection, id) = &state.place
-        {
-            let (connection, id) = (Arc::clone(connection), *id);
-            drop(state);
-            connection.ask_for(id);
-        }
-        true
-    }
-
     /// Does something on the connection; `None` when the call is on none.
     fn with_engine<R>(self: &Arc<Self>, verb: impl FnOnce(&mut Engine, CallId) -> R) -> Option<R> {
         let (connection, id) = match &self.lock().place {
@@ -662,14 +360,6 @@ impl CallState {
     pub(crate) fn count_sent(&self) {
         if let Place::On(connection, _) = &self.place {
             connection.entity.sent();
-        }
-    }
-
-    /// Client: attempts at it that nothing is to come of.
-    fn give_up(&mut self) -> Vec<At> {
-        match &mut self.place {
-            Place::Trying(trial) => trial.give_up(),
-            Place::Waiting(_) | Place::On(..) | Place::Gone => Vec::new(),
         }
     }
 
@@ -696,28 +386,9 @@ impl CallState {
         self.inbox.push_back(message);
         self.when_receivable.take()
     }
-
-    /// No more messages will come; what waited for one.
-    pub(crate) fn half_close_arrived(&mut self) -> Option<Callback> {
-        self.half_closed = true;
-        self.when_receivable.take()
-    }
 }
 
 /// The end of a call that never reached a connection.
 fn locally_ended(status: Status) -> Box<Closed> {
     Box::new(Closed { status, trailers: Metadata::new(), completed: false, unprocessed: true, unsent: true })
-}
-
-/// How a call ends whose deadline passed before it had a connection.
-pub(crate) fn deadline_exceeded() -> Status {
-    Status::new(Code::DeadlineExceeded, "Deadline Exceeded")
-}
-
-/// A server's last message.
-pub struct Last<'a> {
-    /// The message.
-    pub message: Message<'a>,
-    /// Whether it may be compressed.
-    pub compress: bool,
 }

@@ -1,5 +1,8 @@
 //! A socket, the brain of its connection, and the calls on it, under one lock.
 
+mod events;
+mod keeping;
+mod notice;
 mod standing;
 
 use std::{
@@ -12,24 +15,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use farcall_channel::{ConnectError, Connectivity, StreamId, balancer::Done};
-use farcall_core::Status;
-use farcall_engine::{CallId, Config, Connection as Engine, Event, RequestHead, Role};
+use farcall_channel::{Connectivity, balancer::Done};
+use farcall_engine::{CallId, Config, Connection as Engine, Role};
 use farcall_system::{
-    Callback,
     channelz::Entity,
     lock, memory, process,
-    reports::Remark,
     socket::{Socket, os_text},
     trace,
     transport::Transport,
 };
 
+pub(crate) use self::notice::{Notice, Owner};
 use self::standing::Standing;
 use crate::{
-    attempts::{At, Fate},
-    call::{Call, CallState, Place},
+    attempts::At,
+    call::{Call, Place},
     leader::{Alarm, Follower},
     reactor::{Reactor, Timer, TimerKey},
 };
@@ -137,98 +137,10 @@ pub enum Then {
     Wait,
 }
 
-/// What the owner of a connection is told, without any lock held.
-pub(crate) enum Notice {
-    /// The connection works.
-    Ready,
-    /// It takes no new calls.
-    Draining,
-    /// It is over.
-    Lost {
-        why: String,
-        /// Whether the transport was connected.
-        connected: bool,
-        /// What TLS has to say about that.
-        refused: Option<ConnectError>,
-    },
-    /// A line for who looks for a fault.
-    Trace(Callback),
-    /// It did something that its operator may hear of.
-    Remark(Remark),
-    /// Server: a call begins.
-    Request(Arc<Call>, Box<RequestHead>),
-    /// Client: an attempt at a call ended, and the call goes on; elsewhere if this connection takes no calls.
-    Again {
-        call: Arc<Call>,
-        elsewhere: bool,
-    },
-    /// Client: nothing is to come of this attempt.
-    Cancel(At),
-    /// Client: a message on a stream of the channel's own, or its end.
-    StreamMessage(StreamId, Bytes),
-    StreamEnded(StreamId, Status),
-    /// Server: what waited for a call's request.
-    Receivable(Callback),
-    /// A call has ended, and these callbacks are due.
-    Ended(Arc<Call>, Vec<Callback>),
-}
-
-/// A channel or a server.
-pub(crate) trait Owner: Send + Sync {
-    /// Something has happened on `connection`.
-    fn notice(&self, connection: &Arc<Connection>, notices: Vec<Notice>);
-
-    /// The same, told by a thread that reads the connection while it waits for its own call. It is in the midst of a
-    /// user's code: on a server no other call's code may run on it.
-    fn notice_by_leader(&self, connection: &Arc<Connection>, notices: Vec<Notice>) {
-        self.notice(connection, notices);
-    }
-
-    /// What channelz knows it as.
-    fn entity(&self) -> &Arc<Entity>;
-}
-
 /// Names what a reactor watches, within the process.
 pub(crate) fn next_token() -> usize {
     static TOKENS: AtomicUsize = AtomicUsize::new(1);
     TOKENS.fetch_add(1, Ordering::Relaxed)
-}
-
-impl State {
-    /// Server: a call that is given to the pool once its request is here lacks that, which is too large to come unless
-    /// somebody waits for it.
-    fn ask(&mut self, id: CallId) {
-        self.asked.push_back(id);
-        // Those that have ended are skipped later, and forgotten when they are the most.
-        if self.asked.len() > 2 * self.calls.len() + 16 {
-            let mut asked = std::mem::take(&mut self.asked);
-            asked.retain(|id| self.lacks_request(*id));
-            self.asked = asked;
-        }
-    }
-
-    fn lacks_request(&self, id: CallId) -> bool {
-        let call = self.calls.get(id.index()).and_then(Option::as_ref);
-        call.is_some_and(|call| call.lock().lacks_request(id))
-    }
-
-    /// Server: waits for the next of these requests, once a thread has taken the one before: as many come as the pool has use
-    /// for, whatever paused calls have taken up, and no more wait for a thread. Says whether it did.
-    fn ask_next(&mut self) -> bool {
-        let asking = self.asking.and_then(|id| Some((id, self.calls.get(id.index())?.as_ref()?)));
-        if asking.is_some_and(|(id, call)| call.lock().is_before_handler(id)) {
-            return false;
-        }
-        self.asking = None;
-        while let Some(id) = self.asked.pop_front() {
-            if self.lacks_request(id) {
-                self.asking = Some(id);
-                self.engine.want(id);
-                return true;
-            }
-        }
-        false
-    }
 }
 
 impl State {
@@ -468,16 +380,6 @@ impl Connection {
         self.step(|_, _| ());
     }
 
-    /// Hands on what the brain has to tell; whether there was anything.
-    fn tell_events(self: &Arc<Self>, state: &mut State, now: Instant, notices: &mut Vec<Notice>) -> bool {
-        let before = state.told;
-        while let Some(event) = state.engine.poll_event() {
-            state.told += 1;
-            self.tell(state, event, now, notices);
-        }
-        state.told != before
-    }
-
     fn close_later(self: &Arc<Self>, state: &mut State, now: Instant) {
         if state.last_words.is_some() {
             return;
@@ -577,258 +479,8 @@ impl Connection {
         true
     }
 
-    /// Hands one event to the call it belongs to, or notes it for the owner.
-    fn tell(self: &Arc<Self>, state: &mut State, event: Event, now: Instant, notices: &mut Vec<Notice>) {
-        notices.extend(trace::event(&self.peer, &state.engine, &event).map(Notice::Trace));
-        let event = if state.standing.is_empty() {
-            event
-        } else {
-            let Some(event) = state.tell_stream(event, notices) else { return };
-            event
-        };
-        match event {
-            Event::Ready => {
-                self.entity.becomes(Connectivity::Ready);
-                notices.push(Notice::Ready);
-            }
-            Event::Draining => notices.push(Notice::Draining),
-            Event::Struck { cause, what, times } => notices.push(Notice::Remark(Remark::of_bound(cause, what, times))),
-            Event::Disconnected(error) => {
-                notices.extend(Remark::of_end(&error, &state.transport).map(Notice::Remark));
-                let refused = state.transport.failure();
-                notices.push(Notice::Lost { why: error.to_string(), connected: state.connected, refused });
-            }
-            Event::Request { call: id, head } => {
-                let call = Call::of_server(self, id, head.deadline, state.transport.auth());
-                state.place(id, Arc::clone(&call));
-                notices.push(Notice::Request(call, head));
-            }
-            Event::Headers { call: id, metadata } => {
-                state.answered = true;
-                if let Some(Some(call)) = state.calls.get(id.index()) {
-                    let losers = call.update(|call| call.headers_arrived(self, id, metadata));
-                    notices.extend(losers.into_iter().map(Notice::Cancel));
-                }
-            }
-            Event::Message { call: id, message } => {
-                let Some(Some(call)) = state.calls.get(id.index()) else { return };
-                if call.hedges && !call.lock().takes(self, id) {
-                    return;
-                }
-                if let Some(status) = call.refuse_response(&message) {
-                    // The server may have ended it already.
-                    call.lock().refused = Some(status.clone());
-                    state.engine.cancel(id, status);
-                    return;
-                }
-                self.entity.received();
-                memory::arrives(message.len());
-                notices.extend(call.update(|call| call.message_arrived(message)).map(Notice::Receivable));
-            }
-            Event::HalfClosed { call: id } => {
-                if let Some(Some(call)) = state.calls.get(id.index()) {
-                    notices.extend(call.update(CallState::half_close_arrived).map(Notice::Receivable));
-                }
-            }
-            Event::LargeMessage { call: id } => {
-                let Some(Some(call)) = state.calls.get(id.index()) else { return };
-                let mut call = call.lock();
-                if matches!(call.place, Place::Trying(_)) && !call.takes(self, id) {
-                    return;
-                }
-                if call.is_large_awaited() {
-                    drop(call);
-                    state.engine.want(id);
-                } else if call.awaits_request() {
-                    drop(call);
-                    state.ask(id);
-                }
-            }
-            Event::Writable { call: id } => {
-                let State { calls, engine, .. } = state;
-                if let Some(Some(call)) = calls.get(id.index()) {
-                    call.update(|call| call.room_again(engine, self, id));
-                }
-            }
-            Event::Closed { call: id, mut closed } => {
-                if let Some(call) = state.calls.get_mut(id.index()).and_then(Option::take) {
-                    state.answered |= closed.completed;
-                    let (fate, others) = call.update(|call| call.attempt_ended(self, id, &closed, now));
-                    notices.extend(others.into_iter().map(Notice::Cancel));
-                    match fate {
-                        Fate::Over => {}
-                        Fate::Again { elsewhere } => return notices.push(Notice::Again { call, elsewhere }),
-                        Fate::Lost => return,
-                    }
-                    if let Some(status) = call.lock().refused.take() {
-                        closed.status = status;
-                        closed.completed = false;
-                    }
-                    let callbacks = call.lock().end(closed);
-                    call.nudge();
-                    notices.push(Notice::Ended(call, callbacks));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    // Who looks after it.
-
-    /// Makes the calling thread the one that looks after it.
-    pub(crate) fn take_over(self: &Arc<Self>, state: &mut State) {
-        self.reactor.unwatch(self, state);
-        state.keeper = Keeper::Leader;
-        state.uses += 1;
-    }
-
-    /// The leader leaves: a thread that waits takes over, else the reactor.
-    pub(crate) fn leave(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        state.keeper = Keeper::Nobody;
-        if state.over {
-            return;
-        }
-        let now = Instant::now();
-        if state.is_crowded() {
-            self.give_to_reactor(&mut state, now);
-        } else if let Some(follower) = state.followers.pop_front() {
-            state.keeper = Keeper::Promised;
-            follower.promote();
-        }
-        self.rest(state, now, Vec::new());
-    }
-
-    /// The end of every step: somebody looks after the connection from here on, and the owner is told what there is to
-    /// tell, without the lock. (It is not taken again: another thread may wait for it already.)
-    fn rest(self: &Arc<Self>, mut state: MutexGuard<'_, State>, now: Instant, mut notices: Vec<Notice>) {
-        self.find_keeper(&mut state, now);
-        if state.engine.error().is_some() && !state.over {
-            // Nobody could.
-            self.settle(&mut state, now, &mut notices);
-        }
-        drop(state);
-        self.tell_owner(notices);
-    }
-
-    fn find_keeper(self: &Arc<Self>, state: &mut State, now: Instant) {
-        match state.keeper {
-            Keeper::Nobody if state.needs_keeper() || self.role == Role::Server => self.give_to_reactor(state, now),
-            Keeper::Nobody => self.reactor.linger(self, state),
-            // It will look at the clock before it sleeps.
-            Keeper::Promised => {}
-            Keeper::Leader | Keeper::Reactor => {
-                let due = state.engine.poll_timeout();
-                if due.is_some_and(|due| state.armed.is_none_or(|armed| due < armed)) {
-                    state.armed = due;
-                    if state.keeper == Keeper::Leader { self.ring() } else { self.reactor.arm(self, state) }
-                }
-            }
-        }
-    }
-
-    pub(crate) fn give_to_reactor(self: &Arc<Self>, state: &mut State, now: Instant) {
-        if state.over {
-            return;
-        }
-        state.armed = state.engine.poll_timeout();
-        if let Err(error) = self.reactor.watch(self, state) {
-            // Nobody can watch it: better lost now than silent for ever.
-            state.engine.handle_transport_closed(&os_text(&error), now);
-        }
-    }
-
-    fn watch_room(&self, state: &mut State, now: Instant) {
-        if let Err(error) = self.reactor.watch_room(self, state) {
-            state.engine.handle_transport_closed(&os_text(&error), now);
-        }
-    }
-
-    /// What wakes the leader; `None` when there is no descriptor for it.
-    pub(crate) fn alarm(&self) -> Option<&Alarm> {
-        self.alarm.get_or_init(|| Alarm::new().ok()).as_ref()
-    }
-
-    fn ring(&self) {
-        if let Some(Some(alarm)) = self.alarm.get() {
-            alarm.ring();
-        }
-    }
-
-    // For the reactor.
-
-    /// The socket is ready; whether to come back because more may be there to read.
-    pub(crate) fn handle_ready(self: &Arc<Self>, ready: Ready) -> bool {
-        let now = Instant::now();
-        let mut state = self.lock();
-        if state.keeper != Keeper::Reactor {
-            return false;
-        }
-        if ready.writable {
-            state.blocked = false;
-            if state.connecting && !self.finish_connecting(&mut state, now) {
-                drop(self.settle_and_tell(state, now));
-                return false;
-            }
-        }
-        let mut notices = Vec::new();
-        let more = ready.readable && !state.connecting && self.read(&mut state, ready.ended, now, &mut notices);
-        if self.in_handshake() {
-            self.handshaking.store(state.transport.in_handshake(), Ordering::Relaxed);
-        }
-        self.settle(&mut state, now, &mut notices);
-        self.rest(state, now, notices);
-        more
-    }
-
-    /// The handshake of the transport is over; whether it went well.
-    fn finish_connecting(&self, state: &mut State, now: Instant) -> bool {
-        state.connecting = false;
-        match self.socket.take_error() {
-            Ok(None) => {
-                state.connected = true;
-                true
-            }
-            Ok(Some(error)) | Err(error) => {
-                state.engine.handle_transport_closed(&os_text(&error), now);
-                false
-            }
-        }
-    }
-
-    /// The reactor's timer for it went off.
-    pub(crate) fn handle_timer(self: &Arc<Self>, now: Instant) {
-        let mut state = self.lock();
-        state.timer = None;
-        if state.keeper != Keeper::Reactor || state.over {
-            return;
-        }
-        state.armed = None;
-        let mut notices = Vec::new();
-        if state.engine.poll_timeout().is_some_and(|due| due <= now) {
-            state.engine.handle_timeout(now);
-            self.settle(&mut state, now, &mut notices);
-        }
-        self.rest(state, now, notices);
-        self.look_after_memory();
-    }
-
-    /// Asks whether all is quiet, without the lock.
-    pub(crate) fn look_after_memory(&self) {
-        self.reactor.look_after_memory();
-    }
-
     /// Every call on it.
     pub(crate) fn calls(&self) -> Vec<Arc<Call>> {
         self.lock().calls.iter().flatten().cloned().collect()
-    }
-}
-
-impl State {
-    fn place(&mut self, id: CallId, call: Arc<Call>) {
-        let index = id.index();
-        if self.calls.len() <= index {
-            self.calls.resize_with(index + 1, || None);
-        }
-        self.calls[index] = Some(call);
     }
 }

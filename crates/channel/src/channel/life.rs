@@ -150,7 +150,9 @@ fn first(endpoints: &[Endpoint], mut most: usize) -> Arc<[Endpoint]> {
     let take = |endpoint: &Endpoint| {
         let addresses: Vec<Address> = endpoint.addresses.iter().take(most).cloned().collect();
         most -= addresses.len();
-        (!addresses.is_empty()).then_some(Endpoint { addresses, weight: endpoint.weight })
+        let Endpoint { weight, path, hash_key, .. } = endpoint;
+        let (path, hash_key) = (Arc::clone(path), hash_key.clone());
+        (!addresses.is_empty()).then_some(Endpoint { addresses, weight: *weight, path, hash_key })
     };
     endpoints.iter().map_while(take).collect()
 }

@@ -97,7 +97,6 @@ mod random;
 pub mod resolver;
 mod selection;
 mod service_config;
-pub mod single;
 mod snapshot;
 mod stream;
 mod subchannel;

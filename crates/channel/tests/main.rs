@@ -16,7 +16,6 @@ mod random;
 mod ring_hash;
 mod round_robin;
 mod rpc;
-mod single;
 mod toy_resolver;
 mod users_policies;
 mod weighing;

@@ -224,9 +224,14 @@ impl Link {
     /// another.
     pub(crate) fn heal(&mut self, now: Instant) {
         self.ends.iter_mut().for_each(|end| end.inbound.mend());
-        if self.silent || self.quarrels || self.lies {
+        if self.is_unfit() {
             self.reset(now);
         }
+    }
+
+    /// It has no place in a world that is healed.
+    pub(crate) fn is_unfit(&self) -> bool {
+        self.silent || self.quarrels || self.lies
     }
 
     /// When nothing is on the way the books of both ends agree to the byte; returns whether they were compared.

@@ -124,6 +124,8 @@ impl World<'_> {
             server.config.limits.min_ping_interval = Duration::ZERO;
             server.config.limits.min_ping_interval_without_calls = Duration::ZERO;
         }
+        // To a channel the reset of a connection that is still being made is a failure like any other.
+        self.fair &= self.links.iter().all(|link| link.ends[0].ready || !link.is_alive() || !link.is_unfit());
         self.links.iter_mut().for_each(|link| link.heal(self.now));
         for client in 0..self.clients.len() {
             for id in self.clients[client].streams(None) {

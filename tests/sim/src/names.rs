@@ -53,8 +53,8 @@ const METHODS: &str = r#""methodConfig":[
     {"name":[{"service":"sim.S11"}],"timeout":"3s","waitForReady":true}
 ]"#;
 
-/// Policies, each with every other one that makes sense below it. Those that are not known are left out.
-const POLICIES: [&str; 15] = [
+/// Policies, each with every other one that makes sense below it.
+const POLICIES: [&str; 14] = [
     r#"{"pick_first":{}}"#,
     r#"{"pick_first":{"shuffleAddressList":true}}"#,
     r#"{"round_robin":{}}"#,
@@ -78,7 +78,6 @@ const POLICIES: [&str; 15] = [
         "failurePercentageEjection":{"threshold":30,"minimumHosts":1,"requestVolume":1},
         "childPolicy":[{"random_subsetting_experimental":{"subsetSize":2,
         "childPolicy":[{"least_request_experimental":{}}]}}]}}"#,
-    r#"{"ring_hash_experimental":{"minRingSize":16,"maxRingSize":64}}"#,
 ];
 
 /// What all service configs are made of.

@@ -105,13 +105,14 @@ fn millis(now: Instant) -> u64 {
 
 /// glibc's heaps. Each thread allocates from one of several; what is free at the end of one is given back while something
 /// of it is freed, as far as it is more than the trim threshold, and by `malloc_trim` only in the first of them. So each
-/// thread that handles large messages leaves a block behind, which is freed to have its heap trimmed.
-static MARKERS: PerProcess<Vec<Vec<u8>>> = PerProcess::new();
+/// thread that handles large messages leaves two blocks behind, which are freed to have its heap trimmed: one now, and one
+/// once more, for what the thread still had in hand.
+static MARKERS: PerProcess<[Vec<Vec<u8>>; 2]> = PerProcess::new();
 
 /// The size of such a block, which is never touched, in bytes: glibc looks at the end of a heap when 64 KiB are freed.
 const MARKER: usize = 128 << 10;
 
-/// How many there are at most; glibc makes at most eight heaps for each processor.
+/// How many threads leave them at most; glibc makes at most eight heaps for each processor.
 const MOST_MARKERS: usize = 512;
 
 /// Counts how often memory was given back, with all markers.
@@ -128,8 +129,8 @@ fn keep_blocks() {
     let round = ROUND.load(Relaxed);
     if MARKED.replace(round) != round {
         MARKERS.with(|markers| {
-            if markers.len() < MOST_MARKERS {
-                markers.push(marker());
+            if markers[1].len() < MOST_MARKERS {
+                markers.iter_mut().for_each(|markers| markers.push(marker()));
             }
         });
     }
@@ -151,7 +152,7 @@ fn give_back() -> bool {
 
 fn give_all_back() {
     ROUND.fetch_add(1, Relaxed);
-    let mut markers = MARKERS.with(std::mem::take);
+    let mut markers = MARKERS.with(|[now, then]| std::mem::replace(now, std::mem::take(then)));
     // The heap of this thread.
     markers.push(marker());
     system::give_back(markers);

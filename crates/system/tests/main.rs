@@ -100,3 +100,59 @@ fn a_lock_that_a_panic_left_is_free() {
     assert!(panicked.is_err());
     assert_eq!(*lock(&mutex), 1);
 }
+
+/// What the system counts as this process's, in MiB.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    (statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096) >> 20
+}
+
+/// Set where no other test takes memory.
+const ALONE: &str = "FARCALL_TEST_ALONE";
+
+/// A thread that still has messages in hand when memory is given back lets go of them, and handles no other.
+#[test]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn what_a_thread_frees_late_is_given_back_too() {
+    if std::env::var_os(ALONE).is_some() {
+        return frees_late();
+    }
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", "what_a_thread_frees_late_is_given_back_too", "--nocapture"]).env(ALONE, "1");
+    assert!(again.status().unwrap().success());
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn frees_late() {
+    use std::{
+        sync::mpsc::channel,
+        time::{Duration, Instant},
+    };
+
+    use farcall_system::memory::{passes, quiet};
+
+    let (done, is_done) = channel();
+    let (go_on, may_go_on) = channel::<()>();
+    let before = resident();
+    let thread = std::thread::spawn(move || {
+        passes(32 << 20);
+        let blocks: Vec<Vec<u8>> = (0..50).map(|_| vec![1; 1 << 20]).collect();
+        done.send(()).unwrap();
+        may_go_on.recv().unwrap();
+        drop(blocks);
+        done.send(()).unwrap();
+        // The heap lives on with its thread.
+        let _ = may_go_on.recv();
+    });
+    is_done.recv().unwrap();
+    assert!(resident() >= before + 45);
+    let (now, second) = (Instant::now(), Duration::from_secs(1));
+    assert!(quiet(now + second).is_some(), "it gives back, and will once more");
+    go_on.send(()).unwrap();
+    is_done.recv().unwrap();
+    assert!(quiet(now + 3 * second).is_none(), "that was all");
+    assert!(resident() < before + 10, "{} of {before}", resident());
+    drop(go_on);
+    thread.join().unwrap();
+}

@@ -122,6 +122,15 @@ STRANGERS: dict[str, tuple[list[pathlib.Path], re.Pattern[str]]] = {
         [path for crate in ("blocking", "system") for path in sorted((ROOT / "crates" / crate).rglob("*.rs"))],
         re.compile(r"\bpyo3\b|\bPy_GIL_DISABLED\b"),
     ),
+    # Whether a call is made again, and where it goes, is decided in crates/channel.
+    "hands": (
+        [
+            path
+            for place in (PYTHON / "aio", ROOT / "crates" / "blocking" / "src", ROOT / "crates" / "net" / "src")
+            for path in sorted(place.rglob("*.rs"))
+        ],
+        re.compile(r"\b(Retry|RetryPolicy|HedgingPolicy|Picker|PolicyConfig|ServiceConfig)\b"),
+    ),
 }
 
 

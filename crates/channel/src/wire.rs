@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use farcall_core::wire::{Reader, Value, put_bytes, put_varint};
+
 /// What a server says of its load, as far as weights need it.
 #[derive(Clone, Copy, Default, PartialEq, Debug)]
 pub(crate) struct Load {
@@ -19,7 +21,7 @@ pub(crate) struct Load {
 pub(crate) fn load(report: &[u8], wanted: &[String]) -> Option<Load> {
     let mut load = Load::default();
     let (mut application, mut cpu, mut greatest) = (0.0, 0.0, 0.0f64);
-    let mut reader = Reader(report);
+    let mut reader = Reader::new(report);
     while let Some((field, value)) = reader.field()? {
         let (group, key, number) = match (field, value) {
             (1, Value::Double(number)) => ("cpu_utilization", "", number),
@@ -49,42 +51,29 @@ pub(crate) fn load(report: &[u8], wanted: &[String]) -> Option<Load> {
 
 /// A `grpc.health.v1.HealthCheckRequest` for this service.
 pub(crate) fn health_request(service: &str) -> Vec<u8> {
-    let mut request = Vec::with_capacity(service.len() + 6);
+    let mut request = Vec::new();
     if !service.is_empty() {
-        request.push(1 << 3 | 2);
-        push_varint(&mut request, service.len() as u64);
-        request.extend_from_slice(service.as_bytes());
+        put_bytes(&mut request, 1, service.as_bytes());
     }
     request
 }
 
 /// An `xds.service.orca.v3.OrcaLoadReportRequest` for a report in each such period.
 pub(crate) fn load_request(period: Duration) -> Vec<u8> {
-    let mut interval = Vec::new();
+    let (mut interval, mut request) = (Vec::new(), Vec::new());
     for (field, number) in [(1, period.as_secs()), (2, period.subsec_nanos().into())] {
         if number > 0 {
-            interval.push(field << 3);
-            push_varint(&mut interval, number);
+            put_varint(&mut interval, field, number);
         }
     }
-    let mut request = vec![1 << 3 | 2];
-    push_varint(&mut request, interval.len() as u64);
-    request.append(&mut interval);
+    put_bytes(&mut request, 1, &interval);
     request
-}
-
-fn push_varint(to: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        to.push(number.to_le_bytes()[0] | 0x80);
-        number >>= 7;
-    }
-    to.push(number.to_le_bytes()[0]);
 }
 
 /// Whether a `grpc.health.v1.HealthCheckResponse` says SERVING; `None` for what is no such message.
 pub(crate) fn is_serving(response: &[u8]) -> Option<bool> {
     let mut status = 0;
-    let mut reader = Reader(response);
+    let mut reader = Reader::new(response);
     while let Some((field, value)) = reader.field()? {
         match (field, value) {
             (1, Value::Varint(number)) => status = number,
@@ -106,7 +95,7 @@ fn is_name(name: &str, group: &str, key: &str) -> bool {
 /// An entry of a map from names to doubles.
 fn entry_of<'a>(group: &'static str, entry: &'a [u8]) -> Option<(&'static str, &'a str, f64)> {
     let (mut key, mut number) = ("", 0.0);
-    let mut reader = Reader(entry);
+    let mut reader = Reader::new(entry);
     while let Some((field, value)) = reader.field()? {
         match (field, value) {
             (1, Value::Bytes(bytes)) => key = std::str::from_utf8(bytes).ok()?,
@@ -115,60 +104,6 @@ fn entry_of<'a>(group: &'static str, entry: &'a [u8]) -> Option<(&'static str, &
         }
     }
     Some((group, key, number))
-}
-
-/// What is left of a message.
-struct Reader<'a>(&'a [u8]);
-
-enum Value<'a> {
-    Varint(u64),
-    Double(f64),
-    Bytes(&'a [u8]),
-    /// Of a type that no field here has.
-    Other,
-}
-
-impl<'a> Reader<'a> {
-    /// The next field and its value; `Some(None)` at the end, `None` for what is no message.
-    #[allow(clippy::option_option, reason = "so that `?` passes over what is no message")]
-    fn field(&mut self) -> Option<Option<(u64, Value<'a>)>> {
-        if self.0.is_empty() {
-            return Some(None);
-        }
-        let tag = self.varint()?;
-        let value = match tag & 7 {
-            0 => Value::Varint(self.varint()?),
-            1 => Value::Double(f64::from_le_bytes(*self.take(8)?.first_chunk()?)),
-            2 => {
-                let len = usize::try_from(self.varint()?).ok()?;
-                Value::Bytes(self.take(len)?)
-            }
-            5 => {
-                self.take(4)?;
-                Value::Other
-            }
-            _ => return None,
-        };
-        Some(Some((tag >> 3, value)))
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = *self.take(1)?.first()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (taken, left) = self.0.split_at_checked(len)?;
-        self.0 = left;
-        Some(taken)
-    }
 }
 
 #[cfg(test)]

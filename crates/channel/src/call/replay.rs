@@ -79,10 +79,11 @@ impl<M: Clone> Replay<M> {
         }
     }
 
-    /// The application sends a message of so many bytes. Says `false` when that is more than is kept: then
+    /// The application sends a message of so many bytes; an empty one counts as one, for it is kept too. Says `false` when that is more than is kept: then
     /// [`Rpc::handle_overflow`](super::Rpc::handle_overflow) says whose call it is, and [`commit`](Replay::commit) is next.
     #[must_use]
     pub fn push(&mut self, message: M, bytes: usize) -> bool {
+        let bytes = bytes.max(1);
         self.pieces.push_back((message, bytes));
         self.bytes += bytes;
         if self.committed {
@@ -220,11 +221,14 @@ mod tests {
 
     #[test]
     fn a_call_keeps_so_much_and_no_byte_more() {
-        let mut replay = Replay::new(10, None);
-        assert!(replay.push("a", 10));
-        assert!(replay.push("", 0));
+        let mut replay = Replay::new(11, None);
+        assert!(replay.push("a", 11));
         assert!(!replay.push("b", 1));
         assert_eq!(all(&mut replay, &mut Cursor::default()), "ab", "it is sent all the same");
+
+        let mut replay = Replay::new(11, None);
+        assert!(replay.push("a", 10) && replay.push("", 0));
+        assert!(!replay.push("", 0), "an empty one is kept too");
     }
 
     #[test]

@@ -146,10 +146,13 @@ sim: ## Plays SEEDS=n simulated worlds from seed FIRST=n on.
 	@cargo build --quiet --release -p farcall-sim
 	@$(TARGET)/release/farcall-sim $(SEEDS) $(FIRST)
 
+CLIENTS := 200
+SERVERS := 40
+
 .PHONY: fleet
-fleet: ## Plays fleets of channels and servers through faults, and draws docs/fleet anew.
+fleet: ## Plays fleets of CLIENTS=n channels and SERVERS=n servers through faults, and draws docs/fleet anew.
 	@cargo build --quiet --release -p farcall-sim
-	@$(TARGET)/release/farcall-fleet docs/fleet
+	@$(TARGET)/release/farcall-fleet docs/fleet $(CLIENTS) $(SERVERS)
 
 MINUTES := 30
 

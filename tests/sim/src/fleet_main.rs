@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         None => Some(default),
         Some(text) => text.parse().ok().filter(|number| *number > 0),
     };
-    let (Some(directory), Some(clients), Some(servers)) = (arguments.first(), number(1, 1000), number(2, 200)) else {
+    let (Some(directory), Some(clients), Some(servers)) = (arguments.first(), number(1, 200), number(2, 40)) else {
         eprintln!("usage: farcall-fleet DIRECTORY [CLIENTS SERVERS]");
         return ExitCode::from(2);
     };

@@ -55,7 +55,7 @@ pub struct AttemptId(pub u32);
 pub struct Attempt {
     /// Its name.
     pub id: AttemptId,
-    /// Attempts before it that count. What [`PREVIOUS_ATTEMPTS`](crate::PREVIOUS_ATTEMPTS) tells the server, unless 0.
+    /// Attempts before it that count. What [`PREVIOUS_ATTEMPTS`] tells the server, unless 0.
     pub previous: u32,
     /// Whether the connection of the attempt that it replaces takes no calls any more.
     pub elsewhere: bool,

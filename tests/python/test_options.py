@@ -86,7 +86,6 @@ WORKING = {
     "farcall.unread": int,
     "farcall.unsent": int,
     "grpc.ssl_session_cache": object,
-    "grpc.happy_eyeballs_connection_attempt_delay_ms": int,
     "grpc.priority_failover_timeout_ms": int,
     "grpc.lb.ring_hash.ring_size_cap": int,
 }

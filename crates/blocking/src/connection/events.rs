@@ -53,7 +53,9 @@ impl Connection {
                 state.answered = true;
                 if let Some(Some(call)) = state.calls.get(id.index()) {
                     let losers = call.update(|call| call.headers_arrived(self, id, metadata));
-                    notices.extend(losers.into_iter().map(Notice::Cancel));
+                    if !losers.is_empty() {
+                        notices.extend(losers.into_iter().map(Notice::Cancel));
+                    }
                 }
             }
             Event::Message { call: id, message } => {
@@ -100,18 +102,21 @@ impl Connection {
                 if let Some(call) = state.calls.get_mut(id.index()).and_then(Option::take) {
                     state.answered |= closed.completed;
                     let (fate, others) = call.update(|call| call.attempt_ended(self, id, &closed, now));
-                    notices.extend(others.into_iter().map(Notice::Cancel));
+                    if !others.is_empty() {
+                        notices.extend(others.into_iter().map(Notice::Cancel));
+                    }
                     match fate {
                         Fate::Over => {}
                         Fate::Again { elsewhere } => return notices.push(Notice::Again { call, elsewhere }),
                         Fate::Lost => return,
                     }
-                    if let Some(status) = call.lock().refused.take() {
-                        closed.status = status;
-                        closed.completed = false;
-                    }
-                    let callbacks = call.lock().end(closed);
-                    call.nudge();
+                    let callbacks = call.update(|call| {
+                        if let Some(status) = call.refused.take() {
+                            closed.status = status;
+                            closed.completed = false;
+                        }
+                        call.end(closed)
+                    });
                     notices.push(Notice::Ended(call, callbacks));
                 }
             }

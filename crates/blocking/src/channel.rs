@@ -12,18 +12,18 @@ use std::{
 use arc_swap::ArcSwap;
 use farcall_channel::{
     self as brain, Action, Connectivity, DialId, How, Lost, Placed, RetryConfig, Snapshot, StreamEvent, StreamId,
-    StreamRequest, Target, call::Budget, limits::REPLAY_PER_CHANNEL,
+    StreamRequest, call::Budget, limits::REPLAY_PER_CHANNEL,
 };
 use farcall_core::{Code, Status};
 use farcall_engine::{Config, ErrorCode};
 use farcall_system::{
     Host,
+    channel::brain_of,
     channelz::Entity,
     credentials::ClientSecurity,
     lock,
     options::{ChannelOptions, SocketOptions},
     process,
-    proxy::Proxied,
     reports::Reports,
     trace::{self, Topic},
 };
@@ -82,26 +82,7 @@ impl Channel {
     /// # Errors
     /// The reactor cannot be started.
     pub fn new(name: &str, options: &ChannelOptions, host: Host) -> io::Result<Arc<Channel>> {
-        let target = Target::parse(name);
-        let theirs = target.as_ref().map_or("", |target| target.authority.as_str());
-        let authority = options.authority.clone().unwrap_or_else(|| theirs.to_owned());
-        let (mut config, now) = (options.channel.clone(), Instant::now());
-        let usable = target.map_err(|error| Status::new(Code::Unknown, error.to_string())).and_then(|target| {
-            let way = Proxied::way(&target.endpoint, options);
-            let way = way.map_err(|error| Status::new(Code::Unavailable, error.to_string()))?;
-            config.proxy = way.map(|way| way.proxy);
-            match &options.service_config_error {
-                None => Ok(target),
-                Some(error) => {
-                    let text = format!("Failed to create channel to '{name}':{error}");
-                    Err(Status::new(Code::InvalidArgument, text))
-                }
-            }
-        });
-        let brain = match usable {
-            Ok(target) => Brain::new(target, config, process::random(), now),
-            Err(status) => Brain::lame(status, config, now),
-        };
+        let (brain, authority): (Brain, String) = brain_of(name, options);
         Ok(Arc::new(Channel {
             generation: process::generation(),
             entity: Entity::channel(name, options.channelz),

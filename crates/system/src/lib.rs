@@ -8,6 +8,7 @@
 
 pub mod bind;
 pub mod budget;
+pub mod channel;
 pub mod channelz;
 pub mod credentials;
 pub mod memory;

@@ -9,18 +9,18 @@ use std::{
 };
 
 use farcall_channel::{
-    self as brain, Action, Connectivity, DialId, How, Lost, RetryConfig, Snapshot, StreamId, Target, call::Budget,
+    self as brain, Action, Connectivity, DialId, How, Lost, RetryConfig, Snapshot, StreamId, call::Budget,
     limits::REPLAY_PER_CHANNEL,
 };
 use farcall_core::{Code, Status};
 use farcall_engine::{CallId, Config};
 use farcall_system::{
+    channel::brain_of,
     channelz::Entity,
     credentials::ClientSecurity,
     lock,
     options::{ChannelOptions, SocketOptions},
     process,
-    proxy::Proxied,
     reports::Reports,
     trace::{self, Topic},
 };
@@ -103,26 +103,7 @@ impl Channel {
         event_loop: Arc<EventLoop>,
         resolve: &Arc<Py<PyAny>>,
     ) -> Arc<Channel> {
-        let target = Target::parse(name);
-        let theirs = target.as_ref().map_or("", |target| target.authority.as_str());
-        let authority = options.authority.clone().unwrap_or_else(|| theirs.to_owned());
-        let (mut config, now) = (options.channel.clone(), Instant::now());
-        let usable = target.map_err(|error| Status::new(Code::Unknown, error.to_string())).and_then(|target| {
-            let way = Proxied::way(&target.endpoint, options);
-            let way = way.map_err(|error| Status::new(Code::Unavailable, error.to_string()))?;
-            config.proxy = way.map(|way| way.proxy);
-            match &options.service_config_error {
-                None => Ok(target),
-                Some(error) => {
-                    let text = format!("Failed to create channel to '{name}':{error}");
-                    Err(Status::new(Code::InvalidArgument, text))
-                }
-            }
-        });
-        let brain = match usable {
-            Ok(target) => Brain::new(target, config, process::random(), now),
-            Err(status) => Brain::lame(status, config, now),
-        };
+        let (brain, authority): (Brain, String) = brain_of(name, options);
         Arc::new_cyclic(|me| Channel {
             entity: Entity::channel(name, options.channelz),
             event_loop,

@@ -47,10 +47,10 @@ impl Channel {
             Some(security) => security.transport(&self.server_name, &dial.address),
             None => Ok(Transport::Plain),
         };
-        let shakes = self.security.as_ref().is_some_and(ClientSecurity::waits);
+        let handshake_waits = self.security.as_ref().is_some_and(ClientSecurity::waits);
         let made = match transport {
-            Ok(transport) if shakes || dial.hop.is_some() => {
-                return self.dial_patiently(id, dial, transport, shakes);
+            Ok(transport) if handshake_waits || dial.hop.is_some() => {
+                return self.dial_patiently(id, dial, transport, handshake_waits);
             }
             Ok(transport) => Socket::connect(&dial.address)
                 .map(|socket| (socket, transport))
@@ -61,7 +61,7 @@ impl Channel {
     }
 
     /// Connects on a short-lived thread that waits: for a proxy, and for a handshake that calls Python.
-    fn dial_patiently(self: &Arc<Self>, id: DialId, dial: Dial, mut transport: Transport, shakes: bool) {
+    fn dial_patiently(self: &Arc<Self>, id: DialId, dial: Dial, mut transport: Transport, handshake_waits: bool) {
         let (to, address) = (dial.clone(), dial.address.clone());
         let work = move || {
             let socket = match &to.hop {
@@ -70,7 +70,7 @@ impl Channel {
                 None => Socket::connect_patiently(&to.address, to.timeout),
             };
             let socket = socket.map_err(|error| connect_error(&to.address, &os_text(&error)))?;
-            if shakes {
+            if handshake_waits {
                 transport.shake(&socket, to.timeout)?;
             }
             Ok((socket, transport))

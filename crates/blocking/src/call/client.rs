@@ -128,7 +128,7 @@ impl Call {
         }
     }
 
-    /// Client: what the channel is told of a call that is to wait; `None` when it does not wait any more.
+    /// Client: what the channel's brain needs to know of a call that is to wait; `None` when it does not wait any more.
     pub(crate) fn waiting(&self) -> Option<Waiting> {
         let mut state = self.lock();
         let outbox = state.outbox()?;

@@ -35,7 +35,7 @@ impl Connection {
         self.rest(state, now, Vec::new());
     }
 
-    /// The end of every step: somebody looks after the connection from here on, and the owner is told what there is to
+    /// The end of every step: somebody looks after the connection from here on, and the owner hears what there is to
     /// tell, without the lock. (It is not taken again: another thread may wait for it already.)
     pub(super) fn rest(self: &Arc<Self>, mut state: MutexGuard<'_, State>, now: Instant, mut notices: Vec<Notice>) {
         self.find_keeper(&mut state, now);

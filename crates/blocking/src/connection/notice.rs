@@ -1,4 +1,4 @@
-//! What the owner of a connection is told.
+//! What a connection tells its owner.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use farcall_system::{Callback, channelz::Entity, reports::Remark};
 use super::Connection;
 use crate::{attempts::At, call::Call};
 
-/// What the owner of a connection is told, without any lock held.
+/// What a connection tells its owner, without any lock held.
 pub(crate) enum Notice {
     /// The connection works.
     Ready,

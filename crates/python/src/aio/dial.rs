@@ -173,10 +173,10 @@ impl Channel {
             Some(security) => security.transport(&self.server_name, &dial.address),
             None => Ok(Transport::Plain),
         };
-        let shakes = self.security.as_ref().is_some_and(ClientSecurity::waits);
+        let handshake_waits = self.security.as_ref().is_some_and(ClientSecurity::waits);
         let made = match transport {
-            Ok(transport) if shakes || dial.hop.is_some() => {
-                return self.dial_patiently(py, id, dial, transport, shakes);
+            Ok(transport) if handshake_waits || dial.hop.is_some() => {
+                return self.dial_patiently(py, id, dial, transport, handshake_waits);
             }
             Ok(transport) => Socket::connect(&dial.address)
                 .map(|socket| (socket, transport))
@@ -197,7 +197,7 @@ impl Channel {
         id: DialId,
         dial: Dial,
         mut transport: Transport,
-        shakes: bool,
+        handshake_waits: bool,
     ) -> PyResult<()> {
         let (channel, event_loop, address) =
             (Weak::clone(&self.me), Arc::clone(&self.event_loop), dial.address.clone());
@@ -208,7 +208,7 @@ impl Channel {
                 None => Socket::connect_patiently(&dial.address, dial.timeout),
             };
             let connected = socket.map_err(|error| connect_error(&dial.address, &os_text(&error))).and_then(|socket| {
-                if shakes {
+                if handshake_waits {
                     transport.shake(&socket, dial.timeout)?;
                 }
                 Ok((socket, transport))

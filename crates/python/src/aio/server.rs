@@ -209,7 +209,7 @@ impl Server {
         let ending = lock(&self.state).serving.cancel();
         for connection in ending.connections {
             for call in connection.calls() {
-                // The client is told; a call that is answered already needs nothing.
+                // The client gets the status; a call that is answered already needs nothing.
                 call.finish(py, None, status, &Metadata::new())?;
             }
             connection.close(py, status)?;
